@@ -1,0 +1,50 @@
+"""The few data types that cross module borders: frozen pytrees, a shape and a unit on every field.
+
+Frames and units, stated once for the whole package:
+
+- *Camera frame*: x right, y down, z forward (away from the camera). Metres inside, millimetres
+  only in reports and files for people (fields then end in `_mm`).
+- *Crop coordinates*: the square picture a network sees spans 0 to 1 from its left (top) edge to
+  its right (bottom) edge, so the centre of pixel i of n is (i + 0.5) / n.
+- *UV position map*: a `(v, u)` image; row 0 is the top of the texture square. A texel holds
+  (x, y, z): x and y in crop coordinates, z the depth relative to the wrist keypoint in the same
+  unit (crop sides at the wrist's depth), positive away from the camera.
+- Every hand inside the networks is a right hand; a left hand is mirrored in x on its way in and
+  on its way out.
+"""
+
+from flax import struct
+from jaxtyping import Array, Bool, Float
+
+
+@struct.dataclass
+class Camera:
+    """Pinhole camera of a square crop, in crop coordinates (unit: one crop side).
+
+    Because a crop only shifts and scales the picture plane, any crop of any pinhole picture is
+    again such a camera: see `i2uv_jax.geometry.camera.crop_camera`.
+    """
+
+    focal: Float[Array, "*b"]
+    """Focal length divided by the crop's side; both in pixels of the same picture."""
+    principal: Float[Array, "*b 2"]
+    """Principal point in crop coordinates; it may lie outside the crop."""
+
+
+@struct.dataclass
+class Batch:
+    """Pictures of right hands with their exact geometry, as every data source yields them."""
+
+    image: Float[Array, "b h w 3"]
+    """sRGB-encoded colours, 0 to 1."""
+    uv_map: Float[Array, "b m m 3"]
+    """True UV position map in crop coordinates, extended past the chart's border."""
+    vertices: Float[Array, "b v 3"]
+    """Mesh vertices in the camera frame, metres."""
+    keypoints: Float[Array, "b 21 3"]
+    """Keypoints in the camera frame, metres; order of `geometry.keypoints.KEYPOINT_NAMES`."""
+    hand_mask: Float[Array, "b h w"]
+    """Share of each pixel that the visible hand covers (without the forearm), 0 to 1."""
+    keypoint_visible: Bool[Array, "b 21"]
+    """Whether the keypoint lies inside the crop."""
+    camera: Camera
