@@ -1,4 +1,4 @@
-"""The UV atlas of a mesh: which point of the texture square belongs to which point of the surface."""
+"""The UV atlas of a mesh: which point of the texture square shows which point of the surface."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,9 +74,7 @@ class Atlas:
                 elif kind == "vt":
                     uv.append((float(fields[0]), 1 - float(fields[1])))
                 elif kind == "f":
-                    corners = [
-                        _corner_indices(field, num_vertices, len(uv)) for field in fields
-                    ]
+                    corners = [_corner_indices(field, num_vertices, len(uv)) for field in fields]
                     for second in range(1, len(corners) - 1):
                         triangle = corners[0], corners[second], corners[second + 1]
                         faces.append([vertex for vertex, _ in triangle])
@@ -97,7 +95,7 @@ class Atlas:
 
 
 def _corner_indices(field: str, num_vertices: int, num_uv: int) -> tuple[int, int]:
-    """Zero-based (vertex, texture) indices of an OBJ face corner `v/vt[/vn]`; negative ones count back."""
+    """Zero-based (vertex, texture) indices of a corner `v/vt[/vn]`; negative ones count back."""
     parts = field.split("/")
     if len(parts) < 2 or not parts[1]:
         raise ValueError(f"corner {field!r} has no texture coordinate")

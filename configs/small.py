@@ -1,0 +1,44 @@
+"""The first default model: half-width ResNet-18 at 128 x 128, for two CPU cores.
+
+i2uv train --config configs/small.py
+"""
+
+from i2uv_jax.config import (
+    AffineNetConfig,
+    EvaluationConfig,
+    ExperimentConfig,
+    HandNetConfig,
+    OptimConfig,
+    TrainConfig,
+)
+
+
+def get_config() -> ExperimentConfig:
+    return ExperimentConfig(
+        name="small",
+        model=HandNetConfig(
+            affine=AffineNetConfig(
+                encoder="resnet18", width=0.5, decoder_channels=(256, 128, 64, 64, 32)
+            ),
+            sr=None,
+            image_size=128,
+        ),
+        optim=OptimConfig(
+            algorithm="adamw",
+            peak_learning_rate=2e-3,
+            warmup_steps=100,
+            weight_decay=1e-2,
+            clip_norm=1.0,
+        ),
+        train=TrainConfig(
+            num_steps=3000,
+            batch_size=32,
+            ema_decay=0.998,
+            max_minutes=28.0,
+            log_every=20,
+            picture_every=500,
+            evaluate_every=500,
+            save_every=250,
+        ),
+        evaluation=EvaluationConfig(num_images=256),
+    )

@@ -1,0 +1,100 @@
+"""`i2uv train`: one training run from a config file, with overrides on the command line."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+_EXIT_BAD_INPUT = 2
+_EXIT_DIVERGED = 1
+_EXIT_SIGNAL_BASE = 128
+"""A run that a signal stopped exits as shells report it: 128 + its number."""
+
+_DESCRIPTION = """Train a model on hands that are rendered as the run goes on. Every value of the
+config can be changed on the command line: --train.num_steps=2000 --optim.peak_learning_rate=3e-4.
+The run's folder gets the full config, checkpoints, TensorBoard files and, at the end, the model.
+Ctrl-C saves and stops; --resume continues as if nothing had happened."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Adds the verb to a command line."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a model on rendered hands",
+        usage="%(prog)s --config FILE [--KEY=VALUE ...] [--out DIR] [--resume]",
+        description=_DESCRIPTION,
+        allow_abbrev=False,
+    )
+    add_arguments(parser)
+    return parser
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Gives a parser the verb's arguments; all others then become config overrides."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="say configs/tiny.py")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="the run's folder (default: runs/NAME)"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue from the newest checkpoint in the run's folder; without --config, with the "
+        "config found there",
+    )
+    parser.set_defaults(run=run)
+    # Config keys are not known to argparse: what it does not recognise is left for the config,
+    # which can name near matches.
+    parser.parse_known_args = partial(_parse_with_overrides, parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains as the arguments say; returns the process's exit code."""
+    # JAX is imported only now, so that `--help` and mistakes in arguments answer at once.
+    from i2uv_jax.config import ExperimentConfig
+    from i2uv_jax.config_io import load_config, with_overrides
+
+    try:
+        if args.config is not None:
+            config = load_config(args.config, ExperimentConfig)
+        elif args.resume and args.out is not None:
+            from i2uv_jax.training.checkpoint import load_run_config
+
+            config = load_run_config(args.out)
+        else:
+            raise ValueError("expected --config FILE (or --resume with --out DIR)")
+        config = with_overrides(config, args.overrides)
+    except ValueError as error:
+        return _fail(error, _EXIT_BAD_INPUT)
+
+    from i2uv_jax.training.loop import DivergedError, train
+
+    try:
+        result = train(config, args.out or Path("runs") / config.name, resume=args.resume)
+    except ValueError as error:
+        return _fail(error, _EXIT_BAD_INPUT)
+    except DivergedError as error:
+        return _fail(error, _EXIT_DIVERGED)
+    return 0 if result.signal_number is None else _EXIT_SIGNAL_BASE + result.signal_number
+
+
+def _fail(error: Exception, exit_code: int) -> int:
+    print(f"i2uv train: error: {error}", file=sys.stderr)
+    return exit_code
+
+
+def _parse_with_overrides(
+    parser: argparse.ArgumentParser,
+    args: Sequence[str] | None = None,
+    namespace: argparse.Namespace | None = None,
+) -> tuple[argparse.Namespace, list[str]]:
+    namespace, rest = type(parser).parse_known_args(parser, args, namespace)
+    overrides: list[str] = []
+    for word in rest:
+        # `--key value` is taken as `--key=value`.
+        if overrides and "=" not in overrides[-1] and not word.startswith("--"):
+            overrides[-1] += f"={word}"
+        else:
+            overrides.append(word)
+    namespace.overrides = overrides
+    return namespace, []

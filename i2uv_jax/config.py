@@ -1,0 +1,303 @@
+"""Every default value of the package, as frozen (hashable) dataclasses.
+
+A config names a model or a run completely: it is stored in checkpoints as JSON and is passed to
+jitted functions as a static argument. Each class checks its own values when it is made and raises
+a ValueError that names the field, what was expected and what came. Nothing here imports JAX or the
+rest of the package.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+ENCODER_NAMES = ("resnet18", "resnet34", "resnet50")
+DTYPE_NAMES = ("float32", "bfloat16")
+CPU_PATHS_MODES = ("auto", "on", "off")
+OPTIMIZER_NAMES = ("adam", "adamw")
+
+STAGE_STRIDES = (16, 8, 4, 4, 2, 1)
+"""Image pixels per texel at each decoder stage of AffineNet, coarsest first."""
+
+
+def _check(condition: bool, name: str, expected: str, got: object) -> None:
+    if not condition:
+        raise ValueError(f"{name}: expected {expected}, got {got!r}")
+
+
+@dataclass(frozen=True)
+class AffineNetConfig:
+    """The encoder and decoder that turn a picture into a coarse UV position map."""
+
+    encoder: str = "resnet50"
+    """One of `ENCODER_NAMES`."""
+    width: float = 1.0
+    """Multiplies every channel count of the encoder (rounded to a multiple of 8)."""
+    decoder_channels: tuple[int, ...] = (512, 256, 128, 64, 32, 16)
+    """Channels per decoder stage, coarsest first. Fewer than six stages leave out the finest: five
+    give a map of half the image's size, four a quarter."""
+    learned_mean: bool = False
+    """Give every head a free mean map (one parameter per texel) to predict differences from; it
+    learns faster from scratch. Off is the published network."""
+
+    def __post_init__(self) -> None:
+        _check(self.encoder in ENCODER_NAMES, "encoder", f"one of {ENCODER_NAMES}", self.encoder)
+        _check(0 < self.width <= 4, "width", "a number in (0, 4]", self.width)
+        channels = self.decoder_channels
+        _check(
+            2 <= len(channels) <= len(STAGE_STRIDES) and all(c >= 1 for c in channels),
+            "decoder_channels",
+            f"2 to {len(STAGE_STRIDES)} positive integers",
+            channels,
+        )
+
+
+@dataclass(frozen=True)
+class SRNetConfig:
+    """The super-resolution network that refines the coarse UV map (SRCNN as published)."""
+
+    channels: tuple[int, ...] = (64, 32)
+    """Channels of the hidden convolutions."""
+    kernels: tuple[int, ...] = (9, 5, 5)
+    """Odd kernel sizes, one per convolution; the last convolution gives the map."""
+    residual: bool = True
+    """Predict a correction of the coarse map (starting at zero) instead of the map itself."""
+    size: int = 256
+    """Side of the map that comes out; the coarse map is resized to it, corner-aligned."""
+    stop_gradient: bool = True
+    """Keep SRNet's loss from reaching AffineNet: the two are trained apart, as published."""
+
+    def __post_init__(self) -> None:
+        _check(
+            len(self.kernels) == len(self.channels) + 1,
+            "kernels",
+            f"{len(self.channels) + 1} values (one more than channels)",
+            self.kernels,
+        )
+        _check(all(k % 2 == 1 and k > 0 for k in self.kernels), "kernels", "odd", self.kernels)
+        _check(all(c >= 1 for c in self.channels), "channels", "positive", self.channels)
+        _check(self.size >= 2, "size", "at least 2", self.size)
+
+
+@dataclass(frozen=True)
+class HandNetConfig:
+    """A whole model: AffineNet and, if given, SRNet on its map."""
+
+    affine: AffineNetConfig = field(default_factory=AffineNetConfig)
+    sr: SRNetConfig | None = field(default_factory=SRNetConfig)
+    image_size: int = 256
+    """Side of the square picture in pixels; a multiple of 32."""
+    dtype: str = "float32"
+    """Precision of the computation; parameters and outputs are float32 in any case."""
+    cpu_paths: str = "auto"
+    """Whether to use formulations that are faster under XLA on CPUs (same parameters, same
+    results): "on", "off", or "auto" for on exactly when JAX's default backend is the CPU."""
+
+    def __post_init__(self) -> None:
+        _check(
+            self.image_size >= 32 and self.image_size % 32 == 0,
+            "image_size",
+            "a positive multiple of 32",
+            self.image_size,
+        )
+        _check(self.dtype in DTYPE_NAMES, "dtype", f"one of {DTYPE_NAMES}", self.dtype)
+        _check(
+            self.cpu_paths in CPU_PATHS_MODES,
+            "cpu_paths",
+            f"one of {CPU_PATHS_MODES}",
+            self.cpu_paths,
+        )
+
+    @property
+    def stage_sizes(self) -> tuple[int, ...]:
+        """Side of each decoder stage's UV map in texels, coarsest first."""
+        strides = STAGE_STRIDES[: len(self.affine.decoder_channels)]
+        return tuple(self.image_size // stride for stride in strides)
+
+    @property
+    def uv_map_size(self) -> int:
+        """Side of the UV map that the model hands out, in texels."""
+        return self.sr.size if self.sr is not None else self.stage_sizes[-1]
+
+
+LossTerm = tuple[str | Callable, float]
+"""A loss by name (`i2uv_jax.losses.LOSS_TERMS`), dotted path ("package.module:function") or as a
+function, and its weight."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Which losses are taken where, and what each weighs.
+
+    To add a loss, write one function (see `i2uv_jax.losses`) and name it here:
+    `stage_terms=(("uv_l1", 1.0), ("my_package.losses:uv_laplacian", 0.1))`.
+    """
+
+    stage_terms: tuple[LossTerm, ...] = (
+        ("uv_l1", 1.0),
+        ("uv_gradient", 1.0),
+        ("uv_mask", 0.1),
+    )
+    """Losses on every decoder stage's UV map."""
+    stage_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+    """Weights of the stages, FINEST first; stages beyond the list weigh nothing."""
+    final_terms: tuple[LossTerm, ...] = (("uv_l1", 1.0), ("uv_gradient", 1.0))
+    """Losses on the map that the model hands out (SRNet's, else the last stage's once more); only
+    here the mesh losses "vertices", "keypoints" and "keypoints_2d" may stand."""
+
+    def __post_init__(self) -> None:
+        for name in ("stage_terms", "final_terms"):
+            for term in getattr(self, name):
+                _check(
+                    isinstance(term, tuple)
+                    and len(term) == 2
+                    and (callable(term[0]) or isinstance(term[0], str))
+                    and isinstance(term[1], int | float)
+                    and term[1] >= 0,
+                    name,
+                    "pairs of a loss (name or function) and a weight of at least 0",
+                    term,
+                )
+        _check(
+            all(weight >= 0 for weight in self.stage_weights),
+            "stage_weights",
+            "weights of at least 0",
+            self.stage_weights,
+        )
+
+
+@dataclass(frozen=True)
+class RenderConfig:
+    """What the renderer draws; sizes of pictures and UV maps follow from the model."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where training batches come from."""
+
+    reuse: int = 1
+    """Steps that train on one generated batch, each with its own quarter turn and colours; more
+    than 1 pays where generating costs more than a step."""
+
+    def __post_init__(self) -> None:
+        _check(self.reuse >= 1, "data.reuse", "at least 1", self.reuse)
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """The optimiser and its learning rate: linear warm-up, then a cosine to the end of the run."""
+
+    algorithm: str = "adam"
+    """One of `OPTIMIZER_NAMES`."""
+    peak_learning_rate: float = 1e-3
+    end_learning_rate: float = 0.0
+    warmup_steps: int = 0
+    weight_decay: float = 0.0
+    """Decoupled decay of kernels (not of biases and norms); "adamw" only."""
+    clip_norm: float | None = None
+    """Largest global norm of the gradient; none leaves it as it is."""
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        _check(
+            self.algorithm in OPTIMIZER_NAMES,
+            "optim.algorithm",
+            f"one of {OPTIMIZER_NAMES}",
+            self.algorithm,
+        )
+        for name in ("peak_learning_rate", "epsilon"):
+            _check(getattr(self, name) > 0, f"optim.{name}", "above 0", getattr(self, name))
+        for name in ("end_learning_rate", "warmup_steps", "weight_decay"):
+            _check(getattr(self, name) >= 0, f"optim.{name}", "at least 0", getattr(self, name))
+        for name in ("beta1", "beta2"):
+            _check(0 <= getattr(self, name) < 1, f"optim.{name}", "in [0, 1)", getattr(self, name))
+        _check(
+            self.clip_norm is None or self.clip_norm > 0,
+            "optim.clip_norm",
+            "above 0 or none",
+            self.clip_norm,
+        )
+        _check(
+            self.weight_decay == 0 or self.algorithm == "adamw",
+            "optim.weight_decay",
+            "0 unless optim.algorithm is adamw",
+            self.weight_decay,
+        )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Length, batch and bookkeeping of a run. All `every_*` values count steps."""
+
+    num_steps: int = 1000
+    batch_size: int = 32
+    """Pictures per step over all devices."""
+    seed: int = 0
+    """Decides the initial parameters and every picture of the run."""
+    num_devices: int | None = None
+    """How many devices share each batch; none takes all of this machine."""
+    ema_decay: float | None = None
+    """Keep an exponential moving average of the weights, to be evaluated and exported."""
+    max_minutes: float | None = None
+    """Stop cleanly (saved, resumable) after this much wall clock, whatever the step."""
+    log_every: int = 20
+    picture_every: int = 500
+    evaluate_every: int = 500
+    save_every: int = 500
+    keep_checkpoints: int = 2
+
+    def __post_init__(self) -> None:
+        counts = ("num_steps", "batch_size", "log_every", "picture_every", "evaluate_every")
+        for name in (*counts, "save_every", "keep_checkpoints"):
+            _check(getattr(self, name) >= 1, f"train.{name}", "at least 1", getattr(self, name))
+        for name in ("num_devices", "max_minutes"):
+            value = getattr(self, name)
+            _check(value is None or value > 0, f"train.{name}", "above 0 or none", value)
+        _check(
+            self.ema_decay is None or 0 <= self.ema_decay < 1,
+            "train.ema_decay",
+            "in [0, 1) or none",
+            self.ema_decay,
+        )
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """The fixed set of unseen renders that a run is measured on."""
+
+    num_images: int = 256
+    """Rounded up to whole training batches."""
+    seed: int = 1_000_003
+    """Key of the set; it never meets a training key, which derives from `train.seed`."""
+
+    def __post_init__(self) -> None:
+        _check(self.num_images >= 1, "evaluation.num_images", "at least 1", self.num_images)
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """A whole training run: `i2uv train` builds everything from this value."""
+
+    name: str
+    """Name of the run's folder and of the model it exports."""
+    model: HandNetConfig = field(default_factory=HandNetConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    render: RenderConfig = field(default_factory=RenderConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        _check(
+            bool(self.name) and all(c.isalnum() or c in "-_." for c in self.name),
+            "name",
+            "letters, digits, '-', '_' and '.'",
+            self.name,
+        )
+        _check(
+            self.optim.warmup_steps < self.train.num_steps,
+            "optim.warmup_steps",
+            f"below train.num_steps ({self.train.num_steps})",
+            self.optim.warmup_steps,
+        )

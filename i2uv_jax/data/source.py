@@ -1,0 +1,31 @@
+"""What training asks of any source of data, be it a renderer on the device or files on a disk."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+from i2uv_jax.geometry.atlas import Atlas
+from i2uv_jax.types import Batch
+
+
+class BatchSource(Protocol):
+    """Batches by step number, and the geometry that gives them their meaning.
+
+    A source hands out the same batch for the same step, whatever was asked for before: a resumed
+    run then sees what the uninterrupted one would have seen.
+    """
+
+    atlas: Atlas
+    """Ties the texels of the batches' UV maps to the vertices of their mesh."""
+    keypoint_regressor: Float[np.ndarray, "21 v"]
+    """Keypoints as weighted means of vertices."""
+
+    def training_batch(self, step: int) -> Batch:
+        """The batch to train on at a step, sharded over the devices that share the work."""
+        ...
+
+    def evaluation_batches(self) -> Iterator[Batch]:
+        """The whole evaluation set, in batches of the training batch's shape."""
+        ...

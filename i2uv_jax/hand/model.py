@@ -1,0 +1,248 @@
+"""The rigged hand in JAX: shape space, forward kinematics, linear blend skinning.
+
+All functions take one hand (use `jax.vmap` for batches), are pure, jit-able and differentiable.
+Lengths are metres. Matrix products ask for full float32 precision, because the reduced default of
+GPUs and TPUs costs tenths of a millimetre.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float
+
+from i2uv_jax.hand.skeleton import JOINT_NAMES, NUM_PHENOTYPES
+
+if TYPE_CHECKING:
+    from i2uv_jax.hand.asset import Hand
+
+_einsum = partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
+
+_EPSILON = 1e-12
+_MIDDLE_MCP = JOINT_NAMES.index("middle_mcp")
+_INDEX_MCP = JOINT_NAMES.index("index_mcp")
+_LITTLE_MCP = JOINT_NAMES.index("little_mcp")
+
+PHENOTYPE_ANCHORS = (
+    np.array([0.0, 1.0]),  # gender: male, female
+    np.linspace(-1 / 3, 1, 5),  # age: newborn, baby, child, young, old
+    np.array([0.0, 0.5, 1.0]),  # muscle
+    np.array([0.0, 0.5, 1.0]),  # weight
+    np.array([0.0, 1.0]),  # height
+    np.array([0.0, 1.0]),  # proportions
+)
+
+
+@struct.dataclass
+class HandPose:
+    """Joint angles as rotations, expressed in the axes of the hand frame at rest."""
+
+    joint_rotations: Float[Array, "*b j 3 3"]
+    """Local rotation of each joint relative to its parent's, identity at rest."""
+    forearm_rotation: Float[Array, "*b 3 3"]
+    """Rotation of the forearm against the hand, about the wrist; identity at rest."""
+
+
+@struct.dataclass
+class RestHand:
+    """A hand of one shape, before posing, in the hand frame."""
+
+    vertices: Float[Array, "*b v 3"]
+    forearm_vertices: Float[Array, "*b a 3"]
+    joints: Float[Array, "*b j 3"]
+
+
+@struct.dataclass
+class PosedHand:
+    """A posed hand in the hand frame, metres."""
+
+    vertices: Float[Array, "*b v 3"]
+    forearm_vertices: Float[Array, "*b a 3"]
+    joints: Float[Array, "*b j 3"]
+    keypoints: Float[Array, "*b 21 3"]
+
+
+def phenotype_coefficients(
+    corner_coefficients: Float[Array, "corners k"], phenotype: Float[Array, "6"]
+) -> Float[Array, "k"]:
+    """Blend-shape coefficients of a phenotype (gender, age, muscle, weight, height, proportions).
+
+    Multilinear interpolation between the anchors of the six values; values outside the anchors'
+    range are clamped to it.
+    """
+    product = jnp.ones(1)
+    for value, anchors in zip(phenotype, PHENOTYPE_ANCHORS, strict=True):
+        value = jnp.clip(value, anchors[0], anchors[-1])
+        hats = jnp.maximum(0, 1 - jnp.abs(value - anchors) / (anchors[1] - anchors[0]))
+        product = (product[:, None] * hats).reshape(-1)
+    return _einsum("c,ck->k", product, corner_coefficients)
+
+
+def blend_vertices(
+    template: Float[Array, "v 3"],
+    blend_shapes: Float[Array, "k v 3"],
+    coefficients: Float[Array, "k"],
+) -> Float[Array, "v 3"]:
+    """Template plus the weighted sum of the blend shapes."""
+    return template + _einsum("k,kvd->vd", coefficients, blend_shapes)
+
+
+def forward_kinematics(
+    parents: tuple[int, ...],
+    rest_joints: Float[Array, "j 3"],
+    local_rotations: Float[Array, "j 3 3"],
+) -> tuple[Float[Array, "j 3 3"], Float[Array, "j 3"]]:
+    """World rotations and posed joint centres, from rotations about each joint's rest centre.
+
+    A parent's index must be smaller than its child's. The root (parent -1) turns in place.
+    """
+    rotations, positions = [], []
+    for joint, parent in enumerate(parents):
+        if parent < 0:
+            rotations.append(local_rotations[joint])
+            positions.append(rest_joints[joint])
+            continue
+        rotations.append(_einsum("ij,jk->ik", rotations[parent], local_rotations[joint]))
+        offset = rest_joints[joint] - rest_joints[parent]
+        positions.append(positions[parent] + _einsum("ij,j->i", rotations[parent], offset))
+    return jnp.stack(rotations), jnp.stack(positions)
+
+
+def linear_blend_skinning(
+    vertices: Float[Array, "v 3"],
+    skin_weights: Float[Array, "v j"],
+    rest_joints: Float[Array, "j 3"],
+    rotations: Float[Array, "j 3 3"],
+    joints: Float[Array, "j 3"],
+) -> Float[Array, "v 3"]:
+    """Each vertex moved by the weighted mean of its joints' rigid transforms."""
+    offsets = joints - _einsum("jab,jb->ja", rotations, rest_joints)
+    blended_rotations = _einsum("vj,jab->vab", skin_weights, rotations)
+    blended_offsets = _einsum("vj,ja->va", skin_weights, offsets)
+    return _einsum("vab,vb->va", blended_rotations, vertices) + blended_offsets
+
+
+def rest_hand(hand: "Hand", shape: Float[Array, "s"]) -> RestHand:
+    """The hand of a shape vector (see `skeleton.SHAPE_NAMES`) in the hand frame.
+
+    Hand frame of a right hand: origin at the wrist, +y from the wrist to the middle MCP, +z out of
+    the palm, +x = y cross z towards the thumb. It is laid into every shape anew, so that shape
+    never tilts the hand.
+    """
+    phenotype = phenotype_coefficients(hand.corner_coefficients, shape[:NUM_PHENOTYPES])
+    coefficients = jnp.concatenate([phenotype, shape[NUM_PHENOTYPES:]])
+    vertices = blend_vertices(hand.template, hand.blend_shapes, coefficients)
+    forearm = blend_vertices(hand.forearm_template, hand.forearm_blend_shapes, coefficients)
+    joints = _einsum("jv,vd->jd", hand.joint_regressor, vertices)
+
+    origin = joints[0]
+    y_axis = _unit(joints[_MIDDLE_MCP] - origin)
+    across = joints[_INDEX_MCP] - joints[_LITTLE_MCP]
+    z_axis = _unit(jnp.cross(across, y_axis))
+    axes = jnp.stack([jnp.cross(y_axis, z_axis), y_axis, z_axis])
+
+    def to_hand_frame(points):
+        return _einsum("ab,vb->va", axes, points - origin)
+
+    return RestHand(to_hand_frame(vertices), to_hand_frame(forearm), to_hand_frame(joints))
+
+
+def rest_vertices(hand: "Hand", shape: Float[Array, "s"]) -> Float[Array, "v 3"]:
+    """Vertices of the unposed hand of a shape, hand frame, metres."""
+    return rest_hand(hand, shape).vertices
+
+
+def flexion_features(
+    hand: "Hand", joint_rotations: Float[Array, "j 3 3"]
+) -> Float[Array, "c"]:
+    """What drives the pose correctives: polynomials of cosine and sine of each joint's flexion.
+
+    For a joint with bone direction d and palmar normal n, the local rotation L takes d to
+    L d = cos(flexion) d + sin(flexion) n (plus abduction). The features are (1 - cos),
+    sin (1 - cos) and (1 - cos)^2: all vanish at rest, none needs an angle. (basis, joint) order.
+    """
+    moved = _einsum("jab,jb->ja", joint_rotations, hand.bone_directions)
+    one_less_cos = 1 - jnp.sum(moved * hand.bone_directions, -1)
+    sin = jnp.sum(moved * hand.palmar_normals, -1)
+    basis = jnp.stack([one_less_cos, sin * one_less_cos, one_less_cos**2])
+    return basis[:, hand.corrective_joints].reshape(-1)
+
+
+def pose_hand(hand: "Hand", shape: Float[Array, "s"], pose: HandPose) -> PosedHand:
+    """Poses a right hand of the given shape: see `PosedHand` for what comes back."""
+    rest = rest_hand(hand, shape)
+    features = flexion_features(hand, pose.joint_rotations)
+    scale = jnp.linalg.norm(rest.joints[_MIDDLE_MCP]) / hand.mean_palm_length_m
+    corrected = rest.vertices + scale * _einsum("c,cvd->vd", features, hand.pose_correctives)
+    rotations, joints = forward_kinematics(
+        hand.joint_parents, rest.joints, pose.joint_rotations
+    )
+    vertices = linear_blend_skinning(
+        corrected, hand.skin_weights, rest.joints, rotations, joints
+    )
+    forearm = _pose_forearm(hand, rest.forearm_vertices, pose.forearm_rotation)
+    return PosedHand(
+        vertices=vertices,
+        forearm_vertices=_einsum("ab,vb->va", rotations[0], forearm),
+        joints=joints,
+        keypoints=_einsum("kv,vd->kd", hand.keypoint_regressor, vertices),
+    )
+
+
+def _pose_forearm(
+    hand: "Hand", vertices: Float[Array, "a 3"], rotation: Float[Array, "3 3"]
+) -> Float[Array, "a 3"]:
+    """Bends and twists the forearm about the wrist (the hand frame's origin).
+
+    The rotation is split into a bend and a twist about the forearm's long axis. The bend sets in
+    over the first centimetres, the twist over the whole length (as radius and ulna do it), each as
+    a growing share of the angle, so that nothing collapses.
+    """
+    axis = hand.forearm_axis
+    quaternion = _quaternion(rotation)
+    along = jnp.sum(quaternion[1:] * axis)
+    # twist = (w, along * axis); swing = rotation * inverse(twist)
+    twist_angle = 2 * jnp.arctan2(along, quaternion[0] + _EPSILON)
+    swing = _einsum("ab,bc->ac", rotation, _axis_angle_matrix(axis, -twist_angle))
+    bend_axis, bend_angle = _small_axis_angle(swing)
+    twist = jax.vmap(_axis_angle_matrix, (None, 0))(axis, hand.forearm_twist * twist_angle)
+    bend = jax.vmap(_axis_angle_matrix, (None, 0))(bend_axis, hand.forearm_bend * bend_angle)
+    return _einsum("vab,vbc,vc->va", bend, twist, vertices)
+
+
+def _unit(vector: Float[Array, "3"]) -> Float[Array, "3"]:
+    return vector / jnp.sqrt(jnp.sum(vector**2) + _EPSILON)
+
+
+def _quaternion(rotation: Float[Array, "3 3"]) -> Float[Array, "4"]:
+    """(w, x, y, z) of a rotation by less than 180 degrees."""
+    w = jnp.sqrt(jnp.maximum(1 + jnp.trace(rotation), 1e-6)) / 2
+    return jnp.concatenate([w[None], _antisymmetric_part(rotation) / (2 * w)])
+
+
+def _antisymmetric_part(rotation: Float[Array, "3 3"]) -> Float[Array, "3"]:
+    """Rotation axis times the sine of the angle."""
+    skew = (rotation - rotation.T) / 2
+    return jnp.stack([skew[2, 1], skew[0, 2], skew[1, 0]])
+
+
+def _small_axis_angle(rotation: Float[Array, "3 3"]) -> tuple[Float[Array, "3"], Float[Array, ""]]:
+    """Axis and angle; at the identity some axis with a tiny angle, and finite gradients."""
+    sine_axis = _antisymmetric_part(rotation)
+    sine = jnp.sqrt(jnp.sum(sine_axis**2) + _EPSILON)
+    return sine_axis / sine, jnp.arctan2(sine, (jnp.trace(rotation) - 1) / 2)
+
+
+def _axis_angle_matrix(axis: Float[Array, "3"], angle: Float[Array, ""]) -> Float[Array, "3 3"]:
+    """Rodrigues' formula for a unit axis."""
+    x, y, z = axis
+    zero = jnp.zeros_like(x)
+    cross = jnp.array([[zero, -z, y], [z, zero, -x], [-y, x, zero]])
+    square = _einsum("ab,bc->ac", cross, cross)
+    return jnp.eye(3) + jnp.sin(angle) * cross + (1 - jnp.cos(angle)) * square
+
+
+axis_angle_matrix = _axis_angle_matrix

@@ -1,0 +1,1 @@
+"""Photos in: reading picture files and cutting square crops out of them."""

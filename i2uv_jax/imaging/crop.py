@@ -1,0 +1,162 @@
+"""Square crops: where they lie in a photo, how their pixels are made, and the way back.
+
+Pixel coordinates are edge to edge: the picture spans 0 to width and 0 to height, and the centre
+of pixel (column i, row j) is (i + 0.5, j + 0.5). Crop coordinates span the square from 0 to 1 the
+same way. A crop is an exact, axis-aligned square of the photo, at fractions of a pixel if need be;
+what lies outside the photo is filled with `FILL`.
+
+Worked example: a crop with the corners (10, 20) and (30, 40), resampled to 4 x 4, has pixels of
+5 photo pixels each; the centre of its pixel (column 1, row 0) is (0.375, 0.125) in crop coordinates
+and (17.5, 22.5) in the photo.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+FILL = (127, 127, 127)
+"""Colour of crop pixels outside the photo: mid grey, near the mean of natural pictures."""
+
+BOX_MARGIN = 0.25
+"""Room around a hand's bounding box: the crop's side is the longer box side times 1 + margin."""
+
+MIN_BOX_SIDE_PX = 8
+"""A box whose longer side is shorter than this shows no hand; it is taken for a mistake."""
+
+
+class BoxError(ValueError):
+    """A box that does not mark a part of the picture; the message is one line."""
+
+
+@dataclass(frozen=True)
+class SquareCrop:
+    """A square part of a photo; may reach past the photo's edges."""
+
+    centre_px: tuple[float, float]
+    """(x, y) of the square's middle in the photo's pixel coordinates."""
+    side_px: float
+    """Length of the square's side in pixels of the photo."""
+
+    @property
+    def corner_px(self) -> tuple[float, float]:
+        """(x, y) of the top left corner."""
+        return self.centre_px[0] - self.side_px / 2, self.centre_px[1] - self.side_px / 2
+
+    @property
+    def xyxy_px(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom edge."""
+        left, top = self.corner_px
+        return left, top, left + self.side_px, top + self.side_px
+
+    def to_pixels(self, points_crop: Float[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b 2"]:
+        """Crop coordinates (0 to 1) to pixel coordinates of the photo."""
+        return np.asarray(points_crop) * self.side_px + np.asarray(self.corner_px)
+
+    def to_crop(self, points_px: Float[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b 2"]:
+        """Pixel coordinates of the photo to crop coordinates (0 to 1)."""
+        return (np.asarray(points_px) - np.asarray(self.corner_px)) / self.side_px
+
+
+def crop_whole(width: int, height: int) -> SquareCrop:
+    """The smallest centred square that holds the whole picture."""
+    return SquareCrop((width / 2, height / 2), float(max(width, height)))
+
+
+def crop_from_box(
+    box_xyxy: Sequence[float], width: int, height: int, *, margin: float = BOX_MARGIN
+) -> SquareCrop:
+    """The square around a hand's bounding box, with room on all sides.
+
+    The square has the box's centre, and the longer box side times (1 + margin) as its side. The
+    box may reach past the picture's edges, as boxes of cut-off hands do; that part becomes `FILL`.
+
+    Args:
+      box_xyxy: left, top, right, bottom in pixels of the picture.
+      width: the picture's width in pixels.
+      height: the picture's height in pixels.
+      margin: additional length as a share of the longer box side.
+
+    Raises:
+      BoxError: not four finite numbers, edges not in order, smaller than `MIN_BOX_SIDE_PX`, wholly
+        outside the picture, or so large that the picture would be a speck in it.
+    """
+    values = np.asarray(box_xyxy, dtype=np.float64)
+    if values.shape != (4,) or not np.isfinite(values).all():
+        raise BoxError(f"box: expected four finite numbers X0 Y0 X1 Y1, got {box_xyxy}")
+    left, top, right, bottom = (float(value) for value in values)
+    name = f"box {left:g} {top:g} {right:g} {bottom:g}"
+    if right <= left or bottom <= top:
+        raise BoxError(f"{name}: expected X0 < X1 and Y0 < Y1")
+    if right <= 0 or bottom <= 0 or left >= width or top >= height:
+        raise BoxError(f"{name}: lies outside the picture of {width} x {height} pixels")
+    side = max(right - left, bottom - top)
+    if side < MIN_BOX_SIDE_PX:
+        raise BoxError(f"{name}: expected at least {MIN_BOX_SIDE_PX} pixels on the longer side")
+    if side > 4 * max(width, height):
+        raise BoxError(f"{name}: far larger than the picture of {width} x {height} pixels")
+    return SquareCrop(((left + right) / 2, (top + bottom) / 2), side * (1 + margin))
+
+
+def extract(
+    photo: UInt8[np.ndarray, "h w 3"], crop: SquareCrop, size: int
+) -> UInt8[np.ndarray, "size size 3"]:
+    """Resamples a square part of a photo to size x size pixels, antialiased.
+
+    Shrinking averages over a triangle as wide as the reduction (Pillow's BILINEAR with support
+    scaling), enlarging interpolates linearly, and an unscaled crop on whole pixels copies them.
+    """
+    scale = crop.side_px / size  # Photo pixels per crop pixel.
+    left, top = crop.corner_px
+    # The filter is separable. One axis after the other, each padded on its own, keeps the memory
+    # near the photo's own even where a padded square would be huge (a panorama).
+    first_row, last_row = _covered(top, photo.shape[0], scale, size)
+    rows = photo[first_row:last_row]
+    columns_done = _resample_columns(rows, left, scale, size)
+    both_done = _resample_columns(columns_done.swapaxes(0, 1), top - first_row, scale, size)
+    return np.ascontiguousarray(both_done.swapaxes(0, 1))
+
+
+def _covered(start: float, length: int, scale: float, size: int) -> tuple[int, int]:
+    """Half-open range of photo pixels on one axis that can reach into the crop's pixels.
+
+    A crop pixel weighs photo pixels up to max(scale, 1) from its centre, itself half of `scale`
+    inside the crop; one pixel more is room for rounding.
+    """
+    reach = max(scale, 1.0) + 1
+    first = math.floor(start - reach)
+    last = math.ceil(start + scale * size + reach)
+    return min(max(first, 0), length), max(min(last, length), 0)
+
+
+def _resample_columns(
+    pixels: UInt8[np.ndarray, "n w 3"], start: float, scale: float, size: int
+) -> UInt8[np.ndarray, "n size 3"]:
+    """Resamples the x axis: new column j covers start + j * scale to start + (j + 1) * scale."""
+    height, width, _ = pixels.shape
+    resampled = np.empty((height, size, 3), np.uint8)
+    resampled[:] = FILL
+    # Columns wholly outside stay filled. Where the others reach past the edge, by less than one
+    # new column, the input is padded.
+    first = min(max(math.floor(-start / scale), 0), size)
+    last = min(max(math.ceil((width - start) / scale), 0), size)
+    if first >= last or height == 0:
+        return resampled
+    used_start, used_end = start + first * scale, start + last * scale
+    low, high = _covered(start, width, scale, size)
+    pad_low = max(math.ceil(-used_start), 0)
+    pad_high = max(math.ceil(used_end - width), 0)
+    padded = np.empty((height, pad_low + high - low + pad_high, 3), np.uint8)
+    padded[:] = FILL
+    padded[:, pad_low : pad_low + high - low] = pixels[:, low:high]
+    offset = low - pad_low  # Position of the padded array's left edge.
+    box_end = min(used_end - offset, padded.shape[1])  # Pillow refuses a box of rounding too much.
+    resampled[:, first:last] = Image.fromarray(padded).resize(
+        (last - first, height),
+        Image.Resampling.BILINEAR,
+        box=(max(used_start - offset, 0.0), 0, box_end, height),
+    )
+    return resampled

@@ -1,0 +1,1 @@
+"""From pictures to hand meshes with a trained model."""

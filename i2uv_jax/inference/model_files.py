@@ -1,0 +1,54 @@
+"""Which model file a name stands for."""
+
+import difflib
+import os
+from pathlib import Path
+
+WEIGHTS_DIRECTORY = Path(__file__).parent.parent / "weights"
+"""Where the models that the package ships lie, as NAME.safetensors."""
+
+MODEL_SUFFIX = ".safetensors"
+
+
+class UnknownModelError(ValueError):
+    """No model has this name and no file this path; the message is one line."""
+
+
+def available_models() -> tuple[str, ...]:
+    """Names of the models that come with the package, sorted."""
+    return tuple(sorted(path.stem for path in WEIGHTS_DIRECTORY.glob(f"*{MODEL_SUFFIX}")))
+
+
+def find_model(name_or_path: str | os.PathLike) -> Path:
+    """The file of a model that is given by the name of a shipped one or by a path.
+
+    Anything with a directory separator or the suffix .safetensors is a path.
+
+    Raises:
+      UnknownModelError: neither; the message lists the names there are, near matches first.
+    """
+    text = os.fspath(name_or_path)
+    path = Path(text)
+    looks_like_path = (
+        not isinstance(name_or_path, str)
+        or os.sep in text
+        or (os.altsep is not None and os.altsep in text)
+        or path.suffix == MODEL_SUFFIX
+    )
+    if looks_like_path:
+        if not path.exists():
+            raise UnknownModelError(f"{path}: no such model file")
+        if path.is_dir():
+            raise UnknownModelError(
+                f"{path}: is a directory, expected a model file ({MODEL_SUFFIX})"
+            )
+        return path
+    names = available_models()
+    if text in names:
+        return WEIGHTS_DIRECTORY / (text + MODEL_SUFFIX)
+    if path.is_file():
+        return path
+    near = difflib.get_close_matches(text.lower(), names, n=3)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    there = ", ".join(names) if names else "none"
+    raise UnknownModelError(f"no model named {text!r}: {hint}available: {there}")

@@ -1,0 +1,55 @@
+"""What a prediction holds."""
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+Handedness = Literal["left", "right"]
+
+
+@dataclass(frozen=True)
+class HandPrediction:
+    """Reconstructed hands, as NumPy arrays.
+
+    For one picture the fields have no leading dimension, for a batch they have one (`*b`), and
+    `prediction[i]` is the hand of picture i.
+
+    2D points are pixels of the original picture, edge to edge: the centre of the top left pixel is
+    (0.5, 0.5). 3D points have x right, y down, z away from the camera, in millimetres relative to
+    the wrist keypoint. A picture cannot tell a hand's size: the scale is chosen such that the 20
+    bones together are as long as those of the mean hand (`Hand.mean_bone_length_m`). Without a
+    camera the 3D points are moreover weak perspective: as if seen from far away.
+    """
+
+    uv_map: Float[np.ndarray, "*b m m 3"]
+    """UV position map: x and y in crop coordinates (0 to 1 over the square `crop_xyxy`), z the
+    depth relative to the wrist in crop sides."""
+    vertices_mm: Float[np.ndarray, "*b v 3"]
+    vertices_2d: Float[np.ndarray, "*b v 2"]
+    faces: Int[np.ndarray, "*b f 3"]
+    """Vertex indices, counter-clockwise seen from outside (so a left hand's are reversed)."""
+    keypoints_3d_mm: Float[np.ndarray, "*b 21 3"]
+    """Wrist, then thumb, index, middle, ring, little, each from the palm to the tip."""
+    keypoints_2d: Float[np.ndarray, "*b 21 2"]
+    crop_xyxy: Float[np.ndarray, "*b 4"]
+    """Edges of the square that the model saw, in pixels of the original picture."""
+    handedness: Handedness | tuple[Handedness, ...]
+    """As it was given: one value for one picture, a tuple for a batch."""
+
+    @property
+    def is_batch(self) -> bool:
+        return self.crop_xyxy.ndim == 2
+
+    def __len__(self) -> int:
+        """Number of hands in a batch."""
+        if not self.is_batch:
+            raise TypeError("a prediction of one picture has no length")
+        return len(self.crop_xyxy)
+
+    def __getitem__(self, index: int) -> "HandPrediction":
+        """The hand of one picture of a batch."""
+        if not self.is_batch:
+            raise TypeError("a prediction of one picture cannot be indexed")
+        return HandPrediction(**{item.name: getattr(self, item.name)[index] for item in fields(self)})

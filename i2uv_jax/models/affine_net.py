@@ -1,0 +1,67 @@
+"""AffineNet: one picture to UV position maps at rising resolutions (I2UV-HandNet, ICCV 2021).
+
+The decoder's stages and what each joins, coarsest first (sizes for a 256 x 256 picture):
+
+| stage | size | skip features                  | where they live                   | joins UV map |
+|-------|------|--------------------------------|-----------------------------------|--------------|
+| 1     | 16   | encoder, stride 16             | image space                       | no           |
+| 2     | 32   | encoder, stride 8              | moved, and the decoder's own too  | no           |
+| 3     | 64   | encoder, stride 4              | moved                             | no           |
+| 4     | 64   | after max-pooling (stride 4)   | moved                             | yes          |
+| 5     | 128  | stem convolution (stride 2)    | moved                             | yes          |
+| 6     | 256  | none                           | -                                 | yes          |
+
+Structure and conventions follow the authors' PyTorch code (github.com/redcping/I2UV-HandNet).
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from i2uv_jax.config import STAGE_STRIDES, AffineNetConfig
+from i2uv_jax.models.resnet import ResNet
+from i2uv_jax.models.uv_decoder import UvDecoderStage
+
+
+class AffineNet(nn.Module):
+    """Encoder and UV decoder; returns the UV map of every stage, coarsest first, in float32."""
+
+    config: AffineNetConfig
+    dtype: jnp.dtype = jnp.float32
+    cpu_paths: bool = False
+
+    @nn.compact
+    def __call__(
+        self, image: Float[Array, "b h h 3"], *, train: bool
+    ) -> tuple[Float[Array, "b m m 3"], ...]:
+        """Takes a normalised picture whose side is a multiple of 32.
+
+        Raises:
+            ValueError: the picture is not square or its side is not a multiple of 32.
+        """
+        size = image.shape[1]
+        if image.shape[2] != size or size % 32:
+            raise ValueError(f"image: expected a square side divisible by 32, got {image.shape}")
+        skips = ResNet(
+            self.config.encoder,
+            self.config.width,
+            dtype=self.dtype,
+            cpu_paths=self.cpu_paths,
+            name="encoder",
+        )(image, train=train)
+        stage_skips = (skips.stride16, skips.stride8, skips.stride4, skips.pooled, skips.stem, None)
+
+        features, uv_map, uv_maps = skips.stride32, None, []
+        for stage, channels in enumerate(self.config.decoder_channels, start=1):
+            features, uv_map = UvDecoderStage(
+                channels,
+                size // STAGE_STRIDES[stage - 1],
+                move_features=stage == 2,
+                concat_uv_map=stage >= 4,
+                learned_mean=self.config.learned_mean,
+                dtype=self.dtype,
+                cpu_paths=self.cpu_paths,
+                name=f"stage{stage}",
+            )(features, stage_skips[stage - 1], uv_map, train=train)
+            uv_maps.append(uv_map)
+        return tuple(uv_maps)

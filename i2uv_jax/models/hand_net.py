@@ -1,0 +1,66 @@
+"""HandNet: a picture to its UV position map; AffineNet, then SRNet on AffineNet's finest map."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float
+
+from i2uv_jax.config import HandNetConfig
+from i2uv_jax.models.affine_net import AffineNet
+from i2uv_jax.models.sr_net import SRNet
+from i2uv_jax.ops.resize import resize_corner_aligned
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@struct.dataclass
+class HandNetOutput:
+    """UV position maps in crop coordinates (see `i2uv_jax.types`), float32."""
+
+    stage_uv_maps: tuple[Float[Array, "b m m 3"], ...]
+    """AffineNet's maps, coarsest first; sizes in `HandNetConfig.stage_sizes`."""
+    uv_map: Float[Array, "b n n 3"]
+    """The model's answer: SRNet's map, or AffineNet's finest where there is no SRNet."""
+
+
+class HandNet(nn.Module):
+    """The whole network. Make it with `build_model`, which checks nothing is left unresolved."""
+
+    config: HandNetConfig
+    cpu_paths: bool = False
+
+    def setup(self) -> None:
+        dtype = jnp.dtype(self.config.dtype)
+        self.affine_net = AffineNet(self.config.affine, dtype=dtype, cpu_paths=self.cpu_paths)
+        if self.config.sr is not None:
+            self.sr_net = SRNet(self.config.sr, dtype=dtype, cpu_paths=self.cpu_paths)
+
+    def __call__(self, image: Float[Array, "b h h 3"], *, train: bool) -> HandNetOutput:
+        """Takes sRGB-encoded pictures of right hands, 0 to 1, of the config's size. Jit-able.
+
+        With `train` batch statistics are used and updated: apply with `mutable=["batch_stats"]`.
+
+        Raises:
+            ValueError: the picture's size is not the config's.
+        """
+        size = self.config.image_size
+        if image.shape[1:] != (size, size, 3):
+            raise ValueError(f"image: expected shape (b, {size}, {size}, 3), got {image.shape}")
+        image = (image - jnp.array(IMAGENET_MEAN)) / jnp.array(IMAGENET_STD)
+        stage_uv_maps = self.affine_net(image, train=train)
+        uv_map = stage_uv_maps[-1]
+        if self.config.sr is not None:
+            if self.config.sr.stop_gradient:
+                uv_map = jax.lax.stop_gradient(uv_map)
+            sr_size = (self.config.sr.size, self.config.sr.size)
+            uv_map = resize_corner_aligned(uv_map, sr_size, cpu_path=self.cpu_paths)
+            uv_map = self.sr_net(uv_map)
+        return HandNetOutput(stage_uv_maps=stage_uv_maps, uv_map=uv_map)
+
+
+def build_model(config: HandNetConfig) -> HandNet:
+    """The network that a config describes; "auto" CPU paths are decided here, once."""
+    cpu_paths = {"on": True, "off": False, "auto": jax.default_backend() == "cpu"}
+    return HandNet(config, cpu_paths=cpu_paths[config.cpu_paths])

@@ -1,0 +1,113 @@
+"""Decoder stages that carry features from image space into UV space: the affine connection.
+
+A stage's UV map says where in the picture each texel's surface point is seen: the fixed
+orthographic projection of a texel is its first two channels. Sampling image features there gives
+each texel the features of its own surface point.
+"""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from i2uv_jax.models.layers import Conv, ConvNormRelu
+from i2uv_jax.ops.grid_sample import grid_sample
+from i2uv_jax.ops.resize import resize_corner_aligned
+
+HEAD_INIT_SCALE = 1e-3
+
+
+def neutral_uv(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
+    """Initialiser, (..., 3): the centre of the picture at the wrist's depth, (0.5, 0.5, 0).
+
+    Maps start there, with little spread, so that the affine connection samples inside the picture
+    from the first step on; clamped coordinates outside it would have no gradient.
+    """
+    del key
+    return jnp.broadcast_to(jnp.array([0.5, 0.5, 0.0], dtype), shape)
+
+
+def affine_connection(
+    image_features: Float[Array, "b h w c"],
+    uv_map: Float[Array, "b m m 3"],
+    *,
+    cpu_path: bool = False,
+) -> Float[Array, "b m m c"]:
+    """Image features at the projection of each texel: from image space to UV space.
+
+    The fixed orthographic matrix takes (x, y, z, 1) in crop coordinates to (x, y). Sampling is
+    corner-aligned (see `ops.grid_sample`), as in the authors' code.
+    """
+    return grid_sample(image_features, uv_map[..., :2], cpu_path=cpu_path)
+
+
+class UvHead(nn.Module):
+    """Plain 3x3 convolution to a UV map, in float32 whatever the features' precision.
+
+    With `learned_mean` a free map is added that all pictures share (a parameter per texel), and
+    the convolution has no bias: it predicts the difference from that mean.
+    """
+
+    learned_mean: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b m m c"]) -> Float[Array, "b m m 3"]:
+        uv_map = Conv(
+            3,
+            3,
+            use_bias=not self.learned_mean,
+            kernel_init=nn.initializers.variance_scaling(HEAD_INIT_SCALE, "fan_in", "normal"),
+            bias_init=neutral_uv,
+            name="conv",
+        )(x)
+        if self.learned_mean:
+            uv_map = uv_map + self.param("mean_uv_map", neutral_uv, uv_map.shape[1:], jnp.float32)
+        return uv_map
+
+
+class UvDecoderStage(nn.Module):
+    """Upsample and convolve, join with skip features, convolve, predict a UV map.
+
+    Without a previous UV map the stage works in image space; with one, its skip features pass the
+    affine connection.
+    """
+
+    channels: int
+    size: int
+    move_features: bool = False
+    """Whether the incoming features are still in image space and pass the connection, too."""
+    concat_uv_map: bool = False
+    """Whether the upsampled previous UV map joins the features."""
+    learned_mean: bool = False
+    dtype: jnp.dtype = jnp.float32
+    cpu_paths: bool = False
+
+    @nn.compact
+    def __call__(
+        self,
+        features: Float[Array, "b k k c"],
+        skip: Float[Array, "b h w d"] | None,
+        previous_uv_map: Float[Array, "b k k 3"] | None,
+        *,
+        train: bool,
+    ) -> tuple[Float[Array, "b size size channels"], Float[Array, "b size size 3"]]:
+        conv_block: Callable = lambda name: ConvNormRelu(  # noqa: E731
+            self.channels, dtype=self.dtype, cpu_paths=self.cpu_paths, name=name
+        )
+        x = conv_block("up")(self._resize(features), train=train)
+        joined = [x, skip]
+        if previous_uv_map is not None:
+            uv_map = self._resize(previous_uv_map)
+            if self.move_features:
+                joined[0] = affine_connection(x, uv_map, cpu_path=self.cpu_paths)
+            if skip is not None:
+                joined[1] = affine_connection(skip, uv_map, cpu_path=self.cpu_paths)
+            if self.concat_uv_map:
+                joined.append(uv_map.astype(self.dtype))
+        x = jnp.concatenate([part for part in joined if part is not None], axis=-1)
+        x = conv_block("merge")(x, train=train)
+        return x, UvHead(self.learned_mean, name="head")(x)
+
+    def _resize(self, x: Float[Array, "b k k c"]) -> Float[Array, "b size size c"]:
+        return resize_corner_aligned(x, (self.size, self.size), cpu_path=self.cpu_paths)

@@ -1,0 +1,123 @@
+"""What a run tells: a progress line, TensorBoard scalars and pictures, a few plain sentences.
+
+In a terminal the progress line is redrawn in place; elsewhere (a log file, a pipe) a plain line is
+printed at each report, so that logs stay readable.
+"""
+
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+import numpy as np
+from jaxtyping import UInt8
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+from i2uv_jax.config import TrainConfig
+
+
+class Reporter:
+    """Context manager that reports one run, from `first_step` on."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: TrainConfig,
+        *,
+        first_step: int = 0,
+        stream: TextIO | None = None,
+    ) -> None:
+        self._stream = stream or sys.stderr
+        self._config = config
+        self._writer = SummaryWriter(str(folder))
+        self._start_time = time.monotonic()
+        self._window_start: float | None = None
+        self._window_steps = 0
+        self._step_rate = 0.0
+        self._bar = (
+            tqdm(
+                total=config.num_steps,
+                initial=first_step,
+                unit="step",
+                file=self._stream,
+                bar_format="{percentage:3.0f}% {bar} {n_fmt}/{total_fmt}{postfix} "
+                "[{elapsed}, {remaining} left]",
+            )
+            if self._stream.isatty()
+            else None
+        )
+
+    def __enter__(self) -> "Reporter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        self._writer.close()
+
+    def say(self, text: str) -> None:
+        """Prints a line without tearing the progress line apart."""
+        if self._bar is not None:
+            self._bar.write(text, file=self._stream)
+        else:
+            print(text, file=self._stream, flush=True)
+
+    def step_done(self, steps_done: int, metrics: dict[str, float]) -> None:
+        """Counts a finished step; every `log_every` of them it is reported."""
+        if self._window_start is None:
+            # The first step of a window compiles or waits for an evaluation: time the others.
+            self._window_start = time.monotonic()
+        else:
+            self._window_steps += 1
+        if self._bar is not None:
+            self._bar.update(1)
+        if steps_done % self._config.log_every and steps_done != self._config.num_steps:
+            return
+        seconds = time.monotonic() - self._window_start
+        if self._window_steps and seconds:
+            self._step_rate = self._window_steps / seconds
+        image_rate = self._step_rate * self._config.batch_size
+        for name, value in metrics.items():
+            self._writer.add_scalar(f"train/{name}", value, steps_done)
+        self._writer.add_scalar("speed/images_per_second", image_rate, steps_done)
+        shown = f"loss {metrics['loss/total']:.4f}, {image_rate:.0f} images/s"
+        if self._bar is not None:
+            self._bar.set_postfix_str(shown)
+        else:
+            left = self._time_left(steps_done)
+            self.say(f"step {steps_done}/{self._config.num_steps}: {shown}, {left} left")
+        self._window_start, self._window_steps = time.monotonic(), 0
+
+    def pause(self) -> None:
+        """Leaves the time until the next step out of the images per second."""
+        self._window_start, self._window_steps = None, 0
+
+    def evaluated(self, steps_done: int, errors_mm: dict[str, float]) -> None:
+        """Reports the errors of an evaluation."""
+        for name, value in errors_mm.items():
+            self._writer.add_scalar(f"evaluation/{name}", value, steps_done)
+        self.say(
+            f"step {steps_done}: on unseen renders vertices "
+            f"{errors_mm['aligned_vertex_mm']:.2f} mm, keypoints "
+            f"{errors_mm['aligned_keypoint_mm']:.2f} mm (aligned)"
+        )
+
+    def picture(self, steps_done: int, name: str, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Shows a picture in TensorBoard."""
+        self._writer.add_image(name, pixels, steps_done, dataformats="HWC")
+
+    def _time_left(self, steps_done: int) -> str:
+        if not self._step_rate:
+            return "unknown time"
+        seconds = (self._config.num_steps - steps_done) / self._step_rate
+        if self._config.max_minutes is not None:
+            spent = time.monotonic() - self._start_time
+            seconds = min(seconds, max(0.0, 60 * self._config.max_minutes - spent))
+        return tqdm.format_interval(seconds)

@@ -1,0 +1,137 @@
+"""One training step and one evaluation step, as pure functions of state and batch.
+
+Jit, donation and sharding are the caller's business (`loop.py`); everything here also runs
+without them.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import numpy as np
+import optax
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from i2uv_jax.config import HandNetConfig, LossConfig
+from i2uv_jax.data.source import BatchSource
+from i2uv_jax.geometry.camera import from_crop_space
+from i2uv_jax.geometry.keypoints import WRIST
+from i2uv_jax.geometry.uv_map import UvTables, build_tables, vertices_from_uv_map
+from i2uv_jax.losses import mask_sizes, resolve_term, total_loss
+from i2uv_jax.metrics import aligned_position_error, mean_position_error
+from i2uv_jax.models.hand_net import HandNetOutput
+from i2uv_jax.training.state import TrainState, update_average
+from i2uv_jax.types import Batch
+
+Metrics = dict[str, Float[Array, ""]]
+LossFunction = Callable[[HandNetOutput, Batch], tuple[Float[Array, ""], Metrics]]
+"""Maps a model's output and its batch to the loss, and to its terms (and "total") by name."""
+
+_MM_PER_M = 1000.0
+
+
+def build_loss(
+    config: LossConfig, model_config: HandNetConfig, source: BatchSource
+) -> LossFunction:
+    """The weighted sum that a config describes, on the geometry of a source of data.
+
+    Raises:
+      ValueError: the config names a loss that does not exist.
+    """
+    for term, _ in (*config.stage_terms, *config.final_terms):
+        resolve_term(term)
+    sizes = mask_sizes(config, model_config.stage_sizes, model_config.uv_map_size)
+    texel_masks = {size: build_tables(source.atlas, size).texel_mask for size in sizes}
+    tables = build_tables(source.atlas, model_config.uv_map_size)
+
+    def compute_loss(output: HandNetOutput, batch: Batch) -> tuple[Float[Array, ""], Metrics]:
+        return total_loss(
+            config,
+            output,
+            batch.uv_map,
+            texel_masks,
+            vertices_from_uv_map=partial(vertices_from_uv_map, tables),
+            keypoint_regressor=source.keypoint_regressor,
+        )
+
+    return compute_loss
+
+
+def build_train_step(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    compute_loss: LossFunction,
+    *,
+    average_decay: float | None,
+) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+    """The function that takes one step.
+
+    Its metrics are "loss/NAME" for each loss term and their sum "loss/total", and "gradient_norm"
+    (before clipping).
+    """
+
+    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        def loss_of(params):
+            output, updated = model.apply(
+                {"params": params, "batch_stats": state.batch_stats},
+                batch.image,
+                train=True,
+                mutable=["batch_stats"],
+            )
+            loss, terms = compute_loss(output, batch)
+            return loss, (terms, updated.get("batch_stats", {}))
+
+        (_, (terms, batch_stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(
+            state.params
+        )
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        average = state.average
+        if average is not None:
+            variables = {"params": params, "batch_stats": batch_stats}
+            average = update_average(average, variables, state.step, average_decay)
+        new_state = TrainState(
+            step=state.step + 1,
+            params=params,
+            batch_stats=batch_stats,
+            opt_state=opt_state,
+            average=average,
+        )
+        metrics = {
+            "gradient_norm": optax.tree.norm(gradient),
+            **{f"loss/{name}": value for name, value in terms.items()},
+        }
+        return new_state, metrics
+
+    return train_step
+
+
+def build_evaluation_step(
+    model: nn.Module, tables: UvTables, keypoint_regressor: Float[np.ndarray, "21 v"]
+) -> Callable[[dict, Batch], tuple[Float[Array, "b m m 3"], dict[str, Float[Array, "b"]]]]:
+    """The function that predicts a batch's UV maps and measures them, picture by picture.
+
+    The true camera and wrist depth turn a map into a mesh in metres, so the plain errors count
+    from wrist to wrist at the right scale; the aligned ones do not depend on either.
+
+    Its errors, in millimetres: "vertex_mm", "keypoint_mm" and, after Procrustes alignment,
+    "aligned_vertex_mm" and "aligned_keypoint_mm".
+    """
+
+    def evaluation_step(variables, batch):
+        uv_map = model.apply(variables, batch.image, train=False).uv_map
+        wrist_depth_m = batch.keypoints[:, WRIST, 2]
+        vertices_crop = vertices_from_uv_map(tables, uv_map)
+        vertices = from_crop_space(batch.camera, vertices_crop, wrist_depth_m)
+        keypoints = keypoint_regressor @ vertices
+        wrist, true_wrist = keypoints[:, WRIST : WRIST + 1], batch.keypoints[:, WRIST : WRIST + 1]
+        errors = {
+            "vertex_mm": mean_position_error(vertices - wrist, batch.vertices - true_wrist),
+            "keypoint_mm": mean_position_error(keypoints - wrist, batch.keypoints - true_wrist),
+            "aligned_vertex_mm": aligned_position_error(vertices, batch.vertices),
+            "aligned_keypoint_mm": aligned_position_error(keypoints, batch.keypoints),
+        }
+        return uv_map, {name: _MM_PER_M * error for name, error in errors.items()}
+
+    return evaluation_step

@@ -1,0 +1,182 @@
+"""The training loop on a cheap source: it learns, repeats itself, resumes, and stops well."""
+
+import json
+import os
+import signal
+import threading
+
+import jax
+import numpy as np
+import pytest
+
+from i2uv_jax.config_io import with_overrides
+from i2uv_jax.models.weights import load_model_file
+from i2uv_jax.training.checkpoint import load_run_config
+from i2uv_jax.training.loop import DivergedError, train
+from i2uv_jax.training.model_file import export_run
+from i2uv_jax.training.state import init_state
+
+
+def assert_same_arrays(first, second):
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+@pytest.fixture(scope="module")
+def finished_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("finished")
+
+
+@pytest.fixture(scope="module")
+def finished(finished_folder, sheet_config, sheet_source):
+    """Result of a run of four steps, left in `finished_folder`."""
+    return train(sheet_config, finished_folder, source=sheet_source(sheet_config))
+
+
+def test_fixed_batch_is_learned(tmp_path, sheet_config, sheet_source):
+    config = with_overrides(
+        sheet_config, ["train.num_steps=200", "train.save_every=200", "train.log_every=50"]
+    )
+    result = train(config, tmp_path, source=sheet_source(config, fixed_step=0))
+    assert result.errors_mm["aligned_vertex_mm"] < 6  # about 38 mm before training
+
+
+def test_another_seed_gives_other_parameters(sheet_config):
+    init = jax.jit(init_state, static_argnames="config")
+    states = [init(jax.random.key(seed, impl="rbg"), config=sheet_config) for seed in (0, 0, 1)]
+    assert_same_arrays(states[0], states[1])
+    first, other = (jax.tree.leaves(states[index].params)[0] for index in (0, 2))
+    assert not np.array_equal(first, other)
+
+
+class StoppingSource:
+    """Hands a source's batches on, and sends this process a signal at one of the steps."""
+
+    def __init__(self, source, signal_step):
+        self._source = source
+        self._signal_step = signal_step
+
+    def __getattr__(self, name):
+        return getattr(self._source, name)
+
+    def training_batch(self, step):
+        if step == self._signal_step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return self._source.training_batch(step)
+
+
+def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+    tmp_path, sheet_config, sheet_source, finished
+):
+    # Stopped where no regular checkpoint is due.
+    source = sheet_source(sheet_config)
+    half = train(sheet_config, tmp_path, source=StoppingSource(source, signal_step=2))
+    assert half.signal_number == signal.SIGTERM
+    assert half.steps_done == 3
+    assert not (tmp_path / "model.safetensors").exists()
+    resumed = train(sheet_config, tmp_path, source=source, resume=True)
+
+    assert resumed.steps_done == finished.steps_done == 4
+    assert_same_arrays(resumed.state, finished.state)
+    assert resumed.errors_mm == finished.errors_mm
+
+
+def test_finished_run_leaves_config_errors_checkpoints_and_model(
+    tmp_path, sheet_config, finished, finished_folder
+):
+    assert load_run_config(finished_folder) == sheet_config
+    assert json.loads((finished_folder / "evaluation.json").read_text()) == finished.errors_mm
+    assert sorted(path.name for path in (finished_folder / "checkpoints").iterdir()) == ["2", "4"]
+    assert list((finished_folder / "tensorboard").glob("events.*"))
+
+    model_config, variables, metadata = load_model_file(finished_folder / "model.safetensors")
+    assert model_config == sheet_config.model
+    assert metadata["name"] == "sheet"
+    assert metadata["steps"] == 4
+    # The average is what is evaluated and handed out; it differs from the last step's weights.
+    jax.tree.map(
+        lambda saved, average: np.testing.assert_allclose(saved, average, rtol=1e-3, atol=1e-3),
+        variables["params"],
+        finished.state.average["params"],
+    )
+    averaged, last = (
+        jax.tree.leaves(tree["params"])[0]
+        for tree in (finished.state.average, finished.state.variables)
+    )
+    assert not np.array_equal(averaged, last)
+
+    export_run(finished_folder, tmp_path / "again.safetensors")
+    _, again, _ = load_model_file(tmp_path / "again.safetensors")
+    assert_same_arrays(again, variables)
+
+
+def test_folder_with_checkpoints_is_not_overwritten(
+    sheet_config, sheet_source, finished, finished_folder
+):
+    with pytest.raises(ValueError, match="already holds checkpoints: continue them with --resume"):
+        train(sheet_config, finished_folder, source=sheet_source(sheet_config))
+    other = with_overrides(sheet_config, ["model.affine.width=0.25"])
+    with pytest.raises(ValueError, match=r"cannot be resumed with model.affine.width=0.25"):
+        train(other, finished_folder, source=sheet_source(other), resume=True)
+
+
+def test_nan_stops_the_run_with_step_and_term(tmp_path, sheet_config, sheet_source):
+    source = sheet_source(sheet_config, poison_step=3)
+    with pytest.raises(DivergedError, match=r"^step 3: loss/\w+/uv_\w+ is nan"):
+        train(sheet_config, tmp_path, source=source)
+    # The state of that step was not saved: the run can go on from before it.
+    assert [entry.name for entry in (tmp_path / "checkpoints").iterdir()] == ["2"]
+
+
+@pytest.fixture(scope="module")
+def one_step_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("one_step")
+
+
+@pytest.fixture(scope="module")
+def one_step(one_step_folder, sheet_config, sheet_source):
+    """Result of a run whose time is over after one step, left in `one_step_folder`."""
+    config = with_overrides(sheet_config, ["train.max_minutes=1e-9"])
+    results = []
+
+    def run():
+        results.append(train(config, one_step_folder, source=sheet_source(config)))
+
+    # In a thread of its own, where Python allows no signal handlers: that must do no harm.
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+def test_time_budget_ends_a_run_saved_and_exported(one_step, one_step_folder):
+    assert one_step.steps_done == 1
+    assert (one_step_folder / "checkpoints" / "1").is_dir()
+    assert (one_step_folder / "model.safetensors").is_file()
+
+
+def test_two_devices_train_as_one(tmp_path, sheet_config, sheet_source, one_step):
+    config = with_overrides(sheet_config, ["train.max_minutes=1e-9", "train.num_devices=2"])
+    state = train(config, tmp_path, source=sheet_source(config)).state
+    assert len(jax.tree.leaves(state.params)[0].sharding.device_set) == 2
+    # With batch statistics of each device's own half instead of the global batch this fails.
+    jax.tree.map(
+        lambda two, one: np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-4),
+        state.variables,
+        one_step.state.variables,
+    )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train.num_devices=2", "train.batch_size=3"], "multiple of the 2 devices, got 3"),
+        (["train.num_devices=64"], "train.num_devices: expected at most 2, got 64"),
+        (["loss.final_terms=uv_l2:1"], "did you mean 'uv_l1'"),
+    ],
+)
+def test_impossible_config_is_refused_before_anything_is_compiled(
+    tmp_path, sheet_config, sheet_source, overrides, message
+):
+    config = with_overrides(sheet_config, overrides)
+    with pytest.raises(ValueError, match=message):
+        train(config, tmp_path, source=sheet_source(config))

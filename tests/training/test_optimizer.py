@@ -1,0 +1,46 @@
+"""Learning-rate schedule and optimiser."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from i2uv_jax.config import OptimConfig
+from i2uv_jax.training.optimizer import build_optimizer, learning_rate_schedule
+
+
+def test_schedule_warms_up_and_follows_a_cosine():
+    schedule = learning_rate_schedule(OptimConfig(peak_learning_rate=1.0, warmup_steps=10), 110)
+    # Linear to the peak at step 10, half of it at the middle of the cosine, nothing at the end.
+    steps = np.array([0, 5, 10, 60, 110])
+    np.testing.assert_allclose([schedule(step) for step in steps], [0, 0.5, 1, 0.5, 0], atol=1e-6)
+
+
+def test_schedule_without_warmup_starts_at_the_peak():
+    config = OptimConfig(peak_learning_rate=1.0, end_learning_rate=0.2)
+    schedule = learning_rate_schedule(config, 100)
+    np.testing.assert_allclose([schedule(0), schedule(50), schedule(100)], [1, 0.6, 0.2], rtol=1e-6)
+
+
+def first_update(config, params, gradient):
+    optimizer = build_optimizer(config, 10)
+    updates, _ = optimizer.update(gradient, optimizer.init(params), params)
+    return updates
+
+
+def test_weight_decay_spares_biases():
+    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}
+    zero = {"kernel": jnp.zeros((2, 2)), "bias": jnp.zeros(2)}
+    config = OptimConfig(algorithm="adamw", peak_learning_rate=0.1, weight_decay=0.5)
+    updates = first_update(config, params, zero)
+    np.testing.assert_allclose(updates["kernel"], -0.05, rtol=1e-6)
+    np.testing.assert_allclose(updates["bias"], 0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("clip_norm", "expected"), [(None, -0.3), (1.0, -0.06)])
+def test_gradient_is_clipped_by_its_norm(clip_norm, expected):
+    # Adam's first step is g / (|g| + epsilon): with a large epsilon nearly proportional to g.
+    config = OptimConfig(
+        peak_learning_rate=100.0, epsilon=1000.0, beta1=0.0, beta2=0.0, clip_norm=clip_norm
+    )
+    updates = first_update(config, {"a": jnp.zeros(2)}, {"a": jnp.array([3.0, 4.0])})
+    np.testing.assert_allclose(updates["a"][0], expected, rtol=5e-3)

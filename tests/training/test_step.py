@@ -1,0 +1,67 @@
+"""The moving average of weights, and the errors of an evaluation step, on known cases."""
+
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+
+from i2uv_jax.geometry.uv_map import build_tables
+from i2uv_jax.training.evaluation import comparison_picture
+from i2uv_jax.training.state import update_average
+from i2uv_jax.training.step import build_evaluation_step
+
+
+class KnownAnswer:
+    """Stands for a model: answers with a given map, whatever the picture."""
+
+    def __init__(self, uv_map):
+        self.uv_map = uv_map
+
+    def apply(self, variables, image, *, train):
+        return SimpleNamespace(uv_map=self.uv_map)
+
+
+def errors_for(change_map, sheet_source, sheet_config):
+    source = sheet_source(sheet_config)
+    batch = source.training_batch(0)
+    tables = build_tables(source.atlas, sheet_config.model.uv_map_size)
+    model = KnownAnswer(change_map(batch.uv_map))
+    return build_evaluation_step(model, tables, source.keypoint_regressor)({}, batch)[1]
+
+
+def test_true_map_has_almost_no_error(sheet_source, sheet_config):
+    errors = errors_for(lambda uv_map: uv_map, sheet_source, sheet_config)
+    # What an 8 x 8 map of a bent sheet loses.
+    for name, values in errors.items():
+        assert values.shape == (sheet_config.train.batch_size,), name
+        assert float(values.max()) < 5, name
+
+
+def test_alignment_forgives_a_shift_that_the_plain_error_sees(sheet_source, sheet_config):
+    def scaled_about_the_wrist(uv_map):
+        # 10 % larger about the principal point, in a nearly flat sheet 0.5 m away.
+        centre = jnp.array([0.5, 0.5, 0.0])
+        return centre + 1.1 * (uv_map - centre)
+
+    plain = errors_for(lambda uv_map: uv_map, sheet_source, sheet_config)
+    scaled = errors_for(scaled_about_the_wrist, sheet_source, sheet_config)
+    # Points lie up to 150 mm from the wrist: a tenth of their mean distance is several mm.
+    assert float((scaled["vertex_mm"] - plain["vertex_mm"]).min()) > 3
+    assert float((scaled["aligned_vertex_mm"] - plain["aligned_vertex_mm"]).max()) < 1
+
+
+def test_average_follows_its_definition():
+    average, new = {"a": jnp.array(0.0)}, {"a": jnp.array(1.0)}
+    # Step 0: the decay is (1 + 0) / (10 + 0); far on it is the one that was asked for.
+    np.testing.assert_allclose(update_average(average, new, 0, 0.99)["a"], 0.9, rtol=1e-6)
+    np.testing.assert_allclose(update_average(average, new, 10**6, 0.99)["a"], 0.01, rtol=1e-4)
+
+
+def test_picture_shows_input_prediction_and_truth_side_by_side():
+    image = np.full((4, 4, 3), 1.0)
+    predicted, true = np.zeros((2, 2, 3)), np.full((2, 2, 3), 0.5)
+    picture = comparison_picture(image, predicted, true)
+    assert picture.shape == (4, 12, 3)
+    assert (picture[:, :4] == 255).all()
+    assert (picture[:, 4:8] == [0, 0, 128]).all()
+    assert (picture[:, 8:] == [128, 128, 255]).all()
