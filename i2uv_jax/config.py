@@ -34,6 +34,9 @@ class AffineNetConfig:
     decoder_channels: tuple[int, ...] = (512, 256, 128, 64, 32, 16)
     """Channels per decoder stage, coarsest first. Fewer than six stages leave out the finest: five
     give a map of half the image's size, four a quarter."""
+    upsample_last: bool = False
+    """Let each stage convolve before it upsamples: a quarter of that convolution's work, for small
+    models on CPUs. Off is the published network."""
     learned_mean: bool = False
     """Give every head a free mean map (one parameter per texel) to predict differences from; it
     learns faster from scratch. Off is the published network."""
@@ -166,7 +169,34 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class RenderConfig:
-    """What the renderer draws; sizes of pictures and UV maps follow from the model."""
+    """What the renderer draws. Training sets both sizes from its model."""
+
+    image_size: int = 128
+    """Side of the square picture in pixels."""
+    uv_map_size: int = 128
+    """Side of the UV position map in texels."""
+    supersampling: int = 2
+    """Samples per pixel along each side: 1 is fastest and shows jagged outlines."""
+    min_fill: float = 0.4
+    max_fill: float = 0.95
+    """The longer side of the hand's bounding box, in crop sides."""
+    centre_jitter: float = 0.1
+    """How far the box's centre may lie from the crop's along each axis, in crop sides."""
+    max_slant: float = 0.35
+    """Tangent of the largest angle between the optical axis and the hand, along each axis."""
+
+    def __post_init__(self) -> None:
+        for name in ("image_size", "uv_map_size"):
+            _check(getattr(self, name) >= 2, f"render.{name}", "at least 2", getattr(self, name))
+        _check(1 <= self.supersampling <= 4, "render.supersampling", "1 to 4", self.supersampling)
+        _check(
+            0 < self.min_fill <= self.max_fill,
+            "render.min_fill",
+            "above 0 and at most render.max_fill",
+            self.min_fill,
+        )
+        for name in ("centre_jitter", "max_slant"):
+            _check(getattr(self, name) >= 0, f"render.{name}", "at least 0", getattr(self, name))
 
 
 @dataclass(frozen=True)

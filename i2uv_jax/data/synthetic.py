@@ -6,6 +6,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Sharding
 from jaxtyping import Array
 
@@ -13,6 +14,11 @@ from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.render.scene import sample_batch
 from i2uv_jax.types import Batch, Camera
+
+_QUARTER_TURNS = np.array(
+    [[[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]]], np.float32
+)
+"""Matrices of n quarter turns counter-clockwise as seen, y down: one takes (x, y) to (y, -x)."""
 
 
 class SyntheticSource:
@@ -80,10 +86,7 @@ def vary_batch(key: Array, batch: Batch) -> Batch:
 
 def _turn(batch: Batch, turns: Array) -> Batch:
     """One picture (no batch axis) turned counter-clockwise by `turns` quarters."""
-    # A quarter counter-clockwise takes (x, y) about the origin to (y, -x), with y down.
-    quarter = jnp.array([[0.0, 1.0], [-1.0, 0.0]])
-    powers = jnp.stack([jnp.linalg.matrix_power(quarter, n) for n in range(4)])
-    rotation = powers[turns]
+    rotation = jnp.asarray(_QUARTER_TURNS)[turns]
 
     def turn_points(points: Array, centre: float = 0.0) -> Array:
         plane = (points[..., :2] - centre) @ rotation.T + centre

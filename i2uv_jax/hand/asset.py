@@ -38,6 +38,10 @@ class Hand:
     corrective_joints: Int[np.ndarray, "n"]
     pose_correctives: Float[np.ndarray, "c v 3"]
     """Offsets of the rest vertices, driven by `model.flexion_features`."""
+    mean_joints: Float[np.ndarray, "j 3"]
+    """Joint centres of the mean hand at rest, hand frame."""
+    mean_tips: Float[np.ndarray, "5 3"]
+    """Finger tips of the mean hand at rest, thumb first."""
     mean_palm_length_m: Float[np.ndarray, ""]
     """Wrist to middle MCP in the mean hand, for which the correctives were made."""
     keypoint_regressor: Float[np.ndarray, "21 v"]
@@ -116,7 +120,7 @@ def _unpack(packed: dict[str, np.ndarray]) -> Hand:
         return matrix
 
     plain = (
-        "template", "corner_coefficients", "bone_directions", "palmar_normals",
+        "template", "corner_coefficients", "mean_joints", "mean_tips", "bone_directions", "palmar_normals",
         "mean_palm_length_m", "forearm_template", "forearm_axis", "forearm_bend", "forearm_twist",
         "uv", "body_uv", "mean_bone_length_m",
     )  # fmt: skip

@@ -22,6 +22,24 @@ if TYPE_CHECKING:
 _einsum = partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
 
 _EPSILON = 1e-12
+
+
+def matmul3(
+    left: Float[Array, "*b 3 3"], right: Float[Array, "*b 3 3"]
+) -> Float[Array, "*b 3 3"]:
+    """Product of small matrices as a broadcast sum: full precision on every device.
+
+    Batched 3 x 3 dots are slow on most backends, and XLA's CPU backend (jaxlib 0.10.2) fails to
+    compile some of them under two nested `vmap`s.
+    """
+    return jnp.sum(left[..., :, :, None] * right[..., None, :, :], -2)
+
+
+def apply3(matrix: Float[Array, "*b 3 3"], vector: Float[Array, "*b 3"]) -> Float[Array, "*b 3"]:
+    """Small matrices times vectors, like `matmul3`."""
+    return jnp.sum(matrix * vector[..., None, :], -1)
+
+
 _MIDDLE_MCP = JOINT_NAMES.index("middle_mcp")
 _INDEX_MCP = JOINT_NAMES.index("index_mcp")
 _LITTLE_MCP = JOINT_NAMES.index("little_mcp")
@@ -99,16 +117,27 @@ def forward_kinematics(
 
     A parent's index must be smaller than its child's. The root (parent -1) turns in place.
     """
-    rotations, positions = [], []
-    for joint, parent in enumerate(parents):
-        if parent < 0:
-            rotations.append(local_rotations[joint])
-            positions.append(rest_joints[joint])
-            continue
-        rotations.append(_einsum("ij,jk->ik", rotations[parent], local_rotations[joint]))
-        offset = rest_joints[joint] - rest_joints[parent]
-        positions.append(positions[parent] + _einsum("ij,j->i", rotations[parent], offset))
-    return jnp.stack(rotations), jnp.stack(positions)
+    depth = _depths(parents)
+    rotations = jnp.asarray(local_rotations)
+    positions = jnp.asarray(rest_joints)
+    # Level by level from the root: all joints of one depth in one product.
+    for level in range(1, max(depth) + 1):
+        joints = np.flatnonzero(np.array(depth) == level)
+        above = np.array(parents)[joints]
+        offsets = rest_joints[joints] - rest_joints[above]
+        world = matmul3(rotations[above], local_rotations[joints])
+        reached = positions[above] + apply3(rotations[above], offsets)
+        rotations = rotations.at[joints].set(world)
+        positions = positions.at[joints].set(reached)
+    return rotations, positions
+
+
+def _depths(parents: tuple[int, ...]) -> list[int]:
+    """Number of joints between each joint and the root."""
+    depths = []
+    for parent in parents:
+        depths.append(0 if parent < 0 else depths[parent] + 1)
+    return depths
 
 
 def linear_blend_skinning(
@@ -119,10 +148,13 @@ def linear_blend_skinning(
     joints: Float[Array, "j 3"],
 ) -> Float[Array, "v 3"]:
     """Each vertex moved by the weighted mean of its joints' rigid transforms."""
-    offsets = joints - _einsum("jab,jb->ja", rotations, rest_joints)
-    blended_rotations = _einsum("vj,jab->vab", skin_weights, rotations)
-    blended_offsets = _einsum("vj,ja->va", skin_weights, offsets)
-    return _einsum("vab,vb->va", blended_rotations, vertices) + blended_offsets
+    offsets = joints - apply3(rotations, rest_joints)
+    transforms = jnp.concatenate([rotations, offsets[..., None]], -1).reshape(-1, 12)
+    # One product for rotation and offset together: with the offsets blended in a product of their
+    # own and added, XLA's CPU backend (jaxlib 0.10.2) gave wrong vertices under jit and vmap.
+    blended = _einsum("vj,jt->vt", skin_weights, transforms).reshape(-1, 3, 4)
+    homogeneous = jnp.concatenate([vertices, jnp.ones_like(vertices[:, :1])], -1)
+    return jnp.sum(blended * homogeneous[:, None, :], -1)
 
 
 def rest_hand(hand: "Hand", shape: Float[Array, "s"]) -> RestHand:
@@ -145,7 +177,7 @@ def rest_hand(hand: "Hand", shape: Float[Array, "s"]) -> RestHand:
     axes = jnp.stack([jnp.cross(y_axis, z_axis), y_axis, z_axis])
 
     def to_hand_frame(points):
-        return _einsum("ab,vb->va", axes, points - origin)
+        return apply3(axes, points - origin)
 
     return RestHand(to_hand_frame(vertices), to_hand_frame(forearm), to_hand_frame(joints))
 
@@ -164,7 +196,7 @@ def flexion_features(
     L d = cos(flexion) d + sin(flexion) n (plus abduction). The features are (1 - cos),
     sin (1 - cos) and (1 - cos)^2: all vanish at rest, none needs an angle. (basis, joint) order.
     """
-    moved = _einsum("jab,jb->ja", joint_rotations, hand.bone_directions)
+    moved = apply3(joint_rotations, hand.bone_directions)
     one_less_cos = 1 - jnp.sum(moved * hand.bone_directions, -1)
     sin = jnp.sum(moved * hand.palmar_normals, -1)
     basis = jnp.stack([one_less_cos, sin * one_less_cos, one_less_cos**2])
@@ -186,7 +218,7 @@ def pose_hand(hand: "Hand", shape: Float[Array, "s"], pose: HandPose) -> PosedHa
     forearm = _pose_forearm(hand, rest.forearm_vertices, pose.forearm_rotation)
     return PosedHand(
         vertices=vertices,
-        forearm_vertices=_einsum("ab,vb->va", rotations[0], forearm),
+        forearm_vertices=apply3(rotations[0], forearm),
         joints=joints,
         keypoints=_einsum("kv,vd->kd", hand.keypoint_regressor, vertices),
     )
@@ -206,11 +238,11 @@ def _pose_forearm(
     along = jnp.sum(quaternion[1:] * axis)
     # twist = (w, along * axis); swing = rotation * inverse(twist)
     twist_angle = 2 * jnp.arctan2(along, quaternion[0] + _EPSILON)
-    swing = _einsum("ab,bc->ac", rotation, _axis_angle_matrix(axis, -twist_angle))
+    swing = matmul3(rotation, axis_angle_matrix(axis, -twist_angle))
     bend_axis, bend_angle = _small_axis_angle(swing)
-    twist = jax.vmap(_axis_angle_matrix, (None, 0))(axis, hand.forearm_twist * twist_angle)
-    bend = jax.vmap(_axis_angle_matrix, (None, 0))(bend_axis, hand.forearm_bend * bend_angle)
-    return _einsum("vab,vbc,vc->va", bend, twist, vertices)
+    twist = jax.vmap(axis_angle_matrix, (None, 0))(axis, hand.forearm_twist * twist_angle)
+    bend = jax.vmap(axis_angle_matrix, (None, 0))(bend_axis, hand.forearm_bend * bend_angle)
+    return apply3(bend, apply3(twist, vertices))
 
 
 def _unit(vector: Float[Array, "3"]) -> Float[Array, "3"]:
@@ -236,13 +268,11 @@ def _small_axis_angle(rotation: Float[Array, "3 3"]) -> tuple[Float[Array, "3"],
     return sine_axis / sine, jnp.arctan2(sine, (jnp.trace(rotation) - 1) / 2)
 
 
-def _axis_angle_matrix(axis: Float[Array, "3"], angle: Float[Array, ""]) -> Float[Array, "3 3"]:
+def axis_angle_matrix(axis: Float[Array, "3"], angle: Float[Array, ""]) -> Float[Array, "3 3"]:
     """Rodrigues' formula for a unit axis."""
     x, y, z = axis
     zero = jnp.zeros_like(x)
     cross = jnp.array([[zero, -z, y], [z, zero, -x], [-y, x, zero]])
-    square = _einsum("ab,bc->ac", cross, cross)
+    square = matmul3(cross, cross)
     return jnp.eye(3) + jnp.sin(angle) * cross + (1 - jnp.cos(angle)) * square
 
-
-axis_angle_matrix = _axis_angle_matrix

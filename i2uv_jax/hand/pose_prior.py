@@ -21,7 +21,14 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from i2uv_jax.hand.asset import Hand, load_hand
-from i2uv_jax.hand.model import HandPose, axis_angle_matrix
+from i2uv_jax.hand.model import (
+    HandPose,
+    apply3,
+    axis_angle_matrix,
+    forward_kinematics,
+    matmul3,
+)
+from i2uv_jax.hand.self_contact import penetration_mm
 from i2uv_jax.hand.skeleton import JOINT_NAMES, NUM_JOINTS
 
 _ZERO = ((0, 0), (0, 0), (0, 0))
@@ -55,7 +62,10 @@ _WRIST_LIMITS = np.deg2rad([(-60, 65), (-18, 28), (-70, 70)])
 
 _FINGERS = ("index", "middle", "ring", "little")
 _DIP_PER_PIP = 0.66
-_NUM_CANDIDATES = 4
+_NUM_CANDIDATES = 6
+_HARMLESS_MM = 1.0
+"""Overlap that skin takes up; candidates below it count as equal, so that the first one is kept."""
+_LAST_JOINTS = np.array([7, 10, 13, 16, 19])
 
 
 def joint_rotations_from_angles(
@@ -71,8 +81,7 @@ def joint_rotations_from_angles(
     flexion = rotate(jnp.cross(direction, normal), angles[:, 0])
     abduction = rotate(-normal, angles[:, 1])
     twist = rotate(direction, angles[:, 2])
-    highest = jax.lax.Precision.HIGHEST
-    return jnp.einsum("jab,jbc,jcd->jad", flexion, abduction, twist, precision=highest)
+    return matmul3(flexion, matmul3(abduction, twist))
 
 
 def _pose(thumb, index, middle, ring, little, spread=(0, 0, 0, 0)) -> np.ndarray:
@@ -94,32 +103,47 @@ def _pose(thumb, index, middle, ring, little, spread=(0, 0, 0, 0)) -> np.ndarray
 _CLOSED = (-8, -1, 6, 12)
 """Abduction that brings the spread fingers of the rest pose side by side."""
 _OPEN_THUMB = (0, 0, 0, 0, 0)
-_FOLDED_THUMB = (22, 12, 10, 35, 45)
-_UP, _BENT, _FIST = (-3, -4), (40, 55), (76, 92)
+_STUCK_OUT_THUMB = (-8, -6, 0, -5, -8)
+# Thumbs that meet something were found by minimising the distance of the pads, then rounded.
+_OVER_INDEX = (8, 14, -15, 28, 58)
+_OVER_MIDDLE = (13, 18, -15, 39, 38)
+_OVER_RING = (29, 21, -15, 39, 14)
+_OVER_LITTLE = (30, 15, -12, 36, 29)
+_PINCHING = (35, 15, -11, -10, -20)
+_UP, _FIST = (-3, -4), (76, 90)
 _NAMED_POSES = np.stack(
     [
+        # open and relaxed
         _pose(_OPEN_THUMB, (0, 0), (0, 0), (0, 0), (0, 0)),
-        _pose(_OPEN_THUMB, _UP, _UP, _UP, _UP, (6, 2, -4, -8)),
+        _pose(_STUCK_OUT_THUMB, _UP, _UP, _UP, _UP, (6, 2, -4, -8)),
         _pose((5, -5, 0, 0, 0), _UP, _UP, _UP, _UP, _CLOSED),
         _pose((8, 5, 5, 8, 12), (12, 18), (16, 22), (18, 24), (20, 26), (-4, 0, 3, 6)),
         _pose((10, 8, 5, 10, 15), (30, 35), (34, 40), (38, 42), (40, 42), _CLOSED),
-        _pose(_FOLDED_THUMB, _FIST, _FIST, _FIST, _FIST, _CLOSED),
-        _pose((-8, -10, 0, -5, -10), _FIST, _FIST, _FIST, _FIST, _CLOSED),
-        _pose(_FOLDED_THUMB, _UP, _FIST, _FIST, _FIST, (0, 0, 4, 8)),
-        _pose((-5, 0, 0, 0, 0), _UP, _FIST, _FIST, _FIST, (0, 0, 4, 8)),
-        _pose(_FOLDED_THUMB, _UP, _UP, _FIST, _FIST, (4, -6, 3, 6)),
-        _pose((-5, 0, 0, 0, 0), _UP, _UP, _FIST, _FIST, (4, -6, 3, 6)),
-        _pose((28, 15, 15, 40, 30), _UP, _UP, _UP, _FIST, (2, 0, 0, 6)),
-        _pose((28, 15, 15, 40, 30), _UP, _UP, _UP, _UP, (2, 0, 0, -4)),
-        _pose(_FOLDED_THUMB, _FIST, _FIST, _FIST, _UP, (-6, 0, 4, 4)),
-        _pose((-5, 0, 0, 0, 0), _FIST, _FIST, _FIST, _UP, (-6, 0, 4, 4)),
-        _pose((18, 26, 18, 10, 30), (45, 48), (10, 15), (5, 10), (0, 5)),
-        _pose((18, 26, 18, 10, 30), (45, 48), (48, 55), (52, 60), (55, 62), _CLOSED),
-        _pose((22, 26, 20, 15, 30), (48, 50), (50, 48), (12, 16), (5, 8), (-6, 0, 3, 6)),
-        _pose((5, 20, 10, 5, 15), (30, 35), (32, 38), (34, 40), (36, 42), (0, 0, 0, 0)),
-        _pose((12, 24, 15, 10, 20), (48, 45), (50, 48), (52, 50), (54, 50), _CLOSED),
-        _pose((5, 15, 8, 5, 25), (-5, 70), (-5, 72), (-5, 72), (-5, 70), _CLOSED),
-        _pose((5, 10, 5, 10, 15), (70, 5), (72, 6), (72, 6), (72, 5), _CLOSED),
+        # fists: thumb over the middle finger, beside the index, stuck out
+        _pose((18, 24, -15, 39, 20), _FIST, _FIST, _FIST, _FIST, _CLOSED),
+        _pose(_OVER_INDEX, _FIST, _FIST, _FIST, _FIST, _CLOSED),
+        _pose(_STUCK_OUT_THUMB, _FIST, _FIST, _FIST, _FIST, _CLOSED),
+        # pointing and counting
+        _pose(_OVER_MIDDLE, _UP, _FIST, _FIST, _FIST, (0, 0, 4, 8)),
+        _pose(_STUCK_OUT_THUMB, _UP, _FIST, _FIST, _FIST, (0, 0, 4, 8)),
+        _pose(_OVER_RING, _UP, _UP, _FIST, _FIST, (4, -6, 3, 6)),
+        _pose(_STUCK_OUT_THUMB, _UP, _UP, _FIST, _FIST, (4, -6, 3, 6)),
+        _pose(_OVER_LITTLE, _UP, _UP, _UP, (84, 49), (2, 0, 0, 22)),
+        _pose((28, 15, -10, 40, 30), _UP, _UP, _UP, _UP, (2, 0, 0, -4)),
+        _pose((18, 24, -15, 39, 20), _FIST, _FIST, _FIST, _UP, (-6, 0, 4, 4)),
+        _pose(_STUCK_OUT_THUMB, _FIST, _FIST, _FIST, _UP, (-6, 0, 4, 4)),
+        # pinches
+        _pose(_PINCHING, (53, 27), (10, 15), (5, 10), (0, 5), (-10, 0, 0, 0)),
+        _pose(_PINCHING, (50, 30), (48, 50), (52, 56), (55, 58), (-10, -1, 6, 12)),
+        _pose((35, 16, -15, 1, -20), (35, 19), (67, 42), (12, 16), (5, 8), (-13, -3, 3, 6)),
+        _pose((30, 6, 14, 3, -20), (0, 0), (42, 47), (0, 0), (0, 0), (0, 8, 0, 0)),
+        _pose((29, 10, 12, 8, -20), (0, 0), (0, 0), (45, 35), (0, 0), (0, 0, 16, 0)),
+        _pose((32, 10, 10, 15, -20), (0, 0), (0, 0), (0, 0), (40, 14), (0, 0, 0, 23)),
+        # grasps, hook, flat hand bent at the knuckles
+        _pose((5, 20, 0, 5, 15), (30, 35), (32, 38), (34, 40), (36, 42), (0, 0, 0, 0)),
+        _pose((16, 24, -8, 10, 10), (48, 45), (50, 48), (52, 50), (54, 50), _CLOSED),
+        _pose((5, 15, 0, 5, 25), (-5, 70), (-5, 72), (-5, 72), (-5, 70), _CLOSED),
+        _pose((5, 10, 0, 10, 15), (66, 5), (68, 6), (68, 6), (66, 5), _CLOSED),
     ]
 )
 
@@ -173,7 +197,15 @@ def sample_forearm_rotation(key: PRNGKeyArray, hand: Hand) -> Float[Array, "3 3"
     flexion = axis_angle_matrix(jnp.array([1.0, 0.0, 0.0]), angles[0])
     deviation = axis_angle_matrix(jnp.array([0.0, 0.0, 1.0]), angles[1])
     twist = axis_angle_matrix(jnp.asarray(hand.forearm_axis), angles[2])
-    return flexion @ deviation @ twist
+    return matmul3(flexion, matmul3(deviation, twist))
+
+
+def _overlap_mm(hand: Hand, rotations: Float[Array, "j 3 3"]) -> Float[Array, ""]:
+    """Deepest overlap of two fingers, or finger and palm, of the mean hand in a pose."""
+    world, joints = forward_kinematics(hand.joint_parents, jnp.asarray(hand.mean_joints), rotations)
+    offsets = jnp.asarray(hand.mean_tips - hand.mean_joints[_LAST_JOINTS])
+    reach = apply3(world[_LAST_JOINTS], offsets)
+    return jnp.max(penetration_mm(joints, joints[_LAST_JOINTS] + reach))
 
 
 def sample_pose(key: PRNGKeyArray, hand: Hand | None = None) -> HandPose:
@@ -185,7 +217,8 @@ def sample_pose(key: PRNGKeyArray, hand: Hand | None = None) -> HandPose:
     angle_key, forearm_key = jax.random.split(key)
     candidates = jax.vmap(sample_angles)(jax.random.split(angle_key, _NUM_CANDIDATES))
     rotations = jax.vmap(joint_rotations_from_angles, (None, 0))(hand, candidates)
+    overlap = jax.vmap(_overlap_mm, (None, 0))(hand, rotations)
     return HandPose(
-        joint_rotations=rotations[0],
+        joint_rotations=rotations[jnp.argmin(jnp.maximum(overlap, _HARMLESS_MM))],
         forearm_rotation=sample_forearm_rotation(forearm_key, hand),
     )

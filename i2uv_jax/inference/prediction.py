@@ -52,4 +52,6 @@ class HandPrediction:
         """The hand of one picture of a batch."""
         if not self.is_batch:
             raise TypeError("a prediction of one picture cannot be indexed")
-        return HandPrediction(**{item.name: getattr(self, item.name)[index] for item in fields(self)})
+        return HandPrediction(
+            **{item.name: getattr(self, item.name)[index] for item in fields(self)}
+        )

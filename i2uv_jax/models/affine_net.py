@@ -58,6 +58,7 @@ class AffineNet(nn.Module):
                 size // STAGE_STRIDES[stage - 1],
                 move_features=stage == 2,
                 concat_uv_map=stage >= 4,
+                upsample_last=self.config.upsample_last,
                 learned_mean=self.config.learned_mean,
                 dtype=self.dtype,
                 cpu_paths=self.cpu_paths,

@@ -79,6 +79,8 @@ class UvDecoderStage(nn.Module):
     """Whether the incoming features are still in image space and pass the connection, too."""
     concat_uv_map: bool = False
     """Whether the upsampled previous UV map joins the features."""
+    upsample_last: bool = False
+    """Whether the first convolution works before the upsampling instead of after it."""
     learned_mean: bool = False
     dtype: jnp.dtype = jnp.float32
     cpu_paths: bool = False
@@ -95,7 +97,10 @@ class UvDecoderStage(nn.Module):
         conv_block: Callable = lambda name: ConvNormRelu(  # noqa: E731
             self.channels, dtype=self.dtype, cpu_paths=self.cpu_paths, name=name
         )
-        x = conv_block("up")(self._resize(features), train=train)
+        if self.upsample_last:
+            x = self._resize(conv_block("up")(features, train=train))
+        else:
+            x = conv_block("up")(self._resize(features), train=train)
         joined = [x, skip]
         if previous_uv_map is not None:
             uv_map = self._resize(previous_uv_map)

@@ -83,14 +83,15 @@ def _blend_pairs_backward(residuals: tuple, cotangent: Float[Array, "n c"]):
     pixels, corner, fraction, width = residuals
     x, y = jnp.split(fraction.astype(pixels.dtype), 2, axis=-1)
 
-    # d/dx = (1 - y) (p1 - p0) + y (p3 - p2), d/dy = (1 - x) (p2 - p0) + x (p3 - p1)
-    p0, p1 = _take(pixels, corner), _take(pixels, corner + 1)
-    p2, p3 = _take(pixels, corner + width), _take(pixels, corner + width + 1)
-    slope_x = (1 - y) * (p1 - p0) + y * (p3 - p2)
-    slope_y = (1 - x) * (p2 - p0) + x * (p3 - p1)
-    fraction_bar = jnp.stack(
-        [jnp.sum(cotangent * slope, axis=-1) for slope in (slope_x, slope_y)], axis=-1
+    # With d_k = <cotangent, pixel k>: d/dx = (1 - y) (d1 - d0) + y (d3 - d2) and
+    # d/dy = (1 - x) (d2 - d0) + x (d3 - d1). Each gather is summed at once: nothing large stays.
+    d0, d1, d2, d3 = (
+        jnp.sum(cotangent * _take(pixels, corner + offset), axis=-1, keepdims=True)
+        for offset in (0, 1, width, width + 1)
     )
+    slope_x = (1 - y) * (d1 - d0) + y * (d3 - d2)
+    slope_y = (1 - x) * (d2 - d0) + x * (d3 - d1)
+    fraction_bar = jnp.concatenate([slope_x, slope_y], axis=-1)
 
     # XLA's CPU scatter costs per update, so two neighbours of a row go in as one (2, c) window.
     pair = jnp.stack([(1 - x) * cotangent, x * cotangent], axis=1)  # n 2 c

@@ -78,7 +78,6 @@ def train(
     start_time = time.monotonic()
     mesh = make_mesh(config.train.num_devices)
     check_batch_size(config.train.batch_size, mesh)
-    open_run_folder(folder, config, resume=resume)
 
     # Build. Parameters and batches get keys of their own, so that neither moves the other. The
     # "rbg" generator compiles four times faster than the default, which draws each of a net's many
@@ -104,6 +103,7 @@ def train(
     )
     tables = build_tables(source.atlas, config.model.uv_map_size)
     evaluation_step = jax.jit(build_evaluation_step(model, tables, source.keypoint_regressor))
+    open_run_folder(folder, config, resume=resume)
 
     with (
         Checkpoints(folder, keep=config.train.keep_checkpoints) as checkpoints,

@@ -82,6 +82,8 @@ def build_asset(source: AnnySource) -> dict[str, np.ndarray]:
         "skin_weights": weights,
         "bone_directions": directions,
         "palmar_normals": skeleton.palmar_normals @ to_hand.T,
+        "mean_joints": (skeleton.joints - skeleton.joints[0]) @ to_hand.T * metres,
+        "mean_tips": (skeleton.tips - skeleton.joints[0]) @ to_hand.T * metres,
         "corrective_joints": corrective_joints,
         "pose_correctives": corrective_shapes @ to_hand.T * metres,
         "mean_palm_length_m": np.linalg.norm(skeleton.joint("middle_mcp") - skeleton.joints[0])
@@ -152,7 +154,7 @@ def _mean_bone_length(hand: asset.Hand, count: int = 256) -> float:
     def one(key):
         shape_key, pose_key = jax.random.split(key)
         pose = sample_pose(pose_key, hand)
-        points = pose_hand(hand, sample_shape(shape_key), pose).keypoints
+        points = pose_hand(hand, sample_shape(shape_key, hand), pose).keypoints
         edges = jnp.array(KEYPOINT_EDGES)
         return jnp.sum(jnp.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=-1))
 

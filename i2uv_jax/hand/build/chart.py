@@ -32,7 +32,7 @@ from jaxtyping import Float, Int
 class RelaxationConfig:
     """What the relaxed chart should look like. Lengths are in sides of the square."""
 
-    density_exponent: float = 0.65
+    density_exponent: float = 0.55
     """Target UV area of a triangle ~ (its area on the surface) ** this: 1 spends texels by surface
     area, 0 by mesh density."""
     density_smoothing: int = 12
@@ -45,12 +45,12 @@ class RelaxationConfig:
     """The square's edge begins to repel this far inside the margin."""
     gap: float = 0.05
     """Distance at which two parts of the border begin to repel each other."""
-    gap_over_arc: float = 0.6
+    gap_over_arc: float = 0.8
     """The same, as a share of their distance along the border: neighbours there may be close."""
     barrier_weight: float = 1e-3
     """Of both barriers, against a shape energy of 4 for an undistorted chart."""
     newton_steps: int = 12
-    """At most this many Newton steps for each of `target_fills`, and three times that at the end."""
+    """At most this many Newton steps for each of `target_fills`; three times that for the last."""
 
 
 def relax_chart(
@@ -80,7 +80,7 @@ def relax_chart(
         uv, areas = uv * [-1, 1], -areas
     if areas.min() <= 0:
         raise ValueError(f"uv must have no flipped triangles, got {(areas <= 0).sum()}")
-    border = _border_loop(faces_uv, mirrored)
+    border = _border_loop(faces_uv)
     if _crosses_itself(uv[border]):
         raise ValueError("uv must have a border that does not cross itself, got one that does")
 
@@ -270,14 +270,14 @@ def _minimise(energy, uv, steps):
     return uv
 
 
-def _border_loop(faces_uv, mirrored):
+def _border_loop(faces_uv):
     """Vertices of the chart's only border, in order, the chart on the left."""
     edges = faces_uv[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
     _, first, count = np.unique(
         np.sort(edges, axis=1), axis=0, return_index=True, return_counts=True
     )
     edges = edges[first[count == 1]]
-    following = dict(edges[:, ::-1] if mirrored else edges)
+    following = dict(edges)
     loop = [int(edges[0, 0])]
     while len(loop) < len(edges) and following[loop[-1]] != loop[0]:
         loop.append(int(following[loop[-1]]))
@@ -292,15 +292,20 @@ def _crosses_itself(loop):
     along = end - loop
     side_start = _cross(along[:, None], loop[None] - loop[:, None])
     side_end = np.roll(side_start, -1, axis=1)
-    separated = side_start * side_end <= 0
+    # The line through the first edge separates the second's ends, or passes through them.
+    separates = side_start * side_end <= 0
+    # Edges on one line separate each other wherever they are; they meet only if their boxes do.
+    low, high = np.minimum(loop, end), np.maximum(loop, end)
+    boxes_meet = ((low[:, None] <= high[None]) & (low[None] <= high[:, None])).all(axis=-1)
     count = len(loop)
-    gap = np.abs(np.arange(count)[:, None] - np.arange(count))
-    return bool((separated & separated.T & (gap > 1) & (gap < count - 1)).any())
+    steps = np.abs(np.arange(count)[:, None] - np.arange(count))
+    apart = (steps > 1) & (steps < count - 1)
+    return bool((separates & separates.T & boxes_meet & apart).any())
 
 
 def _coordinates(vertices):
     """Indices of both coordinates of (n, k) vertices in the flattened unknowns: (n, 2k)."""
-    return np.stack([2 * vertices, 2 * vertices + 1], axis=-1).reshape(len(vertices), -1)
+    return (2 * vertices[..., None] + np.arange(2)).reshape(len(vertices), 2 * vertices.shape[1])
 
 
 def _signed_areas(triangles):

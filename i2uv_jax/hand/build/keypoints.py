@@ -38,7 +38,7 @@ def fit_keypoint_regressor(hand: Hand, skeleton: Skeleton) -> np.ndarray:
 
     def one(key):
         shape_key, pose_key = jax.random.split(key)
-        posed = pose_hand(hand, sample_shape(shape_key), sample_pose(pose_key, hand))
+        posed = pose_hand(hand, sample_shape(shape_key, hand), sample_pose(pose_key, hand))
         return posed.vertices, posed.joints
 
     vertices, joints = (np.asarray(a, np.float64) * 1e3 for a in jax.jit(jax.vmap(one))(keys))

@@ -121,10 +121,14 @@ def _read_forearm(hand, body, corners: np.ndarray) -> dict[str, np.ndarray]:
     body_of_hand = np.array([body_of_base[b] for b in _numpy(hand.base_mesh_vertex_indices)])
     weights, bones = _numpy(body.vertex_bone_weights), _numpy(body.vertex_bone_indices)
     forearm_bones = [body.bone_labels.index(name) for name in _FOREARM_BONES]
+    wrist_bone = body.bone_labels.index("wrist.R")
     share = (weights * np.isin(bones, forearm_bones)).sum(1)
+    # Just behind the hand's border a few vertices belong to the wrist by half or more.
+    share_with_wrist = share + (weights * (bones == wrist_bone)).sum(1)
     is_hand = np.zeros(len(weights), bool)
     is_hand[body_of_hand] = True
-    forearm = np.flatnonzero((share > 0.5) & ~is_hand)
+    is_forearm = (share > 0.5) | ((share > 0.05) & (share_with_wrist > 0.9))
+    forearm = np.flatnonzero(is_forearm & ~is_hand)
 
     number = np.full(len(weights), -1)
     number[body_of_hand] = np.arange(len(body_of_hand))

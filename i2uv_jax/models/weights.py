@@ -1,0 +1,146 @@
+"""Model files: one .safetensors file with the weights, the config and the card of a model.
+
+Tensors are named by their path in the variables, "params/affine_net/encoder/stem_conv/kernel".
+The header's metadata holds three texts: "format" (this format's name and version), "config" (the
+`HandNetConfig` as JSON, every value written out) and "card" (JSON, free: a model's name, its
+numbers, where it comes from). The file needs no code to be read safely, and nothing is pickled.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from i2uv_jax.atomic_file import write_atomically
+from i2uv_jax.config import HandNetConfig
+from i2uv_jax.config_io import from_json, to_json
+from i2uv_jax.models.hand_net import build_model
+
+FORMAT = "i2uv_jax model 1"
+STORAGE_DTYPES = ("float32", "float16")
+
+
+def save_model(
+    path: str | os.PathLike,
+    config: HandNetConfig,
+    variables: dict[str, Any],
+    metadata: dict[str, Any],
+    *,
+    storage_dtype: str = "float32",
+) -> None:
+    """Writes a model file, whole or not at all.
+
+    Args:
+        path: where to; the directory must exist.
+        config: the model that the variables belong to.
+        variables: "params" and "batch_stats", nested, as `build_model(config).init` makes them.
+        metadata: the model's card, of JSON's types.
+        storage_dtype: "float16" halves the file and rounds the parameters to 11 bits; batch
+            statistics, whose range is open, stay float32.
+
+    Raises:
+        ValueError: the variables are not the config's, hold values that are not finite in the
+            storage dtype, or `storage_dtype` is unknown.
+        OSError: the file cannot be written.
+    """
+    if storage_dtype not in STORAGE_DTYPES:
+        raise ValueError(f"storage_dtype: expected one of {STORAGE_DTYPES}, got {storage_dtype!r}")
+    tensors = {
+        name: np.asarray(value, np.float32)
+        for name, value in flatten_dict(variables, sep="/").items()
+    }
+    _check_tensors(f"model file {path}", config, {n: t.shape for n, t in tensors.items()})
+    with np.errstate(over="ignore"):  # what overflows is reported by name below
+        stored = {
+            name: tensor.astype(storage_dtype) if name.startswith("params/") else tensor
+            for name, tensor in tensors.items()
+        }
+    for name, tensor in stored.items():
+        if not np.isfinite(tensor).all():
+            raise ValueError(
+                f"model file {path}: expected finite {tensor.dtype} values, got others in {name}"
+            )
+    header = {"format": FORMAT, "config": to_json(config), "card": json.dumps(metadata)}
+    write_atomically(path, save(stored, header))
+
+
+def load_model_file(
+    path: str | os.PathLike,
+) -> tuple[HandNetConfig, dict[str, Any], dict[str, Any]]:
+    """Reads a model file: its config, its variables (float32) and its card.
+
+    Raises:
+        ValueError: one line that names the file and what is wrong with it: missing, unreadable,
+            truncated, no model of this package, or tensors that do not fit its config.
+    """
+    label = f"model file {path}"
+    if not Path(path).exists():
+        raise ValueError(f"{label}: no such file")
+    if Path(path).is_dir():
+        raise ValueError(f"{label}: is a directory")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            config, card = _parse_header(label, header)
+            names = list(file.keys())
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+            _check_tensors(label, config, shapes)
+            tensors = {name: jnp.asarray(file.get_tensor(name), jnp.float32) for name in names}
+    except SafetensorError as error:
+        raise ValueError(f"{label}: truncated, or not a .safetensors file ({error})") from None
+    except OSError as error:
+        raise ValueError(f"{label}: cannot be read ({error.strerror or error})") from None
+    return config, unflatten_dict(tensors, sep="/"), card
+
+
+def _parse_header(label: str, header: dict[str, str]) -> tuple[HandNetConfig, dict[str, Any]]:
+    file_format = header.get("format")
+    if file_format != FORMAT:
+        raise ValueError(
+            f"{label}: not a model of this package (format {file_format!r}, expected {FORMAT!r})"
+        )
+    try:
+        config = from_json(HandNetConfig, header["config"])
+        card = json.loads(header["card"])
+    except KeyError as error:
+        raise ValueError(f"{label}: its header has no {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{label}: broken header: {error}") from None
+    if not isinstance(card, dict):
+        raise ValueError(f"{label}: broken header: the card is no JSON object")
+    return config, card
+
+
+def _check_tensors(label: str, config: HandNetConfig, shapes: dict[str, tuple[int, ...]]) -> None:
+    expected = {
+        name: leaf.shape for name, leaf in flatten_dict(variable_shapes(config), sep="/").items()
+    }
+    for kind, names in (
+        ("missing", sorted(expected.keys() - shapes.keys())),
+        ("unknown", sorted(shapes.keys() - expected.keys())),
+    ):
+        if names:
+            raise ValueError(f"{label}: does not fit its config: {len(names)} {kind}: {names[0]}")
+    for name, shape in expected.items():
+        if tuple(shapes[name]) != shape:
+            raise ValueError(
+                f"{label}: does not fit its config: {name}: expected shape {shape}, "
+                f"got {tuple(shapes[name])}"
+            )
+
+
+def variable_shapes(config: HandNetConfig) -> dict[str, Any]:
+    """The variables of a model as `jax.ShapeDtypeStruct`s; nothing is computed."""
+    image = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, 3), jnp.float32)
+
+    def init(key: jax.Array, image: jax.Array) -> dict[str, Any]:
+        return build_model(config).init(key, image, train=False)
+
+    return jax.eval_shape(init, jax.random.key(0), image)

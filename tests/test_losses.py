@@ -1,0 +1,165 @@
+"""Losses on cases small enough to compute by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from i2uv_jax import losses
+from i2uv_jax.config import LossConfig
+from i2uv_jax.losses import LossInputs, MaskedValues, mask_sizes, masked_mean, total_loss
+from i2uv_jax.models.hand_net import HandNetOutput
+
+# A 2 x 2 map of one picture; the truth is zero, so errors are the prediction itself.
+MAP = jnp.array([[[1.0, 0, 0], [3, 0, 0]], [[0, 6, 0], [0, 0, 9]]])[None]
+MASK = jnp.array([[True, True], [True, False]])
+
+
+def inputs(mask=MASK, **more):
+    return LossInputs(uv_map=MAP, true_uv_map=jnp.zeros_like(MAP), texel_mask=mask, **more)
+
+
+def test_uv_l1_counts_masked_texels_only():
+    # (1 + 3 + 6) over 3 texels of 3 channels
+    assert masked_mean(losses.uv_l1(inputs())) == pytest.approx(10 / 9)
+
+
+def test_uv_mask_counts_the_other_texels():
+    assert masked_mean(losses.uv_mask(inputs())) == pytest.approx(9 / 3)
+
+
+def test_uv_gradient_needs_both_texels_inside():
+    # Inside are the upper pair along U, |3 - 1| = 2, and the left pair along V, |0 - 1| + |6 - 0|
+    # = 7; two pairs of three channels.
+    assert masked_mean(losses.uv_gradient(inputs())) == pytest.approx((2 + 7) / 6)
+
+
+def test_uv_gradient_of_a_constant_error_is_zero():
+    shifted = inputs(jnp.ones((2, 2), bool)).replace(uv_map=jnp.full((1, 2, 2, 3), 0.25))
+    assert masked_mean(losses.uv_gradient(shifted)) == 0
+
+
+def test_empty_mask_gives_zero_and_finite_gradients():
+    def loss(uv_map):
+        empty = inputs(jnp.zeros((2, 2), bool)).replace(uv_map=uv_map)
+        return masked_mean(losses.uv_l1(empty)) + masked_mean(losses.uv_gradient(empty))
+
+    value, gradient = jax.value_and_grad(loss)(MAP)
+    assert value == 0
+    assert jnp.isfinite(gradient).all()
+
+
+def test_mesh_terms():
+    given = inputs(
+        vertices=jnp.array([[[1.0, 2, 3]]]),
+        true_vertices=jnp.zeros((1, 1, 3)),
+        keypoints=jnp.array([[[1.0, 2, 3]]]),
+        true_keypoints=jnp.ones((1, 1, 3)),
+    )
+    assert masked_mean(losses.vertices(given)) == pytest.approx(2)  # (1 + 2 + 3) / 3
+    assert masked_mean(losses.keypoints(given)) == pytest.approx(1)  # (0 + 1 + 2) / 3
+    assert masked_mean(losses.keypoints_2d(given)) == pytest.approx(0.5)  # (0 + 1) / 2
+
+
+def network_output():
+    """Maps of 2, 2 and 4 texels a side that are wrong by 1, 2 and 3 everywhere, and the final one
+    by 4."""
+    return HandNetOutput(
+        stage_uv_maps=tuple(
+            jnp.full((2, size, size, 3), error) for size, error in ((2, 1.0), (2, 2.0), (4, 3.0))
+        ),
+        uv_map=jnp.full((2, 4, 4, 3), 4.0),
+    )
+
+
+MASKS = {2: jnp.ones((2, 2), bool), 4: jnp.ones((4, 4), bool)}
+ZERO_MAP = jnp.zeros((2, 8, 8, 3))
+
+
+def test_total_is_the_weighted_sum_finest_stage_first():
+    config = LossConfig(
+        stage_terms=(("uv_l1", 10.0),), stage_weights=(1.0, 0.5), final_terms=(("uv_l1", 2.0),)
+    )
+    total, scalars = total_loss(config, network_output(), ZERO_MAP, MASKS)
+    assert total == pytest.approx(10 * (1.0 * 3 + 0.5 * 2) + 2 * 4)
+    assert set(scalars) == {"stage3/uv_l1", "stage2/uv_l1", "final/uv_l1", "total"}
+    assert scalars["stage2/uv_l1"] == pytest.approx(2)
+    assert scalars["final/uv_l1"] == pytest.approx(4)
+
+
+def test_published_stages_are_the_four_finest():
+    assert mask_sizes(LossConfig(), (16, 32, 64, 64, 128, 256), 256) == {64, 128, 256}
+
+
+def test_targets_are_sampled_corner_aligned():
+    # x rises from 0 to 7 over 8 texels: its corner-aligned samples on 2 texels are 0 and 7.
+    ramp = jnp.broadcast_to(jnp.arange(8.0)[None, None, :, None], (1, 8, 8, 3))
+    exact = jnp.broadcast_to(jnp.array([0.0, 7.0])[None, None, :, None], (1, 2, 2, 3))
+    config = LossConfig((("uv_l1", 1.0),), (1.0,), final_terms=())
+    total, _ = total_loss(config, HandNetOutput((exact,), exact), ramp, MASKS)
+    assert total == pytest.approx(0, abs=1e-6)
+
+
+def squared(inputs: LossInputs) -> MaskedValues:
+    return MaskedValues((inputs.uv_map - inputs.true_uv_map) ** 2, jnp.ones(()))
+
+
+@pytest.mark.parametrize("term", [squared, f"{__name__}:squared"])
+def test_a_users_own_loss_is_one_function(term):
+    config = LossConfig(stage_terms=(), final_terms=((term, 0.5),))
+    total, scalars = total_loss(config, network_output(), ZERO_MAP, MASKS)
+    assert total == pytest.approx(0.5 * 16)
+    assert scalars["final/squared"] == pytest.approx(16)
+
+
+def test_mesh_losses_sample_both_maps():
+    config = LossConfig(stage_terms=(), final_terms=(("vertices", 1.0), ("keypoints", 1.0)))
+    regressor = jnp.full((21, 16), 1 / 16)
+    total, scalars = total_loss(
+        config,
+        network_output(),
+        ZERO_MAP,
+        MASKS,
+        vertices_from_uv_map=lambda uv_map: uv_map.reshape(uv_map.shape[0], -1, 3)[:, :16],
+        keypoint_regressor=regressor,
+    )
+    assert scalars["final/vertices"] == pytest.approx(4)
+    assert scalars["final/keypoints"] == pytest.approx(4, rel=1e-5)
+    assert total == pytest.approx(8, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (LossConfig((("uv_l2", 1.0),)), "did you mean 'uv_l1'"),
+        (LossConfig((("no_such_module:term", 1.0),)), "importable"),
+        (LossConfig((("vertices", 1.0),)), "vertices_from_uv_map"),
+    ],
+)
+def test_what_is_missing_is_named(config, message):
+    with pytest.raises(ValueError, match=message):
+        total_loss(config, network_output(), ZERO_MAP, MASKS)
+
+
+def test_missing_mask_is_named():
+    with pytest.raises(ValueError, match="mask of size 4, got"):
+        total_loss(LossConfig(), network_output(), ZERO_MAP, {2: MASKS[2]})
+
+
+def test_wrong_terms_are_refused():
+    with pytest.raises(ValueError, match="stage_terms: expected pairs"):
+        LossConfig(stage_terms=(("uv_l1", -1.0),))
+
+
+def test_loss_does_not_depend_on_how_the_batch_is_sharded():
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("data",))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    uv_map = jax.random.normal(jax.random.key(0), (4, 4, 4, 3))
+    mask = jnp.zeros((4, 4), bool).at[1:3, 1:].set(True)
+    config = LossConfig((("uv_l1", 1.0), ("uv_gradient", 1.0)), (1.0,), final_terms=())
+
+    @jax.jit
+    def loss(uv_map):
+        return total_loss(config, HandNetOutput((uv_map,), uv_map), uv_map * 0, {4: mask})[0]
+
+    assert loss(jax.device_put(uv_map, sharding)) == pytest.approx(float(loss(uv_map)), rel=1e-5)
