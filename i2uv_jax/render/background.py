@@ -39,8 +39,9 @@ def _add_shapes(key, picture):
         radii = jnp.exp(jax.random.uniform(keys[2], (2,), minval=-3.5, maxval=-0.7))
         along = (x - centre[0]) * jnp.cos(angle) + (y - centre[1]) * jnp.sin(angle)
         across = (y - centre[1]) * jnp.cos(angle) - (x - centre[0]) * jnp.sin(angle)
-        power = jnp.where(jax.random.bernoulli(keys[3]), 2.0, 8.0)  # an ellipse or almost a box
-        inside = (jnp.abs(along) / radii[0]) ** power + (jnp.abs(across) / radii[1]) ** power < 1
+        is_ellipse = jax.random.bernoulli(keys[3])  # else a superellipse, almost a box
+        first, second = (along / radii[0]) ** 2, (across / radii[1]) ** 2
+        inside = jnp.where(is_ellipse, first + second, first**4 + second**4) < 1
         colour = jax.random.uniform(keys[4], (3,))
         shade = 1 + 0.5 * jax.random.normal(keys[5]) * along / radii[0] * inside
         covered = (inside & (number < count))[..., None]

@@ -72,6 +72,18 @@ def rasterise(
     return _interpolate(planes, face)
 
 
+def interpolate(
+    fragments: Fragments, faces: Int[Array, "f 3"], values: Float[Array, "b v c"]
+) -> Float[Array, "b h w c"]:
+    """Values of the vertices at what each pixel sees; zero where it sees nothing."""
+    batch, _, channels = values.shape
+    rows = values[:, faces].reshape(batch * len(faces), 3 * channels)
+    image = jnp.arange(batch)[:, None, None]
+    corners = rows[image * len(faces) + jnp.maximum(fragments.face, 0)]
+    corners = corners.reshape(*fragments.face.shape, 3, channels)
+    return sum(corners[..., k, :] * fragments.weights[..., k, None] for k in range(3))
+
+
 def _weight_planes(corners, corner_depth):
     """Barycentric weights over depth, as linear functions of the screen: 3 weights x (x, y, 1).
 

@@ -23,7 +23,7 @@ from i2uv_jax.hand.model import pose_hand, rest_hand
 from i2uv_jax.hand.pose_prior import sample_pose
 from i2uv_jax.hand.shape_prior import sample_shape
 from i2uv_jax.render.background import sample_background
-from i2uv_jax.render.rasterise import Fragments, rasterise
+from i2uv_jax.render.rasterise import Fragments, interpolate, rasterise
 from i2uv_jax.render.sensor import apply_sensor
 from i2uv_jax.render.shading import linear_to_srgb, sample_light, sample_skin
 from i2uv_jax.types import Batch, Camera
@@ -52,12 +52,15 @@ def sample_batch(key: Array, hand: Hand, config: RenderConfig, batch_size: int) 
     fragments = rasterise_scene(
         hand, placed.vertices_m, placed.camera, config.image_size * config.supersampling
     )
-    picture_keys = jax.random.split(picture_key, batch_size)
+    colour_key, finish_key = jax.random.split(picture_key)
+    colours = jax.vmap(lambda one_key, one_hand: _shade(one_key, hand, one_hand))(
+        jax.random.split(colour_key, batch_size), placed
+    )
+    # Light is as smooth as the mesh is fine: it is worked out at vertices and interpolated.
+    skin_light = interpolate(fragments, all_faces(hand), colours)
     image, hand_mask = jax.vmap(
-        lambda one_key, one_hand, one_fragments: _draw(
-            one_key, hand, config, one_hand, one_fragments
-        )
-    )(picture_keys, placed, fragments)
+        lambda one_key, one_light, face: _finish(one_key, hand, config, one_light, face)
+    )(jax.random.split(finish_key, batch_size), skin_light, fragments.face)
 
     vertices = placed.vertices_m[:, : hand.num_vertices]
     wrist_depth_m = placed.keypoints_m[:, WRIST, 2]
@@ -131,24 +134,25 @@ def _sample_rotation(key):
     )
 
 
-def _draw(key, hand, config, placed, fragments):
-    """One picture (sRGB, 0 to 1) and its hand mask, from what each sample sees."""
-    skin_key, light_key, background_key, sensor_key = jax.random.split(key, 4)
+def _shade(key, hand, placed):
+    """Linear colour of each vertex under a random light."""
+    skin_key, light_key = jax.random.split(key)
     faces = all_faces(hand)
-    normals = vertex_normals(placed.vertices_m, faces)
     rest_normals = vertex_normals(placed.rest_vertices_m, faces)
     albedo = sample_skin(skin_key, placed.rest_vertices_m, rest_normals)
+    normals = vertex_normals(placed.vertices_m, faces)
     irradiance, gloss = sample_light(light_key, normals, normalize(-placed.vertices_m))
-    colour = albedo * irradiance + gloss
+    return albedo * irradiance + gloss
 
-    # Light is as smooth as the mesh is fine, so it is worked out at vertices and interpolated.
-    samples = jnp.sum(colour[faces[fragments.face]] * fragments.weights[..., None], axis=-2)
-    covered = (fragments.face >= 0).astype(jnp.float32)
-    is_hand = covered * (fragments.face < len(hand.faces))
-    skin_light = _average_samples(samples * covered[..., None], config.supersampling)
+
+def _finish(key, hand, config, skin_light, face):
+    """One picture (sRGB, 0 to 1) and its hand mask, from the light and face at each sample."""
+    background_key, sensor_key = jax.random.split(key)
+    covered = (face >= 0).astype(jnp.float32)
+    is_hand = covered * (face < len(hand.faces))
+    skin_light = _average_samples(skin_light, config.supersampling)
     coverage = _average_samples(covered[..., None], config.supersampling)
     hand_mask = _average_samples(is_hand[..., None], config.supersampling)[..., 0]
-
     background = sample_background(background_key, config.image_size)
     # Pixels on the outline mix skin and background; where there is no skin its colour is unused.
     skin = linear_to_srgb(skin_light / jnp.maximum(coverage, 1e-6))

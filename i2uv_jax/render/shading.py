@@ -29,8 +29,9 @@ def srgb_to_linear(colour: Float[Array, "*b"]) -> Float[Array, "*b"]:
 def linear_to_srgb(colour: Float[Array, "*b"]) -> Float[Array, "*b"]:
     """Encodes sRGB (IEC 61966-2-1); values below 0 count as 0."""
     colour = jnp.maximum(colour, 0)
-    # The inner maximum keeps the gradient of the unused branch finite at 0.
-    curved = 1.055 * jnp.maximum(colour, 0.0031308) ** (1 / 2.4) - 0.055
+    # The inner maximum keeps the unused branch finite at 0.
+    # exp(log) is several times faster than a power on CPUs.
+    curved = 1.055 * jnp.exp(jnp.log(jnp.maximum(colour, 0.0031308)) / 2.4) - 0.055
     return jnp.where(colour <= 0.0031308, 12.92 * colour, curved)
 
 

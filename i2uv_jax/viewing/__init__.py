@@ -1,1 +1,1 @@
-"""Predictions out: mesh files, overlays, panels, and writing any of them whole or not at all."""
+"""Predictions out: mesh files, overlays and panels for people to look at."""

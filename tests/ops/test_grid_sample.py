@@ -52,10 +52,8 @@ def test_gradients_equal_finite_differences(cpu_path):
     features = jax.random.normal(jax.random.key(0), (2, 4, 5, 3))
     # Away from the cells' borders, where the derivative in the point jumps.
     cells = jax.random.randint(jax.random.key(1), (2, 6, 2), 0, 3)
-    points = (cells + jax.random.uniform(jax.random.key(2), (2, 6, 2), minval=0.3, maxval=0.7)) / [
-        4,
-        3,
-    ]
+    fraction = jax.random.uniform(jax.random.key(2), (2, 6, 2), minval=0.3, maxval=0.7)
+    points = (cells + fraction) / jnp.array([4, 3])
     check_grads(
         lambda f, p: grid_sample(f, p, cpu_path=cpu_path),
         (features, points),

@@ -10,8 +10,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from i2uv_jax.hand.build.joints import Skeleton
-from i2uv_jax.hand.skeleton import FINGER_JOINTS, NUM_JOINTS
+from i2uv_jax.hand.skeleton import FINGER_JOINTS, JOINT_NAMES, METACARPAL_FINGERS, NUM_JOINTS
 
+_KNUCKLES = [JOINT_NAMES.index(f"{finger}_mcp") for finger in METACARPAL_FINGERS]
 _FITTED_DEGREES = np.arange(-30, 111, 10)
 
 
@@ -38,8 +39,13 @@ def pose_correctives(
     basis = features(angles)
     shapes = np.zeros((3, len(FINGER_JOINTS), len(vertices), 3))
     for column, joint in enumerate(FINGER_JOINTS):
-        share = followers(weights, skeleton, joint)
-        moved = np.flatnonzero((share > 0.01) & (share < 0.99))
+        own = followers(weights, skeleton, joint)
+        share = own
+        if joint in _KNUCKLES:
+            # Webs and knuckles belong to several fingers. They are corrected for fingers that bend
+            # together, each finger giving its part; each on its own would correct too much.
+            share = sum(followers(weights, skeleton, knuckle) for knuckle in _KNUCKLES)
+        moved = np.flatnonzero((own > 0.01) & (share < 0.99))
         u = share[moved]
         axis = np.cross(skeleton.bone_directions[joint], skeleton.palmar_normals[joint])
         offset = vertices[moved] - skeleton.joints[joint]
@@ -51,6 +57,6 @@ def pose_correctives(
             blended = (1 - u)[:, None, None] * np.eye(3) + u[:, None, None] * whole
             needed.append(np.linalg.solve(blended, target[..., None])[..., 0] - offset)
         flat = np.array(needed).reshape(len(angles), -1)
-        solution = np.linalg.lstsq(basis, flat, rcond=None)[0]
-        shapes[:, column, moved] = solution.reshape(3, len(moved), 3)
+        solution = np.linalg.lstsq(basis, flat, rcond=None)[0].reshape(3, len(moved), 3)
+        shapes[:, column, moved] = solution * (own[moved] / u)[:, None]
     return shapes.reshape(-1, len(vertices), 3), np.array(FINGER_JOINTS)

@@ -1,0 +1,79 @@
+"""Meshes as binary glTF (.glb), the format that viewers, browsers and Blender open.
+
+The file is in metres in glTF's frame: x right, y up, z towards the viewer. From the camera frame
+(x right, y down, z away) that is half a turn about x, (x, y, z) -> (x, -y, -z): a rotation, so the
+triangles keep their winding. Origin is the wrist.
+"""
+
+import numpy as np
+import trimesh
+from jaxtyping import Float, Int, UInt8
+from PIL import Image
+
+from i2uv_jax.geometry.atlas import Atlas
+from i2uv_jax.viewing.mesh_picture import vertex_normals
+
+CAMERA_TO_GLTF = np.array([1.0, -1.0, -1.0])
+"""Factors of x, y and z from the camera frame to glTF's."""
+
+
+def split_at_seams(
+    atlas: Atlas,
+) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n 2"], Int[np.ndarray, "f 3"]]:
+    """One vertex for each pair of a vertex and a texture coordinate, as glTF needs.
+
+    Returns:
+      The mesh vertex that each new vertex copies, its texture coordinate (y down), and the faces
+      over the new vertices.
+    """
+    corners = np.stack([atlas.faces.ravel(), atlas.faces_uv.ravel()], axis=-1)
+    pairs, inverse = np.unique(corners, axis=0, return_inverse=True)
+    return pairs[:, 0], atlas.uv[pairs[:, 1]], inverse.reshape(-1, 3)
+
+
+def glb_bytes(
+    vertices_mm: Float[np.ndarray, "v 3"],
+    atlas: Atlas,
+    texture: UInt8[np.ndarray, "m m 3"],
+    *,
+    is_left: bool = False,
+) -> bytes:
+    """A GLB file of one hand: normals, texture coordinates and a texture.
+
+    Args:
+      vertices_mm: in the camera frame, relative to the wrist.
+      atlas: triangles in mesh and in texture space.
+      texture: laid over the texture square, row 0 at v = 0. (Its pixels are areas, while a UV
+        map's texels are points: half a texel of difference, invisible at this size.)
+      is_left: the vertices are a left hand's, mirrored from the atlas's right hand, so that the
+        triangles' winding is reversed.
+
+    Returns:
+      The file's bytes; the same input gives the same bytes.
+    """
+    sources, uv, faces = split_at_seams(atlas)
+    welded_faces = atlas.faces
+    if is_left:
+        faces, welded_faces = faces[:, ::-1], welded_faces[:, ::-1]
+    vertices = vertices_mm / 1000 * CAMERA_TO_GLTF
+    # Normals of the unsplit mesh, so that no edge shows along the seams.
+    normals = vertex_normals(vertices, welded_faces)
+    material = trimesh.visual.material.PBRMaterial(
+        name="uv_position_map",
+        baseColorTexture=Image.fromarray(texture),
+        metallicFactor=0.0,
+        roughnessFactor=0.7,
+    )
+    mesh = trimesh.Trimesh(
+        vertices=vertices[sources],
+        faces=faces,
+        vertex_normals=normals[sources],
+        # trimesh counts v upwards and turns it back on export.
+        visual=trimesh.visual.TextureVisuals(
+            uv=np.stack([uv[:, 0], 1 - uv[:, 1]], axis=-1), material=material
+        ),
+        process=False,
+    )
+    scene = trimesh.Scene()
+    scene.add_geometry(mesh, node_name="hand", geom_name="hand")
+    return scene.export(file_type="glb", include_normals=True)

@@ -1,0 +1,105 @@
+"""A row of pictures that shows a reconstruction from all sides."""
+
+import io
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from i2uv_jax.imaging.crop import SquareCrop, extract
+from i2uv_jax.inference.prediction import HandPrediction
+from i2uv_jax.viewing.mesh_picture import draw_meshes
+from i2uv_jax.viewing.overlay import composite, overlay_skeleton
+from i2uv_jax.viewing.uv_colours import uv_map_colours
+
+TILE_PX = 320
+_GAP_PX = 8
+_CAPTION_PX = 26
+_PAPER = (255, 255, 255)
+_BACKDROP = (244, 245, 247)
+_INK = (50, 54, 60)
+
+_VIEW_FILL = 0.84
+"""Share of the tile that the hand takes in the two other views, along its longest side."""
+
+# Rotations of the scene (camera frame: x right, y down, z away) about the hand's centre.
+_FROM_THE_SIDE = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+"""The viewer walks a quarter circle to the right: what was deep (z) now points right."""
+_FROM_BEHIND = np.diag([-1.0, 1.0, -1.0])
+"""The viewer stands behind the hand."""
+
+
+def prediction_panel(
+    photo: UInt8[np.ndarray, "h w 3"],
+    prediction: HandPrediction,
+    mask: Bool[np.ndarray, "m m"],
+) -> UInt8[np.ndarray, "ph pw 3"]:
+    """Five tiles: the crop, the mesh and skeleton over it, the UV map, the mesh from two sides.
+
+    Args:
+      photo: the whole picture.
+      prediction: the hand of this one picture.
+      mask: which texels of the prediction's UV map lie inside the chart.
+    """
+    left, top, right, bottom = (float(edge) for edge in prediction.crop_xyxy)
+    crop = SquareCrop(((left + right) / 2, (top + bottom) / 2), right - left)
+    picture = extract(photo, crop, TILE_PX)
+
+    vertices = prediction.vertices_mm.astype(np.float64)
+    on_crop = TILE_PX * crop.to_crop(prediction.vertices_2d)
+    side_points, side_vertices = _turned(vertices, _FROM_THE_SIDE)
+    back_points, back_vertices = _turned(vertices, _FROM_BEHIND)
+    overlay, side, back = draw_meshes(
+        np.stack([on_crop, side_points, back_points]),
+        np.stack([vertices, side_vertices, back_vertices]),
+        prediction.faces,
+        TILE_PX,
+    )
+    overlaid = overlay_skeleton(
+        composite(picture, overlay, opacity=0.75), TILE_PX * crop.to_crop(prediction.keypoints_2d)
+    )
+    backdrop = np.empty((TILE_PX, TILE_PX, 3), np.uint8)
+    backdrop[:] = _BACKDROP
+    colours = Image.fromarray(uv_map_colours(prediction.uv_map, mask, background=_BACKDROP))
+    uv_tile = np.asarray(colours.resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC))
+    return tile_row(
+        {
+            f"input ({prediction.handedness} hand)": picture,
+            "mesh and keypoints": overlaid,
+            "UV position map": uv_tile,
+            "mesh from the side": composite(backdrop, side),
+            "mesh from behind": composite(backdrop, back),
+        }
+    )
+
+
+def tile_row(tiles: dict[str, UInt8[np.ndarray, "s s 3"]]) -> UInt8[np.ndarray, "ph pw 3"]:
+    """Square tiles of one size in a row, each with its caption above."""
+    size = len(next(iter(tiles.values())))
+    width = len(tiles) * (size + _GAP_PX) + _GAP_PX
+    canvas = Image.new("RGB", (width, size + _CAPTION_PX + _GAP_PX), _PAPER)
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(size=15)
+    for index, (caption, tile) in enumerate(tiles.items()):
+        x = _GAP_PX + index * (size + _GAP_PX)
+        draw.text((x + size / 2, _CAPTION_PX / 2), caption, _INK, font, anchor="mm")
+        canvas.paste(Image.fromarray(tile), (x, _CAPTION_PX))
+    return np.asarray(canvas)
+
+
+def png_bytes(picture: UInt8[np.ndarray, "h w 3"]) -> bytes:
+    """The picture as a PNG file; the same pixels give the same bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", optimize=False, compress_level=6)
+    return buffer.getvalue()
+
+
+def _turned(
+    vertices: Float[np.ndarray, "v 3"], rotation: Float[np.ndarray, "3 3"]
+) -> tuple[Float[np.ndarray, "v 2"], Float[np.ndarray, "v 3"]]:
+    """Vertices seen from another side, orthographic: (pixels of a tile, that view's frame)."""
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    centred = (vertices - (low + high) / 2) @ rotation.T
+    # One scale for all views, so that they show the same hand at the same size.
+    scale = _VIEW_FILL * TILE_PX / max((high - low).max(), 1e-9)
+    return centred[:, :2] * scale + TILE_PX / 2, centred
