@@ -9,6 +9,8 @@ from i2uv_jax.config import (
     ExperimentConfig,
     HandNetConfig,
     OptimConfig,
+    RenderConfig,
+    SRNetConfig,
     TrainConfig,
 )
 
@@ -20,9 +22,10 @@ def get_config() -> ExperimentConfig:
             affine=AffineNetConfig(
                 encoder="resnet18", width=0.5, decoder_channels=(256, 128, 64, 64, 32)
             ),
-            sr=None,
+            sr=SRNetConfig(channels=(16, 8), size=128),
             image_size=128,
         ),
+        render=RenderConfig(supersampling=1),
         optim=OptimConfig(
             algorithm="adamw",
             peak_learning_rate=2e-3,
@@ -34,7 +37,7 @@ def get_config() -> ExperimentConfig:
             num_steps=3000,
             batch_size=32,
             ema_decay=0.998,
-            max_minutes=28.0,
+            max_minutes=29.0,
             log_every=20,
             picture_every=500,
             evaluate_every=500,

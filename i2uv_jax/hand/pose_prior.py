@@ -57,8 +57,9 @@ _LIMITS_DEGREES = {
 ANGLE_LIMITS = np.deg2rad([_LIMITS_DEGREES[name] for name in JOINT_NAMES])
 """(joints, 3, 2): least and greatest flexion, abduction, twist, radians."""
 
-_WRIST_LIMITS = np.deg2rad([(-60, 65), (-18, 28), (-70, 70)])
-"""Of the forearm against the hand: flexion, deviation, pronation (radians)."""
+_WRIST_LIMITS = np.deg2rad([(-65, 60), (-28, 18), (-70, 70)])
+"""Of the wrist: extension (negative: flexion), radial deviation (negative: ulnar), twist of the
+forearm about its axis (pronation and supination); radians."""
 
 _FINGERS = ("index", "middle", "ring", "little")
 _DIP_PER_PIP = 0.66
@@ -194,10 +195,10 @@ def sample_forearm_rotation(key: PRNGKeyArray, hand: Hand) -> Float[Array, "3 3"
     spread = jnp.asarray(_WRIST_LIMITS[:, 1] - _WRIST_LIMITS[:, 0], jnp.float32) / 5
     angles = jax.random.normal(key, (3,)) * spread
     angles = jnp.clip(angles, _WRIST_LIMITS[:, 0], _WRIST_LIMITS[:, 1])
-    flexion = axis_angle_matrix(jnp.array([1.0, 0.0, 0.0]), angles[0])
+    extension = axis_angle_matrix(jnp.array([1.0, 0.0, 0.0]), angles[0])
     deviation = axis_angle_matrix(jnp.array([0.0, 0.0, 1.0]), angles[1])
     twist = axis_angle_matrix(jnp.asarray(hand.forearm_axis), angles[2])
-    return matmul3(flexion, matmul3(deviation, twist))
+    return matmul3(extension, matmul3(deviation, twist))
 
 
 def _overlap_mm(hand: Hand, rotations: Float[Array, "j 3 3"]) -> Float[Array, ""]:

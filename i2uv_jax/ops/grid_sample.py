@@ -26,6 +26,7 @@ def grid_sample(
         ValueError: the batch sizes differ, the last axis of `points` is not 2, or a map's side is
             below 2.
     """
+    features, points = jnp.asarray(features), jnp.asarray(points)
     batch, height, width, channels = features.shape
     if points.ndim < 2 or points.shape[0] != batch or points.shape[-1] != 2:
         raise ValueError(f"points: expected shape ({batch}, ..., 2), got {points.shape}")

@@ -9,20 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2uv_jax.geometry.keypoints import FINGER_NAMES, KEYPOINT_EDGES
+from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES
 from i2uv_jax.hand import asset
 from i2uv_jax.hand.build import correctives, joints, keypoints, variations
+from i2uv_jax.hand.build.chart import relax_chart
 from i2uv_jax.hand.build.forearm import forearm_shares
 from i2uv_jax.hand.build.skinning import skin_weights
 from i2uv_jax.hand.build.source import AnnySource
 from i2uv_jax.hand.build.surface import Surface
-from i2uv_jax.hand.model import phenotype_coefficients, pose_hand, rest_hand
+from i2uv_jax.hand.model import phenotype_coefficients, pose_hand
 from i2uv_jax.hand.pose_prior import sample_pose
-from i2uv_jax.hand.shape_prior import MEAN_SHAPE, sample_shape
-from i2uv_jax.hand.skeleton import JOINT_NAMES
+from i2uv_jax.hand.shape_prior import sample_shape
 
 _MEAN_ADULT = np.array([0.5, 2 / 3, 0.5, 0.5, 0.5, 0.5])
-_CHART_MARGIN = 0.02
 
 METADATA = {
     "title": "Rigged right hand and forearm of i2uv_jax",
@@ -96,7 +95,7 @@ def build_asset(source: AnnySource) -> dict[str, np.ndarray]:
         "faces": source.faces,
         "forearm_faces": source.forearm_faces,
         "faces_uv": source.faces_uv,
-        "uv": _own_square(_flip(source.uv)),
+        "uv": relax_chart(_flip(source.uv), source.faces_uv, mean, source.faces),
         "body_uv": _flip(np.concatenate([source.uv[source.faces_uv], source.forearm_uv])),
         "mean_bone_length_m": np.array(0.5),
         "metadata": json.dumps(METADATA),
@@ -140,12 +139,6 @@ def _forearm_variations(mean_forearm, skeleton, count: int) -> np.ndarray:
 def _flip(uv: np.ndarray) -> np.ndarray:
     """From v upwards to v downwards."""
     return np.stack([uv[..., 0], 1 - uv[..., 1]], -1)
-
-
-def _own_square(uv: np.ndarray) -> np.ndarray:
-    """Scales the chart to fill the unit square in both directions, but for the margin."""
-    low, high = uv.min(0), uv.max(0)
-    return _CHART_MARGIN + (uv - low) / (high - low) * (1 - 2 * _CHART_MARGIN)
 
 
 def _mean_bone_length(hand: asset.Hand, count: int = 256) -> float:
