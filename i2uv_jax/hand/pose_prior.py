@@ -69,9 +69,7 @@ _HARMLESS_MM = 1.0
 _LAST_JOINTS = np.array([7, 10, 13, 16, 19])
 
 
-def joint_rotations_from_angles(
-    hand: Hand, angles: Float[Array, "j 3"]
-) -> Float[Array, "j 3 3"]:
+def joint_rotations_from_angles(hand: Hand, angles: Float[Array, "j 3"]) -> Float[Array, "j 3 3"]:
     """Local rotations from (flexion, abduction, twist) of each joint, radians; see the module.
 
     Twist turns about the bone first, then abduction about the palmar normal, then flexion about
@@ -210,7 +208,7 @@ def _overlap_mm(hand: Hand, rotations: Float[Array, "j 3 3"]) -> Float[Array, ""
 
 
 def sample_pose(key: PRNGKeyArray, hand: Hand | None = None) -> HandPose:
-    """A random pose: open hands, fists, pointing, pinching, counting, grasps and mixtures; jit-able.
+    """A random pose: open, fist, pointing, pinching, counting, grasp, mixtures; jit-able.
 
     Several candidates are drawn and the one whose fingers cross each other least is kept.
     """

@@ -54,7 +54,7 @@ def _tested_pairs() -> tuple[np.ndarray, np.ndarray]:
     beside = (_IS_PALM[first] & is_proximal[second]) | (_IS_PALM[second] & is_proximal[first])
     # A little above the web neighbours' proximal phalanges are one piece of flesh.
     rooted = is_proximal[first] & is_proximal[second]
-    is_distal = _END >= len(JOINT_NAMES)
+    is_distal = len(JOINT_NAMES) <= _END
     own_palm = ~different & (
         (_IS_PALM[first] & is_distal[second]) | (_IS_PALM[second] & is_distal[first])
     )
@@ -78,11 +78,9 @@ def penetration_mm(
     """
     points = jnp.concatenate([joints, tips]) * 1e3
     starts, ends = points[_START], points[_END]
-    is_tip = jnp.asarray(_END >= len(JOINT_NAMES))[:, None]
+    is_tip = jnp.asarray(len(JOINT_NAMES) <= _END)[:, None]
     ends = jnp.where(is_tip, starts + _TIP_SHARE * (ends - starts), ends)
-    distance = segment_distance(
-        starts[_FIRST], ends[_FIRST], starts[_SECOND], ends[_SECOND]
-    )
+    distance = segment_distance(starts[_FIRST], ends[_FIRST], starts[_SECOND], ends[_SECOND])
     room = _FIRMNESS * scale * (_RADIUS_MM[_FIRST] + _RADIUS_MM[_SECOND])
     return jnp.maximum(room - distance, 0)
 

@@ -47,11 +47,13 @@ def draw_meshes(
     weights = np.asarray(fragments.weights)
     pictures = np.empty((len(vertices), size, size, 4), np.uint8)
     for index, view_vertices in enumerate(vertices):
-        normals = vertex_normals(view_vertices, faces)
-        corners = normals[faces[face[index]]]  # face -1 reads the last one; coverage hides it
-        light = _brightness(np.einsum("hwc,hwcd->hwd", weights[index], corners))
-        covered = (face[index] >= 0).astype(np.float64)
-        samples = np.dstack([light * covered, covered])
+        covered = face[index] >= 0
+        corners = vertex_normals(view_vertices, faces)[faces[face[index][covered]]]
+        samples = np.zeros((fine, fine, 2))
+        samples[covered, 0] = _brightness(
+            (weights[index][covered][..., None] * corners).sum(axis=1)
+        )
+        samples[covered, 1] = 1
         blocks = samples.reshape(size, _SUPERSAMPLING, size, _SUPERSAMPLING, 2).mean(axis=(1, 3))
         alpha = blocks[..., 1]
         shade = blocks[..., 0] / np.maximum(alpha, 1e-6)

@@ -56,21 +56,32 @@ def prediction_panel(
         TILE_PX,
     )
     overlaid = overlay_skeleton(
-        composite(picture, overlay, opacity=0.75), TILE_PX * crop.to_crop(prediction.keypoints_2d)
+        composite(picture, overlay, opacity=0.65), TILE_PX * crop.to_crop(prediction.keypoints_2d)
     )
     backdrop = np.empty((TILE_PX, TILE_PX, 3), np.uint8)
     backdrop[:] = _BACKDROP
-    colours = Image.fromarray(uv_map_colours(prediction.uv_map, mask, background=_BACKDROP))
-    uv_tile = np.asarray(colours.resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC))
     return tile_row(
         {
             f"input ({prediction.handedness} hand)": picture,
             "mesh and keypoints": overlaid,
-            "UV position map": uv_tile,
+            "UV position map": _uv_tile(prediction.uv_map, mask, backdrop),
             "mesh from the side": composite(backdrop, side),
             "mesh from behind": composite(backdrop, back),
         }
     )
+
+
+def _uv_tile(uv_map, mask, backdrop):
+    """The map's colours, enlarged with a smooth outline."""
+    colours = uv_map_colours(uv_map, mask, background=None)
+    layer = np.dstack([colours, np.where(mask, 255, 0).astype(np.uint8)])
+    large = [
+        Image.fromarray(np.ascontiguousarray(channel)).resize(
+            (TILE_PX, TILE_PX), Image.Resampling.BILINEAR
+        )
+        for channel in np.moveaxis(layer, -1, 0)
+    ]
+    return composite(backdrop, np.dstack([np.asarray(channel) for channel in large]))
 
 
 def tile_row(tiles: dict[str, UInt8[np.ndarray, "s s 3"]]) -> UInt8[np.ndarray, "ph pw 3"]:

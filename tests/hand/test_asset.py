@@ -70,7 +70,9 @@ def test_keypoints_follow_the_joint_centres(samples):
     _, _, posed = samples
     pairs = [(keypoint, joint) for keypoint, joint in enumerate(KEYPOINT_JOINTS) if joint >= 0]
     keypoints, joints = np.array(pairs).T
-    error_mm = 1e3 * np.linalg.norm(posed.keypoints[:, keypoints] - posed.joints[:, joints], axis=-1)
+    error_mm = 1e3 * np.linalg.norm(
+        posed.keypoints[:, keypoints] - posed.joints[:, joints], axis=-1
+    )
     assert error_mm.mean() < 0.5, error_mm.mean()
     assert error_mm.max() < 5, error_mm.max()
 

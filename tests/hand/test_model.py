@@ -19,6 +19,7 @@ def test_skinning_matches_anny_with_its_original_rig():
     shapes = (
         reference["blend_shapes"].astype(np.float32)
         * reference["blend_shapes_scale"][:, None, None]
+        + reference["blend_shapes_offset"][:, None]
     )
     parents = tuple(int(parent) for parent in reference["rig_parents"])
     weights = np.zeros((len(reference["template"]), len(parents)), np.float32)

