@@ -120,7 +120,8 @@ def _unpack(packed: dict[str, np.ndarray]) -> Hand:
         return matrix
 
     plain = (
-        "template", "corner_coefficients", "mean_joints", "mean_tips", "bone_directions", "palmar_normals",
+        "template", "corner_coefficients", "mean_joints", "mean_tips",
+        "bone_directions", "palmar_normals",
         "mean_palm_length_m", "forearm_template", "forearm_axis", "forearm_bend", "forearm_twist",
         "uv", "body_uv", "mean_bone_length_m",
     )  # fmt: skip

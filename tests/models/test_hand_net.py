@@ -1,6 +1,7 @@
 """The networks: shapes and names, the affine connection, precision, CPU paths, early numerics."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,8 @@ from flax.traverse_util import flatten_dict
 from i2uv_jax.config import AffineNetConfig, HandNetConfig, SRNetConfig
 from i2uv_jax.models.hand_net import build_model
 from i2uv_jax.models.resnet import ResNet
-from i2uv_jax.models.uv_decoder import affine_connection
+from i2uv_jax.models.uv_decoder import affine_connection, neutral_uv
+from tests.models.compiling import INIT_KEY, quick_jit
 
 TINY = HandNetConfig(
     affine=AffineNetConfig("resnet18", width=0.125, decoder_channels=(12, 10, 8, 8, 8, 4)),
@@ -28,7 +30,30 @@ def image():
 
 @pytest.fixture(scope="module")
 def variables(image):
-    return jax.jit(lambda key: build_model(TINY).init(key, image, train=False))(jax.random.key(0))
+    return quick_jit(lambda key: build_model(TINY).init(key, image, train=False))(INIT_KEY)
+
+
+@pytest.fixture(scope="module")
+def output(image, variables):
+    return quick_jit(functools.partial(build_model(TINY).apply, train=False))(variables, image)
+
+
+def training_loss(config, variables, image):
+    """A smooth function of every map, batch statistics included."""
+    output, _ = build_model(config).apply(variables, image, train=True, mutable=["batch_stats"])
+    maps = (*output.stage_uv_maps, output.uv_map)
+    return sum(jnp.mean(jnp.sin(7 * uv_map)) for uv_map in maps)
+
+
+@pytest.fixture(scope="module")
+def training_gradients(image, variables):
+    """Value and gradient by "off" and "on" of the CPU paths, through SRNet into AffineNet."""
+    sr = dataclasses.replace(TINY.sr, stop_gradient=False)
+    value_and_grad = quick_jit(jax.value_and_grad(training_loss, argnums=1), static_argnums=0)
+    return {
+        mode: value_and_grad(dataclasses.replace(TINY, sr=sr, cpu_paths=mode), variables, image)
+        for mode in ("off", "on")
+    }
 
 
 def test_affine_connection_on_a_hand_computed_case():
@@ -49,8 +74,7 @@ def test_identity_uv_map_leaves_features_where_they_are():
     np.testing.assert_allclose(affine_connection(features, uv_map), features, atol=1e-5)
 
 
-def test_texels_see_only_the_features_of_their_own_point(image, variables):
-    """From the third stage on a skip reaches a texel through the sampled point alone."""
+def test_a_texel_sees_the_features_of_its_own_point_alone():
     features = jnp.zeros((1, 16, 16, 1)).at[0, 4, 9].set(1.0)
     uv_map = jnp.full((1, 4, 4, 3), 0.2).at[0, 1, 2].set(jnp.array([9 / 15, 4 / 15, 0.0]))
     moved = affine_connection(features, uv_map)[0, :, :, 0]
@@ -58,8 +82,7 @@ def test_texels_see_only_the_features_of_their_own_point(image, variables):
     assert jnp.sum(moved) == pytest.approx(1, abs=1e-5)
 
 
-def test_output_sizes(image, variables):
-    output = build_model(TINY).apply(variables, image, train=False)
+def test_output_sizes(output):
     assert tuple(uv_map.shape[1] for uv_map in output.stage_uv_maps) == TINY.stage_sizes
     assert TINY.stage_sizes == (4, 8, 16, 16, 32, 64)
     assert output.uv_map.shape == (2, TINY.uv_map_size, TINY.uv_map_size, 3)
@@ -75,10 +98,9 @@ def test_fewer_stages_and_no_srnet_give_smaller_maps(image):
     assert config.uv_map_size == 16
 
 
-def test_first_maps_lie_at_the_centre_of_the_picture(image, variables):
-    output, _ = build_model(TINY).apply(variables, image, train=True, mutable=["batch_stats"])
+def test_first_maps_lie_inside_the_picture(output):
     for uv_map in (*output.stage_uv_maps, output.uv_map):
-        assert float(jnp.abs(uv_map - jnp.array([0.5, 0.5, 0])).max()) < 0.4
+        assert float(jnp.abs(uv_map - neutral_uv(None, (3,))).max()) < 0.4
 
 
 def test_parameters_are_float32_and_named_by_layer(variables):
@@ -105,62 +127,58 @@ def test_stages_join_the_published_inputs(variables):
         assert kernel.shape[2] == channels
 
 
-def test_jit_changes_nothing(image, variables):
-    model = build_model(TINY)
-    plain = model.apply(variables, image, train=False).uv_map
-    jitted = jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, image).uv_map
+def test_jit_changes_nothing():
+    config = dataclasses.replace(
+        TINY, affine=dataclasses.replace(TINY.affine, decoder_channels=(4, 4)), image_size=32
+    )
+    model, picture = build_model(config), jnp.linspace(0, 1, 32 * 32 * 3).reshape(1, 32, 32, 3)
+    variables = quick_jit(lambda: model.init(INIT_KEY, picture, train=False))()
+    plain = model.apply(variables, picture, train=False).uv_map
+    jitted = jax.jit(functools.partial(model.apply, train=False))(variables, picture).uv_map
     np.testing.assert_allclose(jitted, plain, atol=1e-4)
 
 
-def training_loss(config, variables, image):
-    output, _ = build_model(config).apply(variables, image, train=True, mutable=["batch_stats"])
-    maps = (*output.stage_uv_maps, output.uv_map)
-    return sum(jnp.mean(jnp.sin(7 * uv_map)) for uv_map in maps)
-
-
-def test_cpu_paths_change_neither_result_nor_gradient(image, variables):
-    value_and_grad = jax.jit(jax.value_and_grad(training_loss, argnums=1), static_argnums=0)
-    plain, plain_gradient = value_and_grad(TINY, variables, image)
-    fast, fast_gradient = value_and_grad(
-        dataclasses.replace(TINY, cpu_paths="on"), variables, image
-    )
-    assert fast == pytest.approx(float(plain), abs=1e-4)
-    for a, b in zip(
-        jax.tree.leaves(fast_gradient["params"]),
-        jax.tree.leaves(plain_gradient["params"]),
-        strict=True,
-    ):
+def test_cpu_paths_change_neither_result_nor_gradient(training_gradients):
+    plain, plain_gradient = training_gradients["off"]
+    fast, fast_gradient = training_gradients["on"]
+    assert float(fast) == pytest.approx(float(plain), abs=1e-4)
+    plain_leaves = jax.tree.leaves(plain_gradient["params"])
+    for a, b in zip(jax.tree.leaves(fast_gradient["params"]), plain_leaves, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-3 * max(1.0, float(jnp.abs(b).max())))
 
 
-def test_every_parameter_gets_a_finite_gradient(image, variables):
-    config = dataclasses.replace(TINY, sr=dataclasses.replace(TINY.sr, stop_gradient=False))
-    gradient = jax.grad(training_loss, argnums=1)(config, variables, image)["params"]
+def test_every_parameter_gets_a_finite_gradient(training_gradients):
+    gradient = training_gradients["off"][1]["params"]
     for name, leaf in flatten_dict(gradient, sep="/").items():
         assert jnp.isfinite(leaf).all(), name
-        # Convolutions before the residual SRNet's last one wait for it to leave zero.
+        # SRNet's first layers wait until the last one, which starts at zero, has moved.
         if not name.startswith(("sr_net/conv1", "sr_net/conv2")):
             assert float(jnp.abs(leaf).max()) > 0, name
 
 
-def test_srnet_starts_as_the_identity_and_is_cut_off(image, variables):
-    output = build_model(TINY).apply(variables, image, train=False)
+def test_residual_srnet_starts_as_the_identity(output):
     np.testing.assert_array_equal(output.uv_map, output.stage_uv_maps[-1])
 
-    def sr_loss(params):
-        variables_ = {**variables, "params": params}
-        return jnp.sum(build_model(TINY).apply(variables_, image, train=False).uv_map)
 
-    gradient = jax.grad(sr_loss)(variables["params"])
-    assert all(float(jnp.abs(leaf).max()) == 0 for leaf in jax.tree.leaves(gradient["affine_net"]))
-    assert float(jnp.abs(gradient["sr_net"]["conv3"]["bias"]).max()) > 0
+def test_srnets_loss_does_not_reach_affine_net():
+    affine = dataclasses.replace(TINY.affine, decoder_channels=(4, 4))
+    config = dataclasses.replace(TINY, affine=affine, image_size=32)
+    model, picture = build_model(config), jnp.ones((1, 32, 32, 3))
+
+    @quick_jit
+    def gradients():
+        variables = model.init(INIT_KEY, picture, train=False)
+        return jax.grad(lambda v: jnp.sum(model.apply(v, picture, train=False).uv_map))(variables)
+
+    params = gradients()["params"]
+    assert all(float(jnp.abs(leaf).max()) == 0 for leaf in jax.tree.leaves(params["affine_net"]))
+    assert float(jnp.abs(params["sr_net"]["conv3"]["bias"]).max()) > 0
 
 
-def test_bfloat16_stays_close_and_hands_out_float32(image, variables):
-    half = dataclasses.replace(TINY, dtype="bfloat16")
-    exact = build_model(TINY).apply(variables, image, train=False)
-    rounded = build_model(half).apply(variables, image, train=False)
-    for a, b in zip(exact.stage_uv_maps, rounded.stage_uv_maps, strict=True):
+def test_bfloat16_stays_close_and_hands_out_float32(image, variables, output):
+    model = build_model(dataclasses.replace(TINY, dtype="bfloat16"))
+    rounded = quick_jit(functools.partial(model.apply, train=False))(variables, image)
+    for a, b in zip(output.stage_uv_maps, rounded.stage_uv_maps, strict=True):
         assert b.dtype == jnp.float32
         np.testing.assert_allclose(a, b, atol=0.03)
     assert rounded.uv_map.dtype == jnp.float32
@@ -190,14 +208,13 @@ def test_encoder_features_by_name(name, channels):
     assert tuple(64 // f.shape[1] for f in features) == (2, 4, 4, 8, 16, 32)
 
 
-def test_stem_features_come_before_the_normalisation():
-    encoder = ResNet("resnet18", width=0.125)
-    picture = jax.random.normal(jax.random.key(0), (1, 32, 32, 3))
-    features, variables = encoder.init_with_output(jax.random.key(1), picture, train=False)
+def test_stem_features_come_before_the_normalisation(image, variables):
+    encode = quick_jit(functools.partial(ResNet("resnet18", width=0.125).apply, train=False))
+    encoder = {kind: leaves["affine_net"]["encoder"] for kind, leaves in variables.items()}
+    features = encode(encoder, image)
     assert float(features.stem.min()) < 0  # no ReLU yet
-    doubled = jax.tree.map(lambda leaf: leaf, variables)
-    doubled["params"]["stem_norm"]["scale"] = 2 * variables["params"]["stem_norm"]["scale"]
-    again = encoder.apply(doubled, picture, train=False)
+    norm = {"bias": encoder["params"]["stem_norm"]["bias"], "scale": jnp.full(8, 2.0)}
+    again = encode(encoder | {"params": encoder["params"] | {"stem_norm": norm}}, image)
     np.testing.assert_array_equal(again.stem, features.stem)
     np.testing.assert_allclose(again.pooled, 2 * features.pooled, rtol=1e-5)
 

@@ -1,6 +1,7 @@
 """Model files: equality after a round trip, and one clear line for every broken file."""
 
 import dataclasses
+import functools
 import json
 import pickle
 
@@ -13,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from i2uv_jax.config import AffineNetConfig, HandNetConfig, SRNetConfig
 from i2uv_jax.models.hand_net import build_model
 from i2uv_jax.models.weights import FORMAT, load_model_file, save_model
+from tests.models.compiling import INIT_KEY, quick_jit
 
 CONFIG = HandNetConfig(
     AffineNetConfig("resnet18", 0.125, (8, 8), learned_mean=True),
@@ -25,7 +27,7 @@ CARD = {"name": "tiny", "evaluation_mm": {"vertex_mm": 12.5}}
 @pytest.fixture(scope="module")
 def variables():
     image = jnp.zeros((1, 32, 32, 3))
-    return jax.jit(lambda: build_model(CONFIG).init(jax.random.key(0), image, train=False))()
+    return quick_jit(lambda: build_model(CONFIG).init(INIT_KEY, image, train=False))()
 
 
 @pytest.fixture
@@ -48,14 +50,14 @@ def test_float16_halves_the_file_and_predicts_nearly_the_same(tmp_path, model_fi
     _, loaded, _ = load_model_file(path)
     assert {leaf.dtype for leaf in jax.tree.leaves(loaded)} == {jnp.dtype("float32")}
     image = jax.random.uniform(jax.random.key(0), (1, 32, 32, 3))
-    exact = build_model(CONFIG).apply(variables, image, train=False).uv_map
-    rounded = build_model(CONFIG).apply(loaded, image, train=False).uv_map
+    predict = quick_jit(functools.partial(build_model(CONFIG).apply, train=False))
+    exact, rounded = (predict(v, image).uv_map for v in (variables, loaded))
     np.testing.assert_allclose(rounded, exact, atol=1e-3)
 
 
 def test_a_failed_save_leaves_the_old_file(model_file, variables):
     before = model_file.read_bytes()
-    broken = jax.tree.map(lambda leaf: leaf.at[...].set(jnp.nan), variables)
+    broken = jax.tree.map(lambda leaf: np.full(leaf.shape, np.nan), variables)
     with pytest.raises(ValueError, match="expected finite"):
         save_model(model_file, CONFIG, broken, CARD)
     assert model_file.read_bytes() == before

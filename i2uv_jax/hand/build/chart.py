@@ -20,12 +20,21 @@ from chart to surface one to one. Deterministic; NumPy and SciPy only.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 from jaxtyping import Float, Int
+
+from i2uv_jax.geometry.atlas import Atlas
+from i2uv_jax.geometry.uv_map import build_tables
+
+
+_IMPORTANCE_SMOOTHING = 2
+
+_TOLERATED_LOSS = 0.5
+"""Vertices that lose less than this share of the worst keep their importance."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,7 @@ def relax_chart(
     vertices: Float[np.ndarray, "v 3"],
     faces: Int[np.ndarray, "f 3"],
     config: RelaxationConfig = RelaxationConfig(),
+    importance: Float[np.ndarray, "v"] | None = None,
 ) -> Float[np.ndarray, "t 2"]:
     """A chart of the same triangles that fills the unit square, one to one and without flips.
 
@@ -69,6 +79,7 @@ def relax_chart(
       vertices: the surface, in any unit of length.
       faces: indices into `vertices`, corner by corner beside `faces_uv`.
       config: what to aim for.
+      importance: factors on the target UV area around each vertex of the surface; 1 if absent.
 
     Raises:
       ValueError: the chart to begin with has flips, crosses itself or is no disk.
@@ -87,7 +98,9 @@ def relax_chart(
     low, high = uv.min(axis=0), uv.max(axis=0)
     inner = 1 - 2 * (config.margin + config.wall_reach)
     uv = 0.5 + (uv - (low + high) / 2) * inner / (high - low).max()
-    target_areas, hat_gradients = _targets(uv, faces_uv, vertices[faces], config)
+    target_areas, hat_gradients = _targets(
+        uv, faces_uv, vertices[faces], config, None if importance is None else importance[faces]
+    )
     shape_areas = target_areas / target_areas.sum()
     for stage, fill in enumerate(config.target_fills):
         last = stage == len(config.target_fills) - 1
@@ -100,17 +113,65 @@ def relax_chart(
     return uv
 
 
-def _targets(uv, faces_uv, corners, config):
+def refine_chart(
+    uv: Float[np.ndarray, "t 2"],
+    faces_uv: Int[np.ndarray, "f 3"],
+    vertices: Float[np.ndarray, "v 3"],
+    faces: Int[np.ndarray, "f 3"],
+    posed_vertices: Float[np.ndarray, "n v 3"],
+    config: RelaxationConfig = RelaxationConfig(),
+    *,
+    rounds: int = 6,
+    map_size: int = 256,
+) -> Float[np.ndarray, "t 2"]:
+    """A relaxed chart with more texels where posed meshes lose most in a UV map.
+
+    Each round measures what every vertex loses at most on its way into a map of `map_size` texels
+    and back, raises the importance of those above half of the worst so far, and relaxes again.
+    Returns the chart of the round with the smallest worst loss (`uv` itself counts).
+
+    Args:
+      uv: a chart that `relax_chart` returned, v down as in `Atlas`; the others as there.
+      posed_vertices: the surface in many poses and shapes, any unit.
+    """
+    config = replace(config, target_fills=(config.target_fills[-1],))
+    log_importance = np.zeros(len(vertices))
+    best, best_loss = uv, np.inf
+    for remaining in range(rounds, -1, -1):
+        loss = _worst_loss(Atlas(uv, faces, faces_uv, len(vertices)), posed_vertices, map_size)
+        if loss.max() < best_loss:
+            best, best_loss = uv, loss.max()
+        if remaining:
+            excess = np.log(np.maximum(loss, 1e-12) / (_TOLERATED_LOSS * best_loss))
+            log_importance += np.clip(excess, 0, 1)
+            uv = relax_chart(uv, faces_uv, vertices, faces, config, np.exp(log_importance))
+    return best
+
+
+def _worst_loss(atlas, posed_vertices, map_size):
+    """Largest distance (v,) over all poses between a vertex and its sample from the UV map."""
+    tables = build_tables(atlas, map_size)
+    worst = np.zeros(atlas.num_vertices)
+    for points in posed_vertices:
+        texels = (points[tables.texel_vertices] * tables.texel_weights[..., None]).sum(axis=-2)
+        samples = texels.reshape(-1, 3)[tables.vertex_texels]
+        samples = (samples * tables.vertex_weights[..., None]).sum(axis=-2)
+        worst = np.maximum(worst, np.linalg.norm(samples - points, axis=-1))
+    return worst
+
+
+def _targets(uv, faces_uv, corners, config, importance):
     """Target areas (f,), not scaled, and the gradients (f, 3, 2) of the hat functions on target
     triangles that are scaled to a total area of 1."""
     edge_1, edge_2 = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     length = np.linalg.norm(edge_1, axis=1)
     areas = np.linalg.norm(np.cross(edge_1, edge_2), axis=1) / 2
-    log_density = (config.density_exponent - 1) * np.log(areas)
-    count = np.bincount(faces_uv.ravel(), minlength=len(uv))
-    for _ in range(config.density_smoothing):
-        total = np.bincount(faces_uv.ravel(), np.repeat(log_density, 3), minlength=len(uv))
-        log_density = (total / np.maximum(count, 1))[faces_uv].mean(axis=1)
+    log_density = _smoothed(
+        (config.density_exponent - 1) * np.log(areas), faces_uv, config.density_smoothing
+    )
+    if importance is not None:
+        wanted = np.log(importance).max(axis=1)
+        log_density = log_density + _smoothed(wanted, faces_uv, _IMPORTANCE_SMOOTHING)
     target_areas = areas * np.exp(log_density)
     scale = np.sqrt(np.exp(log_density) / target_areas.sum())
     # The triangle laid flat: first edge along x, counter-clockwise.
@@ -121,6 +182,15 @@ def _targets(uv, faces_uv, corners, config):
     opposite = np.roll(flat, -2, axis=1) - np.roll(flat, -1, axis=1)
     normal = np.stack([-opposite[..., 1], opposite[..., 0]], axis=-1)
     return target_areas, normal / (2 * areas * scale**2)[:, None, None]
+
+
+def _smoothed(values, faces_uv, rounds):
+    """Values of triangles (f,) after some rounds of averaging over their corners' triangles."""
+    corners = faces_uv.ravel()
+    count = np.maximum(np.bincount(corners), 1)
+    for _ in range(rounds):
+        values = (np.bincount(corners, np.repeat(values, 3)) / count)[faces_uv].mean(axis=1)
+    return values
 
 
 class _ChartEnergy:

@@ -1,0 +1,83 @@
+"""UV position maps: exact on planes, accurate on the hand, extended past the border."""
+
+import jax
+import numpy as np
+import pytest
+
+from i2uv_jax.geometry.atlas import Atlas
+from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices, vertices_from_uv_map
+from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.hand.model import pose_hand
+from i2uv_jax.hand.pose_prior import sample_pose
+from i2uv_jax.hand.shape_prior import sample_shape
+
+
+@pytest.fixture(scope="module")
+def posed_vertices_mm():
+    hand = load_hand()
+
+    def one(key):
+        shape_key, pose_key = jax.random.split(key)
+        return pose_hand(hand, sample_shape(shape_key), sample_pose(pose_key)).vertices
+
+    keys = jax.random.split(jax.random.key(3), 32)
+    return 1000 * np.asarray(jax.jit(jax.vmap(one))(keys))
+
+
+# At 256 the limits are the project's promise; the smaller sizes bound what small networks lose.
+@pytest.mark.parametrize(
+    ("size", "mean_mm", "max_mm"), [(256, 0.1, 0.5), (128, 0.2, 1.2), (64, 0.4, 2.5)]
+)
+def test_hand_survives_the_round_trip(posed_vertices_mm, size, mean_mm, max_mm):
+    tables = build_tables(load_hand().atlas, size)
+    uv_map = uv_map_from_vertices(tables, posed_vertices_mm)
+    error = np.linalg.norm(vertices_from_uv_map(tables, uv_map) - posed_vertices_mm, axis=-1)
+    assert error.mean() < mean_mm
+    assert error.max() < max_mm
+
+
+def unit_square_atlas():
+    """A unit square of two triangles that covers the middle of its texture."""
+    uv = np.array([[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]])
+    faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+    return Atlas(uv=uv, faces=faces, faces_uv=faces, num_vertices=4)
+
+
+def test_texels_hold_their_points_and_continue_the_plane_past_the_border():
+    # Nine texels a side stand at multiples of 1/8; the chart covers texels 2 to 6. The surface
+    # x = 2 u - 0.5 is a plane, so the two texels outside continue it and the corner one stops.
+    tables = build_tables(unit_square_atlas(), 9)
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32)
+    uv_map = np.asarray(uv_map_from_vertices(tables, vertices))
+    assert tables.texel_mask.sum() == 25
+    np.testing.assert_allclose(uv_map[4, :, 0], np.arange(9) / 4 - 0.5, atol=1e-6)
+    np.testing.assert_allclose(uv_map[:, 4, 1], np.arange(9) / 4 - 0.5, atol=1e-6)
+    np.testing.assert_allclose(vertices_from_uv_map(tables, uv_map), vertices, atol=1e-6)
+
+
+def test_sides_of_a_seam_are_averaged():
+    # Vertex 1 has two places in the texture: its value is the mean of the two texels there.
+    uv = np.array([[0, 0], [0.5, 0], [0, 0.5], [1, 1], [0.5, 1]])
+    faces = np.array([[0, 1, 2], [1, 0, 2]], np.int32)
+    faces_uv = np.array([[0, 1, 2], [3, 4, 2]], np.int32)
+    # Vertex 0 is at uv 0 and 4, vertex 1 at uv 1 and 3.
+    tables = build_tables(Atlas(uv=uv, faces=faces, faces_uv=faces_uv, num_vertices=3), 3)
+    uv_map = np.zeros((3, 3, 3), np.float32)
+    uv_map[0, 1], uv_map[2, 2] = 2.0, 4.0
+    vertices = np.asarray(vertices_from_uv_map(tables, uv_map))
+    np.testing.assert_allclose(vertices[1], 3.0)
+
+
+def test_every_texel_is_a_convex_or_bounded_mean():
+    for size in (16, 64, 256):
+        weights = build_tables(load_hand().atlas, size).texel_weights
+        np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-4)
+        assert np.abs(weights).max() <= 3.001
+
+
+def test_wrong_sizes_are_refused():
+    tables = build_tables(unit_square_atlas(), 9)
+    with pytest.raises(ValueError, match=r"\(\.\.\., 9, 9, 3\), got \(8, 8, 3\)"):
+        vertices_from_uv_map(tables, np.zeros((8, 8, 3)))
+    with pytest.raises(ValueError, match="at least 2, got 1"):
+        build_tables(unit_square_atlas(), 1)

@@ -1,0 +1,58 @@
+"""A rendered batch: labels agree with pixels and with each other; one key, one batch."""
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+
+from i2uv_jax.config import RenderConfig
+from i2uv_jax.geometry.camera import from_crop_space, project
+from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
+from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.render.scene import sample_batch
+
+CONFIG = RenderConfig(image_size=64, uv_map_size=256, supersampling=1)
+
+
+@pytest.fixture(scope="module")
+def render():
+    return jax.jit(partial(sample_batch, hand=load_hand(), config=CONFIG, batch_size=4))
+
+
+@pytest.fixture(scope="module")
+def batch(render):
+    return jax.device_get(render(jax.random.key(0)))
+
+
+def test_same_key_same_pixels_other_key_other_pixels(render, batch):
+    again = render(jax.random.key(0))
+    jax.tree.map(np.testing.assert_array_equal, again, batch)
+    assert np.abs(render(jax.random.key(1)).image - batch.image).mean() > 0.05
+
+
+def test_values_are_finite_and_in_range(batch):
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(batch))
+    assert batch.image.min() >= 0
+    assert batch.image.max() <= 1
+    assert set(np.unique(batch.hand_mask)) <= {0.0, 1.0}
+
+
+def test_vertices_project_into_the_mask(batch):
+    # Every vertex is hidden by, or part of, the hand's or the forearm's silhouette, so the mask
+    # covers nearly all projections of visible ones; the forearm can hide some of them.
+    points = np.asarray(project(batch.camera, batch.vertices)) * CONFIG.image_size
+    for mask, one in zip(batch.hand_mask, points, strict=True):
+        inside = (one >= 0).all(axis=1) & (one < CONFIG.image_size).all(axis=1)
+        columns, rows = np.floor(one[inside]).astype(int).T
+        grown = np.max(
+            [np.roll(mask, (dy, dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)], axis=0
+        )
+        assert grown[rows, columns].mean() > 0.9
+
+
+def test_uv_map_holds_the_same_hand_as_the_vertices(batch):
+    tables = build_tables(load_hand().atlas, CONFIG.uv_map_size)
+    crop = vertices_from_uv_map(tables, batch.uv_map)
+    vertices = from_crop_space(batch.camera, crop, batch.keypoints[:, 0, 2])
+    assert np.linalg.norm(vertices - batch.vertices, axis=-1).max() < 0.5e-3
