@@ -5,6 +5,7 @@ i2uv train --config configs/small.py
 
 from i2uv_jax.config import (
     AffineNetConfig,
+    DataConfig,
     EvaluationConfig,
     ExperimentConfig,
     HandNetConfig,
@@ -20,12 +21,13 @@ def get_config() -> ExperimentConfig:
         name="small",
         model=HandNetConfig(
             affine=AffineNetConfig(
-                encoder="resnet18", width=0.5, decoder_channels=(256, 128, 64, 64, 32)
+                encoder="resnet18", width=0.5, decoder_channels=(128, 64, 48, 32, 16)
             ),
-            sr=SRNetConfig(channels=(16, 8), size=128),
+            sr=SRNetConfig(channels=(8, 8), size=64),
             image_size=128,
         ),
         render=RenderConfig(supersampling=1),
+        data=DataConfig(reuse=2),
         optim=OptimConfig(
             algorithm="adamw",
             peak_learning_rate=2e-3,
@@ -34,14 +36,14 @@ def get_config() -> ExperimentConfig:
             clip_norm=1.0,
         ),
         train=TrainConfig(
-            num_steps=3000,
+            num_steps=1000,
             batch_size=32,
-            ema_decay=0.998,
+            ema_decay=0.99,
             max_minutes=29.0,
             log_every=20,
             picture_every=500,
             evaluate_every=500,
-            save_every=250,
+            save_every=100,
         ),
         evaluation=EvaluationConfig(num_images=256),
     )
