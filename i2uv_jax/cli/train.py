@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 _EXIT_BAD_INPUT = 2
-_EXIT_DIVERGED = 1
+_EXIT_FAILED = 1
 _EXIT_SIGNAL_BASE = 128
 """A run that a signal stopped exits as shells report it: 128 + its number."""
 
@@ -73,8 +73,9 @@ def run(args: argparse.Namespace) -> int:
         result = train(config, args.out or Path("runs") / config.name, resume=args.resume)
     except ValueError as error:
         return _fail(error, _EXIT_BAD_INPUT)
-    except DivergedError as error:
-        return _fail(error, _EXIT_DIVERGED)
+    except (DivergedError, OSError) as error:
+        # An OSError names its file: a folder that cannot be made, a disk that is full.
+        return _fail(error, _EXIT_FAILED)
     return 0 if result.signal_number is None else _EXIT_SIGNAL_BASE + result.signal_number
 
 

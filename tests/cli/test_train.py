@@ -49,6 +49,14 @@ def test_bad_argument_is_one_line_and_exit_code_2(tmp_path, capsys, words, messa
     assert len(lines) == 1
 
 
+def test_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    args = parse("--config", TINY, "--train.num_devices=1", "--out", str(tmp_path / "file"))
+    assert args.run(args) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / "file") in line
+
+
 def test_launch_script_is_the_same_program():
     done = subprocess.run(
         [sys.executable, "-m", "launch.train", "--config", "nowhere.py"],

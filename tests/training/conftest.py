@@ -36,29 +36,24 @@ def _sheet_atlas() -> Atlas:
 
 
 class SheetSource:
-    """A `BatchSource` of bent sheets; `fixed_step` hands out one batch for ever."""
+    """A `BatchSource` of bent sheets; at `poison_step` its labels are NaN."""
 
-    def __init__(self, config, *, fixed_step=None, poison_step=None):
+    def __init__(self, config, *, poison_step=None):
         self.atlas = _sheet_atlas()
         self.keypoint_regressor = np.eye(_GRID**2, dtype=np.float32)[:21]
         self._tables = build_tables(self.atlas, config.model.uv_map_size)
         self._config = config
-        self._fixed_step = fixed_step
         self._poison_step = poison_step
         self._make = jax.jit(self._make_batch)
 
     def training_batch(self, step):
-        shown = step if self._fixed_step is None else self._fixed_step
-        batch = self._make(jax.random.fold_in(jax.random.key(7), shown))
+        batch = self._make(jax.random.fold_in(jax.random.key(7), step))
         if step == self._poison_step:
             batch = batch.replace(uv_map=batch.uv_map * jnp.nan)
         return batch
 
     def evaluation_batches(self):
-        if self._fixed_step is not None:
-            yield self.training_batch(self._fixed_step)
-        else:
-            yield self._make(jax.random.key(8))
+        yield self._make(jax.random.key(8))
 
     def _make_batch(self, key):
         batch_size, size = self._config.train.batch_size, self._config.model.image_size

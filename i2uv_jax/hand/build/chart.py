@@ -30,7 +30,6 @@ from jaxtyping import Float, Int
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.geometry.uv_map import build_tables
 
-
 _IMPORTANCE_SMOOTHING = 2
 
 _TOLERATED_LOSS = 0.5

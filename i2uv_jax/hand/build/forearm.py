@@ -5,7 +5,7 @@ import numpy as np
 from i2uv_jax.hand.build.joints import Skeleton
 from i2uv_jax.hand.build.surface import Surface
 
-_BEND_RANGE_MM = 50.0
+_BEND_RANGE_MM = 38.0
 """Distance from the wrist ring over which a bend of the wrist sets in."""
 _TWIST_RANGE_MM = 160.0
 """The same for pronation and supination, which radius and ulna spread over the forearm."""

@@ -1,0 +1,46 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def write_photo(tmp_path):
+    """Writes a noisy picture and gives its path; the suffix decides the format."""
+
+    def write(name: str, width: int = 80, height: int = 60, **options):
+        rng = np.random.default_rng(len(name))
+        pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path, **options)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def rest_hand_map():
+    """A 16 x 16 UV map of the template hand, palm to the camera, filling most of the crop."""
+    from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
+    from i2uv_jax.hand.asset import load_hand
+
+    hand = load_hand()
+    points = (hand.template - hand.template.mean(0)) * np.array([4, -4, -4]) + [0.5, 0.5, 0]
+    return np.asarray(uv_map_from_vertices(build_tables(hand.atlas, 16), points))
+
+
+@pytest.fixture
+def fast_network(monkeypatch, rest_hand_map):
+    """Replaces the network, which takes seconds to compile, by one that always sees that hand.
+
+    It moves the hand by the picture's brightness, so that results still depend on the picture.
+    """
+    from i2uv_jax.inference import predictor
+
+    def apply(variables, image, *, train):
+        shift = image.mean(axis=(1, 2, 3))[:, None, None, None]
+        return SimpleNamespace(uv_map=rest_hand_map + 0.1 * shift)
+
+    monkeypatch.setattr(predictor, "build_model", lambda config: SimpleNamespace(apply=apply))

@@ -1,0 +1,79 @@
+"""The command as a whole, and its small verbs."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+import i2uv_jax
+from i2uv_jax.cli.main import main
+
+
+def test_entry_point_runs_without_importing_jax():
+    command = Path(sysconfig.get_path("scripts")) / "i2uv"
+    shown = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout == f"i2uv {i2uv_jax.__version__}\n"
+    program = (
+        "import sys; from i2uv_jax.cli.main import build_parser; build_parser();"
+        "print(sorted({'jax', 'flax', 'numpy', 'PIL', 'tqdm'} & set(sys.modules)))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout == "[]\n"
+
+
+def test_missing_input_from_a_shell(tmp_path, tiny_model_path):
+    words = [sys.executable, "-m", "i2uv_jax.cli.main", "predict", "none.jpg"]
+    shown = subprocess.run(
+        [*words, "--out", tmp_path / "out", "--model", tiny_model_path],
+        capture_output=True,
+        text=True,
+    )
+    assert shown.returncode == 1
+    assert "i2uv predict: error: none.jpg: no such file\n" in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["predict", "--help"], ["demo", "--help"]])
+def test_help(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 0
+    assert "usage: i2uv" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["--nonsense"]])
+def test_wrong_usage(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert "usage: i2uv" in capsys.readouterr().err
+
+
+def test_info_of_a_file(tiny_model_path, capsys):
+    assert main(["info", str(tiny_model_path)]) == 0
+    table = capsys.readouterr().out
+    assert "affine_net/encoder" in table and "total" in table
+    assert main(["info", str(tiny_model_path), "--json"]) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert described["parameters"] == sum(part["parameters"] for part in described["parts"])
+    assert described["flops"] == sum(part["flops"] for part in described["parts"]) > 0
+    assert (described["image_size"], described["uv_map_size"]) == (64, 16)
+    assert described["card"] == {"name": "tiny"}
+
+
+def test_info_of_the_published_network(capsys):
+    # The authors' PyTorch code: 43.9 M parameters and 44 GFLOP for a picture, SRNet's 9 included.
+    assert main(["info", "published", "--json"]) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert described["parameters"] / 1e6 == pytest.approx(43.9, rel=0.01)
+    assert described["flops"] / 1e9 == pytest.approx(44, rel=0.01)
+
+
+def test_info_of_no_model(capsys):
+    assert main(["info", "no-such-model"]) == 2
+    assert capsys.readouterr().err.startswith("i2uv info: error: no model named 'no-such-model'")

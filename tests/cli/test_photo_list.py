@@ -1,0 +1,68 @@
+"""What photos a command line names, and that no result replaces another file."""
+
+from pathlib import Path
+
+import pytest
+
+from i2uv_jax.cli.failure import CommandError
+from i2uv_jax.cli.photo_list import list_photos
+
+
+def touch(folder: Path, *names: str) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+    return [folder / name for name in names]
+
+
+def named(photos) -> dict[str, str]:
+    return {photo.path.name: photo.stem for photo in photos}
+
+
+def test_folder_gives_its_pictures_sorted(tmp_path):
+    touch(tmp_path / "in", "b.JPG", "a.png", "c.webp", "notes.txt", "annotations.json")
+    (tmp_path / "in" / "deeper").mkdir()
+    photos = list_photos([tmp_path / "in"], tmp_path / "out")
+    assert [photo.path.name for photo in photos] == ["a.png", "b.JPG", "c.webp"]
+
+
+def test_plain_stems_are_kept_and_doubles_counted_once(tmp_path, capsys):
+    a, b = touch(tmp_path / "in", "a.jpg", "b.jpg")
+    photos = list_photos([b, a, tmp_path / "in", tmp_path / "in" / ".." / "in" / "a.jpg"], tmp_path)
+    assert [(photo.path, photo.stem) for photo in photos] == [(b, "b"), (a, "a")]
+    assert capsys.readouterr().err == ""
+
+
+def test_same_stem_takes_the_suffix(tmp_path, capsys):
+    paths = touch(tmp_path / "in", "a.jpg", "a.png", "b.jpg", "A.webp")
+    assert named(list_photos(paths, tmp_path / "out")) == {
+        "a.jpg": "a_jpg",
+        "a.png": "a_png",
+        "b.jpg": "b",
+        "A.webp": "A_webp",
+    }
+    assert "a_png.*" in capsys.readouterr().err
+
+
+def test_same_name_in_two_folders_and_a_taken_name(tmp_path):
+    first = touch(tmp_path / "x", "a.jpg")
+    second = touch(tmp_path / "y", "a.jpg", "a_jpg.png")
+    photos = list_photos(first + second, tmp_path / "out")
+    assert [photo.stem for photo in photos] == ["a_jpg_2", "a_jpg_3", "a_jpg"]
+
+
+def test_an_input_is_never_overwritten(tmp_path):
+    (photo,) = touch(tmp_path / "in", "hand.png")
+    assert named(list_photos([photo], tmp_path / "in")) == {"hand.png": "hand_png"}
+    jpeg, panel = touch(tmp_path / "in", "other.jpg", "other_jpg.png")
+    stems = named(list_photos([jpeg, panel], tmp_path / "in"))
+    assert stems["other_jpg.png"] not in ("other_jpg", stems["other.jpg"])
+
+
+def test_folders_that_cannot_be_inputs(tmp_path):
+    touch(tmp_path / "texts", "a.txt")
+    with pytest.raises(CommandError, match="holds no pictures"):
+        list_photos([tmp_path / "texts"], tmp_path / "out")
+    touch(tmp_path / "in", "a.png")
+    with pytest.raises(CommandError, match="also an input folder"):
+        list_photos([tmp_path / "in"], tmp_path / "in")

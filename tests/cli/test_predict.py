@@ -1,0 +1,331 @@
+"""`i2uv predict` from the command line on: files, messages, exit codes.
+
+One test runs a real (untrained) network; the others, about everything around it, a stand-in.
+"""
+
+import json
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from i2uv_jax.cli import hand_files, predict
+from i2uv_jax.cli.main import main
+from i2uv_jax.inference.predictor import Predictor
+
+SUFFIXES = {".glb", ".png", ".json"}
+
+
+@pytest.fixture
+def run_real(tmp_path, tiny_model_path):
+    """Runs the verb with the tiny model into tmp_path/out; gives the exit code."""
+
+    def run_predict(*arguments, model=tiny_model_path, out=tmp_path / "out") -> int:
+        words = ["predict", *map(str, arguments), "--out", str(out), "--model", str(model)]
+        return main(words)
+
+    return run_predict
+
+
+@pytest.fixture
+def run(run_real, fast_network):
+    """The same with the stand-in for the network."""
+    return run_real
+
+
+def written(folder) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def files_of(*stems: str) -> set[str]:
+    return {stem + suffix for stem in stems for suffix in SUFFIXES}
+
+
+def error_lines(capsys) -> list[str]:
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err + captured.out
+    return [line for line in captured.err.splitlines() if "error:" in line]
+
+
+def test_one_photo_gives_three_whole_files(
+    run_real, tmp_path, write_photo, tiny_model_path, capsys
+):
+    photo = write_photo("hand.jpg", 80, 60)
+    assert run_real(photo) == 0
+    out = tmp_path / "out"
+    assert written(out) == files_of("hand")
+
+    numbers = json.loads((out / "hand.json").read_text())
+    assert list(numbers) == ["image", "model", "width", "height", "seconds", "hands"]
+    assert numbers["image"] == str(photo)
+    assert numbers["model"] == str(tiny_model_path)
+    assert (numbers["width"], numbers["height"]) == (80, 60)
+    assert 0 < numbers["seconds"] < 60
+    (hand,) = numbers["hands"]
+    assert list(hand) == [
+        "handedness", "box_xyxy", "keypoints_2d", "keypoints_3d", "mesh", "vertices",
+    ]  # fmt: skip
+    assert hand["handedness"] == "right"
+    assert hand["box_xyxy"] == [0, 0, 80, 60]
+    assert np.shape(hand["keypoints_2d"]) == (21, 2)
+    assert np.shape(hand["keypoints_3d"]) == (21, 3)
+    assert hand["keypoints_3d"][0] == [0, 0, 0]
+    assert (hand["mesh"], hand["vertices"]) == ("hand.glb", 1609)
+
+    (mesh,) = trimesh.load_scene(out / hand["mesh"]).geometry.values()
+    assert len(mesh.faces) == 3196
+    panel = Image.open(out / "hand.png")
+    panel.load()
+    assert panel.width > 5 * 300
+    assert "1 of 1 photos done" in capsys.readouterr().out
+
+
+def test_options_reach_the_prediction(run, tmp_path, write_photo):
+    photo = write_photo("hand.png")
+    assert run(photo, "--hand", "left", "--box", "-5", "10.5", "50", "40") == 0
+    (hand,) = json.loads((tmp_path / "out" / "hand.json").read_text())["hands"]
+    assert hand["handedness"] == "left"
+    assert hand["box_xyxy"] == [-5, 10.5, 50, 40]
+
+
+def test_batches_are_real_and_equal_single_photos(run, tmp_path, write_photo, monkeypatch):
+    for index in range(5):
+        write_photo(f"in/photo{index}.png", 50 + 10 * index, 60)
+    sizes = []
+    call = Predictor.__call__
+
+    def counted(self, images, **options):
+        sizes.append(len(images))
+        return call(self, images, **options)
+
+    monkeypatch.setattr(Predictor, "__call__", counted)
+    assert run(tmp_path / "in", "--batch", "4", out=tmp_path / "fours") == 0
+    assert sizes == [4, 1]
+    assert run(tmp_path / "in", "--batch", "1", out=tmp_path / "ones") == 0
+    assert sizes == [4, 1] + [1] * 5
+    assert written(tmp_path / "fours") == files_of(*(f"photo{index}" for index in range(5)))
+    for index in range(5):
+        fours, ones = (
+            json.loads((tmp_path / name / f"photo{index}.json").read_text())["hands"][0]
+            for name in ("fours", "ones")
+        )
+        np.testing.assert_allclose(
+            fours["keypoints_3d"], ones["keypoints_3d"], rtol=1e-2, atol=0.05
+        )
+
+
+def test_results_are_deterministic(run, tmp_path, write_photo):
+    photo = write_photo("hand.png")
+    assert run(photo, out=tmp_path / "first") == 0
+    assert run(photo, out=tmp_path / "second") == 0
+    for suffix in (".glb", ".png"):
+        first, second = (
+            (tmp_path / name / f"hand{suffix}").read_bytes() for name in ("first", "second")
+        )
+        assert first == second
+
+
+def bomb_bytes() -> bytes:
+    """A PNG whose header announces 50,000 x 50,000 pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13)
+    data = b"IDAT" + zlib.compress(b"\0" * 1000)
+    data_chunk = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+    return start + header + struct.pack(">I", zlib.crc32(header)) + data_chunk
+
+
+def test_bad_photos_cost_a_line_each_and_the_others_are_done(run, tmp_path, write_photo, capsys):
+    good = [write_photo("in/a_good.png"), write_photo("in/z_good.jpg")]
+    broken = {
+        "bomb.png": (bomb_bytes(), "too large"),
+        "empty.jpg": (b"", "empty"),
+        "text.png": (b"these are words", "not a picture"),
+        "cut.jpg": (good[1].read_bytes()[:700], "cut off or damaged"),
+    }
+    for name, (content, _) in broken.items():
+        (tmp_path / "in" / name).write_bytes(content)
+    write_photo("in/tiny.png", 1, 1)
+    missing = tmp_path / "in" / "missing.jpg"
+
+    assert run(tmp_path / "in", missing, "--batch", "3") == 1
+    assert written(tmp_path / "out") == files_of("a_good", "z_good")
+    captured = capsys.readouterr()
+    assert "2 of 8 photos done" in captured.out and "6 failed" in captured.out
+    lines = captured.err.splitlines()
+    assert len(lines) == 6 and "Traceback" not in captured.err
+    causes = {name: cause for name, (_, cause) in broken.items()}
+    for name, cause in {**causes, "tiny.png": "1 x 1", "missing.jpg": "no such file"}.items():
+        (line,) = [line for line in lines if str(tmp_path / "in" / name) in line]
+        assert cause in line
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "I;16", "CMYK", "P", "1", "LA"])
+def test_unusual_pixels_are_fine(run, tmp_path, mode):
+    suffix = "jpg" if mode == "CMYK" else "png"
+    values = np.random.default_rng(0).integers(0, 65536, (50, 60), dtype=np.uint16)
+    deep = Image.fromarray(values)
+    image = deep if mode == "I;16" else Image.fromarray((values // 256).astype(np.uint8))
+    if mode != "I;16":
+        image = image.convert("RGB").convert(mode) if mode != "LA" else image.convert("LA")
+    image.save(tmp_path / f"odd.{suffix}")
+    assert run(tmp_path / f"odd.{suffix}") == 0
+    assert written(tmp_path / "out") == files_of("odd")
+
+
+def test_exif_rotation_counts_for_width_and_height(run, tmp_path, write_photo):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert run(write_photo("turned.jpg", 80, 60, exif=exif)) == 0
+    numbers = json.loads((tmp_path / "out" / "turned.json").read_text())
+    assert (numbers["width"], numbers["height"]) == (60, 80)
+
+
+def test_box_outside_one_photo_of_a_batch(run, tmp_path, write_photo, capsys):
+    small, large = write_photo("small.png", 60, 60), write_photo("large.png", 200, 200)
+    assert run(small, large, "--box", "100", "100", "180", "180") == 1
+    (line,) = error_lines(capsys)
+    assert str(small) in line and "outside the picture of 60 x 60 pixels" in line
+    assert written(tmp_path / "out") == files_of("large")
+
+
+@pytest.mark.parametrize("box", [["50", "10", "20", "40"], ["0", "0", "nan", "20"]])
+def test_senseless_box(run, write_photo, capsys, box):
+    assert run(write_photo("a.png"), "--box", *box) == 1
+    assert len(error_lines(capsys)) == 1
+
+
+def test_same_stem_in_two_formats_keeps_both(run, tmp_path, write_photo):
+    assert run(write_photo("a.jpg"), write_photo("a.png")) == 0
+    assert written(tmp_path / "out") == files_of("a_jpg", "a_png")
+
+
+def test_photo_beside_its_results_survives(run, tmp_path, write_photo):
+    photo = write_photo("hand.png")
+    content = photo.read_bytes()
+    assert run(photo, out=tmp_path) == 0
+    assert photo.read_bytes() == content
+    assert files_of("hand_png") <= written(tmp_path)
+
+
+def test_folders_that_give_nothing(run, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert run(tmp_path / "empty") == 2
+    (line,) = error_lines(capsys)
+    assert str(tmp_path / "empty") in line and "no pictures" in line
+    assert run(tmp_path / "missing") == 1
+    (line,) = error_lines(capsys)
+    assert str(tmp_path / "missing") in line and "no such file" in line
+
+
+def test_models_that_cannot_be_loaded(run, tmp_path, write_photo, tiny_model_path, capsys):
+    photo = write_photo("a.png")
+    whole = tiny_model_path.read_bytes()
+    models = {
+        "cut.safetensors": whole[: len(whole) // 2],
+        "empty.safetensors": b"",
+        "photo.safetensors": photo.read_bytes(),
+        "pickle.safetensors": b"\x80\x04\x95" + b"\0" * 200,
+    }
+    for name, content in models.items():
+        (tmp_path / name).write_bytes(content)
+    from safetensors.numpy import save_file
+
+    save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "foreign.safetensors")
+    (tmp_path / "folder.safetensors").mkdir()
+    names = [*models, "foreign.safetensors", "folder.safetensors", "missing.safetensors"]
+    for name in names:
+        assert run(photo, model=tmp_path / name) == 2, name
+        (line,) = error_lines(capsys)
+        assert str(tmp_path / name) in line
+    assert run(photo, model="no-such-name") == 2
+    (line,) = error_lines(capsys)
+    assert "no model named 'no-such-name'" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_folders_that_cannot_be(run, tmp_path, write_photo, capsys, monkeypatch):
+    photo = write_photo("a.png")
+    assert run(photo, out=photo) == 2
+    (line,) = error_lines(capsys)
+    assert "is a file" in line
+    assert run(photo, out=photo / "below") == 2
+    assert len(error_lines(capsys)) == 1
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(hand_files, "write_atomically", refuse)
+    assert run(photo) == 2
+    (line,) = error_lines(capsys)
+    assert "cannot be written to (Permission denied)" in line
+
+
+def test_full_disk_costs_a_line(run, tmp_path, write_photo, capsys, monkeypatch):
+    monkeypatch.setattr(hand_files, "make_output_folder", lambda folder: folder.mkdir())
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(hand_files, "write_atomically", full)
+    assert run(write_photo("a.png")) == 1
+    (line,) = error_lines(capsys)
+    assert "No space left on device" in line
+    assert written(tmp_path / "out") == set()
+
+
+def test_ctrl_c_leaves_only_whole_files(run, tmp_path, write_photo, capsys, monkeypatch):
+    photos = [write_photo(f"photo{index}.png") for index in range(3)]
+    write, calls = hand_files.write_atomically, []
+
+    def interrupted(path, content):
+        calls.append(path)
+        # The output folder's test, three files of the first photo, then in the second one's panel.
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        write(path, content)
+
+    monkeypatch.setattr(hand_files, "write_atomically", interrupted)
+    assert run(*photos, "--batch", "2") == 130
+    captured = capsys.readouterr()
+    assert captured.err.strip() == "i2uv predict: interrupted, 1 of 3 photos done"
+    # Its JSON, written last, says that a photo is complete.
+    assert written(tmp_path / "out") == files_of("photo0") | {"photo1.glb"}
+
+
+def test_out_of_memory_names_the_way_out(run, write_photo, capsys, monkeypatch):
+    def exhausted(*_, **__):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory\nallocating 1 TB")
+
+    monkeypatch.setattr(Predictor, "__call__", exhausted)
+    assert run(write_photo("a.png")) == 1
+    (line,) = error_lines(capsys)
+    assert "RESOURCE_EXHAUSTED" in line and "--batch" in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["predict"],
+        ["predict", "a.png"],
+        ["predict", "a.png", "--out", "o", "--hand", "both"],
+        ["predict", "a.png", "--out", "o", "--box", "1", "2", "3"],
+        ["predict", "a.png", "--out", "o", "--batch", "0"],
+        ["predict", "a.png", "--out", "o", "--batch", "many"],
+    ],
+)
+def test_wrong_usage_exits_with_2(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_progress_bar_on_a_terminal(run, write_photo, capsys, monkeypatch):
+    monkeypatch.setattr(predict.sys.stderr, "isatty", lambda: True, raising=False)
+    assert run(write_photo("a.png"), write_photo("b.png")) == 0
+    captured = capsys.readouterr()
+    assert "2/2" in captured.err and "photo" in captured.err
+    assert captured.out.count("\n") == 1  # only the summary
