@@ -162,7 +162,8 @@ def sample_angles(key: PRNGKeyArray) -> Float[Array, "j 3"]:
     own = jnp.zeros_like(near)
     for number, (finger, source) in enumerate(zip(("thumb", *_FINGERS), per_finger, strict=True)):
         rows = np.array([row for row, name in enumerate(JOINT_NAMES) if name.startswith(finger)])
-        share = jax.random.beta(jax.random.fold_in(keys[2], number), 0.8, 0.8)
+        # Beta(1/2, 1/2), by its inverse: near one of the two states more often than between.
+        share = jnp.sin(np.pi / 2 * jax.random.uniform(jax.random.fold_in(keys[2], number))) ** 2
         state = near + share * (named[source] - near)
         own = own.at[rows].set(state[rows])
     kind = jax.random.randint(keys[3], (), 0, 3)

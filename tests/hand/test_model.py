@@ -44,7 +44,7 @@ def test_skinning_matches_anny_with_its_original_rig():
 def test_jit_and_vmap_agree_with_single_eager_hands(hand, samples):
     """XLA's CPU backend once gave wrong vertices under both; see `linear_blend_skinning`."""
     shapes, poses, posed = samples
-    for index in (0, 7, 127):
+    for index in (0, 7):
         pose = jax.tree.map(lambda leaf, index=index: jnp.asarray(leaf[index]), poses)
         single = pose_hand(hand, jnp.asarray(shapes[index]), pose)
         for got, expected in zip(
@@ -95,7 +95,7 @@ def test_gradients_are_finite_even_at_rest(hand):
         posed = pose_hand(hand, shape, HandPose(rotations, forearm))
         return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(posed))
 
-    gradients = jax.grad(total, (0, 1, 2))(
+    gradients = jax.jit(jax.grad(total, (0, 1, 2)))(
         jnp.asarray(MEAN_SHAPE, jnp.float32),
         IDENTITY_POSE.joint_rotations,
         IDENTITY_POSE.forearm_rotation,

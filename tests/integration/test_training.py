@@ -49,11 +49,11 @@ def test_four_rendered_hands_are_learned_to_under_two_millimetres(tmp_path, tiny
     config = with_overrides(
         tiny_config,
         [
-            "train.num_steps=300",
-            "train.save_every=300",
-            "train.picture_every=300",
+            "train.num_steps=900",
+            "train.save_every=900",
+            "train.picture_every=900",
             "train.evaluate_every=300",
-            "train.log_every=50",
+            "train.log_every=100",
         ],
     )
     result = train(config, tmp_path, source=OneBatch(rendered))
