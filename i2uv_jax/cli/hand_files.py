@@ -1,6 +1,7 @@
 """The three files that `demo` and `predict` write for a picture: mesh, panel and numbers."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -97,8 +98,15 @@ def write_hand_files(
     }
     write_atomically(mesh_path, mesh)
     write_atomically(panel_path, panel)
-    write_atomically(numbers_path, (json.dumps(numbers, indent=1) + "\n").encode())
+    write_atomically(numbers_path, _json_text(numbers).encode())
     return paths
+
+
+def _json_text(numbers: dict) -> str:
+    """Indented JSON with each list of plain numbers, such as a point, on one line."""
+    text = json.dumps(numbers, indent=1)
+    # A string holds no raw line break, so nothing inside one can match.
+    return re.sub(r"\[\n[-\d.,\se]+\]", lambda found: " ".join(found[0].split()), text) + "\n"
 
 
 def _rounded(values) -> list:

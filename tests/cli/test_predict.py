@@ -329,3 +329,11 @@ def test_progress_bar_on_a_terminal(run, write_photo, capsys, monkeypatch):
     captured = capsys.readouterr()
     assert "2/2" in captured.err and "photo" in captured.err
     assert captured.out.count("\n") == 1  # only the summary
+
+
+def test_json_is_compact_and_keeps_odd_names(run, tmp_path, write_photo):
+    photo = write_photo('a [1,  2] "b" é.png')
+    assert run(photo) == 0
+    text = (tmp_path / "out" / f"{photo.stem}.json").read_text()
+    assert json.loads(text)["image"] == str(photo)
+    assert len(text.splitlines()) < 80  # one point a line, not one number
