@@ -32,11 +32,17 @@ def tiny_model_path(tmp_path_factory) -> Path:
     rng = np.random.default_rng(0)
 
     # Drawn with NumPy, because compiling the network's own initialisers takes half a minute.
+    # The maps stay inside the picture (0.5 plus a little), as trained ones do: sampling at points
+    # far outside would blow rounding errors up.
     def draw(path, leaf):
-        if path[-1].key == "kernel":
-            fan_in = np.prod(leaf.shape[:-1])
-            return rng.normal(0, np.sqrt(2 / fan_in), leaf.shape).astype(np.float32)
-        return np.full(leaf.shape, path[-1].key in ("scale", "var"), np.float32)
+        names = [part.key for part in path]
+        is_head = "head" in names
+        if names[-1] == "kernel":
+            deviation = (0.05 if is_head else 1) * np.sqrt(2 / np.prod(leaf.shape[:-1]))
+            return rng.normal(0, deviation, leaf.shape).astype(np.float32)
+        if is_head:
+            return np.full(leaf.shape, 0.5, np.float32)
+        return np.full(leaf.shape, names[-1] in ("scale", "var"), np.float32)
 
     variables = jax.tree.map_with_path(draw, variable_shapes(config))
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"

@@ -183,6 +183,12 @@ def test_batch_equals_one_by_one_whatever_the_sizes(tiny):
         )
 
 
+def test_a_picture_does_not_see_its_neighbours(tiny):
+    first = tiny([noise(0), noise(1)])[0]
+    second = tiny([noise(0), noise(2)])[0]
+    np.testing.assert_array_equal(first.uv_map, second.uv_map)
+
+
 def test_it_compiles_once_per_bucket_and_never_again(tiny_model_path, compilations):
     predictor = i2uv_jax.load_model(tiny_model_path)
     assert predictor.compiled_batch_sizes == ()
