@@ -21,12 +21,15 @@ def get_config() -> ExperimentConfig:
                 encoder="resnet18",
                 width=0.25,
                 decoder_channels=(64, 48, 32, 24, 16),
-                learned_mean=True,
+                coarse_to_fine=True,
+                upsample_last=True,
             ),
             sr=None,
             image_size=64,
         ),
-        optim=OptimConfig(peak_learning_rate=4e-3, warmup_steps=10, clip_norm=1.0),
+        optim=OptimConfig(
+            algorithm="muon", peak_learning_rate=1e-2, warmup_steps=10, clip_norm=1.0
+        ),
         train=TrainConfig(
             num_steps=100,
             batch_size=8,

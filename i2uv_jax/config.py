@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 ENCODER_NAMES = ("resnet18", "resnet34", "resnet50")
 DTYPE_NAMES = ("float32", "bfloat16")
 CPU_PATHS_MODES = ("auto", "on", "off")
-OPTIMIZER_NAMES = ("adam", "adamw")
+OPTIMIZER_NAMES = ("adam", "adamw", "muon")
 
 STAGE_STRIDES = (16, 8, 4, 4, 2, 1)
 """Image pixels per texel at each decoder stage of AffineNet, coarsest first."""
@@ -37,9 +37,10 @@ class AffineNetConfig:
     upsample_last: bool = False
     """Let each stage convolve before it upsamples: a quarter of that convolution's work, for small
     models on CPUs. Off is the published network."""
-    learned_mean: bool = False
-    """Give every head a free mean map (one parameter per texel) to predict differences from; it
-    learns faster from scratch. Off is the published network."""
+    coarse_to_fine: bool = False
+    """Let the first head look for each texel's point in the whole picture, and every later head
+    correct the upsampled map before it; learns many times faster from scratch. Off is the
+    published network, whose heads each predict their whole map."""
 
     def __post_init__(self) -> None:
         _check(self.encoder in ENCODER_NAMES, "encoder", f"one of {ENCODER_NAMES}", self.encoder)
@@ -184,6 +185,10 @@ class RenderConfig:
     """How far the box's centre may lie from the crop's along each axis, in crop sides."""
     max_slant: float = 0.35
     """Tangent of the largest angle between the optical axis and the hand, along each axis."""
+    tilt_degrees: float | None = 25.0
+    """Standard deviation of the angle by which fingers or forearm point at the camera: in people's
+    photos the hand mostly lies along the picture plane. All turns about the forearm and in the
+    plane are equally likely. None: all directions of view are."""
 
     def __post_init__(self) -> None:
         for name in ("image_size", "uv_map_size"):
@@ -194,6 +199,12 @@ class RenderConfig:
             "render.min_fill",
             "above 0 and at most render.max_fill",
             self.min_fill,
+        )
+        _check(
+            self.tilt_degrees is None or self.tilt_degrees >= 0,
+            "render.tilt_degrees",
+            "at least 0, or none",
+            self.tilt_degrees,
         )
         for name in ("centre_jitter", "max_slant"):
             _check(getattr(self, name) >= 0, f"render.{name}", "at least 0", getattr(self, name))
@@ -221,7 +232,10 @@ class OptimConfig:
     end_learning_rate: float = 0.0
     warmup_steps: int = 0
     weight_decay: float = 0.0
-    """Decoupled decay of kernels (not of biases and norms); "adamw" only."""
+    """Decoupled decay of kernels (not of biases and norms); "adamw" and "muon" only."""
+    adam_share: float = 0.1
+    """Learning rate, as a share of the run's, of what "muon" leaves to Adam: everything but the
+    convolutions that a norm follows."""
     clip_norm: float | None = None
     """Largest global norm of the gradient; none leaves it as it is."""
     beta1: float = 0.9
@@ -235,7 +249,7 @@ class OptimConfig:
             f"one of {OPTIMIZER_NAMES}",
             self.algorithm,
         )
-        for name in ("peak_learning_rate", "epsilon"):
+        for name in ("peak_learning_rate", "epsilon", "adam_share"):
             _check(getattr(self, name) > 0, f"optim.{name}", "above 0", getattr(self, name))
         for name in ("end_learning_rate", "warmup_steps", "weight_decay"):
             _check(getattr(self, name) >= 0, f"optim.{name}", "at least 0", getattr(self, name))
@@ -248,9 +262,9 @@ class OptimConfig:
             self.clip_norm,
         )
         _check(
-            self.weight_decay == 0 or self.algorithm == "adamw",
+            self.weight_decay == 0 or self.algorithm != "adam",
             "optim.weight_decay",
-            "0 unless optim.algorithm is adamw",
+            "0 for optim.algorithm adam",
             self.weight_decay,
         )
 

@@ -13,6 +13,7 @@ from jaxtyping import Array
 from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.render.scene import sample_batch
+from i2uv_jax.render.shading import sample_tints
 from i2uv_jax.types import Batch, Camera
 
 _QUARTER_TURNS = np.array(
@@ -80,7 +81,7 @@ def vary_batch(key: Array, batch: Batch) -> Batch:
     batch_size = batch.image.shape[0]
     turns = jax.random.randint(turn_key, (batch_size,), 0, 4)
     turned = jax.vmap(_turn)(batch, turns)
-    gain = jax.random.uniform(gain_key, (batch_size, 1, 1, 3), minval=0.7, maxval=1.3)
+    gain = sample_tints(gain_key, batch_size)[:, None, None]
     return turned.replace(image=jnp.clip(turned.image * gain, 0, 1))
 
 

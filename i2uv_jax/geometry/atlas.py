@@ -1,5 +1,6 @@
 """The UV atlas of a mesh: which point of the texture square shows which point of the surface."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +50,14 @@ class Atlas:
         owner = np.zeros(len(self.uv), np.int32)
         owner[self.faces_uv.ravel()] = self.faces.ravel()
         return owner
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that differ between atlases: UV maps mean nothing on another one."""
+        digest = hashlib.sha256(self.uv.astype("<f4").tobytes())
+        for indices in (self.faces, self.faces_uv):
+            digest.update(indices.astype("<i4").tobytes())
+        return digest.hexdigest()[:16]
 
     @classmethod
     def from_obj(cls, path: str | Path) -> "Atlas":

@@ -72,13 +72,14 @@ class Predictor:
           config: the network.
           variables: its Flax variables (parameters and batch statistics).
           name: what results and messages call the model.
-          metadata: what the model file says about itself.
+          metadata: the model's card; where it names an "atlas", that must be the hand's.
           batch_size: run every batch padded to, or in pieces of, exactly this size, so that one
             compilation serves all; by default the next power of two up to `MAX_BATCH_SIZE`.
           hand: the hand whose atlas and keypoints the model was trained on; the default hand.
 
         Raises:
-          ValueError: `batch_size` is below 1, or weights are not finite.
+          ValueError: `batch_size` is below 1, weights are not finite, or the model was trained on
+            UV maps of another atlas.
         """
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
@@ -88,6 +89,12 @@ class Predictor:
         self.name = name
         self.metadata = dict(metadata or {})
         self.hand = load_hand() if hand is None else hand
+        trained_on, given = self.metadata.get("atlas"), self.hand.atlas.fingerprint
+        if trained_on not in (None, given):
+            raise ValueError(
+                f"model {name}: its UV maps are laid out on another atlas ({trained_on}) than the "
+                f"hand's ({given})"
+            )
         self._batch_size = batch_size
         self._variables = jax.device_put(variables)
         self._reconstruct = _make_reconstruct(config, self.hand)

@@ -59,7 +59,7 @@ class AffineNet(nn.Module):
                 move_features=stage == 2,
                 concat_uv_map=stage >= 4,
                 upsample_last=self.config.upsample_last,
-                learned_mean=self.config.learned_mean,
+                coarse_to_fine=self.config.coarse_to_fine,
                 dtype=self.dtype,
                 cpu_paths=self.cpu_paths,
                 name=f"stage{stage}",

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from i2uv_jax.models.layers import Conv, batch_norm
+from i2uv_jax.ops.max_pool import max_pool_3x3
 
 STAGE_CHANNELS = (64, 128, 256, 512)
 STEM_CHANNELS = 64
@@ -116,13 +117,7 @@ class ResNet(nn.Module):
             name="stem_conv",
         )(x)
         x = jax.nn.relu(batch_norm(train=train, dtype=self.dtype, name="stem_norm")(stem))
-        # Zero padding stands in for PyTorch's minus infinity: nothing is negative after the ReLU.
-        pooled = x = nn.max_pool(
-            jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))),
-            window_shape=(3, 3),
-            strides=(2, 2),
-            padding="VALID",
-        )
+        pooled = x = max_pool_3x3(x, cpu_path=self.cpu_paths)
 
         stage_outputs = []
         for stage, (channels, num_blocks) in enumerate(

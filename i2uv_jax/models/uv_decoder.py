@@ -8,6 +8,7 @@ each texel the features of its own surface point.
 from collections.abc import Callable
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -45,25 +46,52 @@ def affine_connection(
 class UvHead(nn.Module):
     """Plain 3x3 convolution to a UV map, in float32 whatever the features' precision.
 
-    With `learned_mean` a free map is added that all pictures share (a parameter per texel), and
-    the convolution has no bias: it predicts the difference from that mean.
+    With a previous map it predicts the difference from that.
     """
 
-    learned_mean: bool = False
-
     @nn.compact
-    def __call__(self, x: Float[Array, "b m m c"]) -> Float[Array, "b m m 3"]:
+    def __call__(
+        self, x: Float[Array, "b m m c"], previous_uv_map: Float[Array, "b m m 3"] | None = None
+    ) -> Float[Array, "b m m 3"]:
         uv_map = Conv(
             3,
             3,
-            use_bias=not self.learned_mean,
             kernel_init=nn.initializers.variance_scaling(HEAD_INIT_SCALE, "fan_in", "normal"),
-            bias_init=neutral_uv,
+            bias_init=neutral_uv if previous_uv_map is None else nn.initializers.zeros,
             name="conv",
         )(x)
-        if self.learned_mean:
-            uv_map = uv_map + self.param("mean_uv_map", neutral_uv, uv_map.shape[1:], jnp.float32)
-        return uv_map
+        return uv_map if previous_uv_map is None else previous_uv_map + uv_map
+
+
+class IntegralUvHead(nn.Module):
+    """Each texel looks for its own surface point among all pixels of the image features.
+
+    A texel has one channel of scores and one of depths; the softmax of its scores over the whole
+    picture weighs positions and depths (integral regression, Sun et al., ECCV 2018). A plain
+    convolution in image space hardly knows which texel it predicts, and the published decoder needs
+    long training to leave the average of all hands; this head finds the hand within a few hundred
+    steps.
+    """
+
+    size: int
+
+    @nn.compact
+    def __call__(self, features: Float[Array, "b k k c"]) -> Float[Array, "b size size 3"]:
+        batch, rows, columns = features.shape[:3]
+        num_texels = self.size * self.size
+        channels = Conv(
+            2 * num_texels,
+            1,
+            kernel_init=nn.initializers.variance_scaling(HEAD_INIT_SCALE, "fan_in", "normal"),
+            name="conv",
+        )(features)
+        scores, depths = jnp.split(channels.reshape(batch, rows * columns, -1), 2, axis=-1)
+        weights = jax.nn.softmax(scores, axis=1)
+        # Positions as in `ops.grid_sample`: corner pixels stand at the corners of the picture.
+        y, x = jnp.meshgrid(jnp.linspace(0, 1, rows), jnp.linspace(0, 1, columns), indexing="ij")
+        plane = jnp.einsum("bpt,pd->btd", weights, jnp.stack([x, y], axis=-1).reshape(-1, 2))
+        depth = jnp.sum(weights * depths, axis=1)[..., None]
+        return jnp.concatenate([plane, depth], axis=-1).reshape(batch, self.size, self.size, 3)
 
 
 class UvDecoderStage(nn.Module):
@@ -81,7 +109,8 @@ class UvDecoderStage(nn.Module):
     """Whether the upsampled previous UV map joins the features."""
     upsample_last: bool = False
     """Whether the first convolution works before the upsampling instead of after it."""
-    learned_mean: bool = False
+    coarse_to_fine: bool = False
+    """Whether the head corrects the previous map; without one it is an `IntegralUvHead`."""
     dtype: jnp.dtype = jnp.float32
     cpu_paths: bool = False
 
@@ -97,13 +126,13 @@ class UvDecoderStage(nn.Module):
         conv_block: Callable = lambda name: ConvNormRelu(  # noqa: E731
             self.channels, dtype=self.dtype, cpu_paths=self.cpu_paths, name=name
         )
+        uv_map = None if previous_uv_map is None else self._resize(previous_uv_map)
         if self.upsample_last:
             x = self._resize(conv_block("up")(features, train=train))
         else:
             x = conv_block("up")(self._resize(features), train=train)
         joined = [x, skip]
-        if previous_uv_map is not None:
-            uv_map = self._resize(previous_uv_map)
+        if uv_map is not None:
             if self.move_features:
                 joined[0] = affine_connection(x, uv_map, cpu_path=self.cpu_paths)
             if skip is not None:
@@ -112,7 +141,11 @@ class UvDecoderStage(nn.Module):
                 joined.append(uv_map.astype(self.dtype))
         x = jnp.concatenate([part for part in joined if part is not None], axis=-1)
         x = conv_block("merge")(x, train=train)
-        return x, UvHead(self.learned_mean, name="head")(x)
+        if not self.coarse_to_fine:
+            return x, UvHead(name="head")(x)
+        if uv_map is not None:
+            return x, UvHead(name="head")(x, uv_map)
+        return x, IntegralUvHead(self.size, name="head")(x)
 
     def _resize(self, x: Float[Array, "b k k c"]) -> Float[Array, "b size size c"]:
         return resize_corner_aligned(x, (self.size, self.size), cpu_path=self.cpu_paths)

@@ -26,6 +26,7 @@ from i2uv_jax.render.background import sample_background
 from i2uv_jax.render.rasterise import Fragments, interpolate, rasterise
 from i2uv_jax.render.sensor import apply_sensor
 from i2uv_jax.render.shading import linear_to_srgb, sample_light, sample_skin
+from i2uv_jax.render.view import sample_view
 from i2uv_jax.types import Batch, Camera
 
 
@@ -96,7 +97,7 @@ def _place_hand(key, hand, config) -> _PlacedHand:
     shape = sample_shape(shape_key)
     rest = rest_hand(hand, shape)
     posed = pose_hand(hand, shape, sample_pose(pose_key))
-    rotation = _sample_rotation(view_key)
+    rotation = sample_view(view_key, config.tilt_degrees)
     keys = jax.random.split(camera_key, 4)
     distance_m = jnp.exp(jax.random.uniform(keys[0], minval=jnp.log(0.25), maxval=jnp.log(1.5)))
     # Off the optical axis the hand is seen from another side, as in any wide picture.
@@ -119,18 +120,6 @@ def _place_hand(key, hand, config) -> _PlacedHand:
         keypoints_m=to_camera_frame(posed.keypoints),
         rest_vertices_m=jnp.concatenate([rest.vertices, rest.forearm_vertices]),
         camera=Camera(focal=1 / side, principal=0.5 - crop_centre / side),
-    )
-
-
-def _sample_rotation(key):
-    """Uniformly random rotation, from a random unit quaternion (Shoemake 1992)."""
-    w, x, y, z = normalize(jax.random.normal(key, (4,)))
-    return jnp.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
     )
 
 

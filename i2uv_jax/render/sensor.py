@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from i2uv_jax.render.shading import sample_tints
+
 _BLUR_RADIUS = 3
 
 
@@ -12,7 +14,7 @@ def apply_sensor(key: Array, image: Float[Array, "h w 3"]) -> Float[Array, "h w 
     blur_key, gain_key, balance_key, gamma_key, grey_key, noise_key = jax.random.split(key, 6)
     image = gaussian_blur(image, jax.random.uniform(blur_key, minval=0.2, maxval=1.2))
     gain = jnp.exp(0.25 * jax.random.normal(gain_key))
-    balance = jnp.exp(0.08 * jax.random.normal(balance_key, (3,)))
+    balance = sample_tints(balance_key, 1)[0]
     gamma = jnp.exp(0.2 * jax.random.normal(gamma_key))
     # exp(log) is several times faster than a power on CPUs; the floor keeps it finite at black.
     image = jnp.exp(gamma * jnp.log(jnp.clip(image * gain * balance, 1e-4, 1)))

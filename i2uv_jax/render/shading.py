@@ -20,6 +20,9 @@ SKIN_TONES_SRGB = (
 
 _NUM_WAVES = 12
 
+_WARMTH = np.array([0.18, 0.0, -0.24], np.float32)
+"""Log gain of red, green and blue by which common illuminants differ: from blue sky to lamps."""
+
 
 def srgb_to_linear(colour: Float[Array, "*b"]) -> Float[Array, "*b"]:
     """Decodes sRGB (IEC 61966-2-1)."""
@@ -33,6 +36,12 @@ def linear_to_srgb(colour: Float[Array, "*b"]) -> Float[Array, "*b"]:
     # exp(log) is several times faster than a power on CPUs.
     curved = 1.055 * jnp.exp(jnp.log(jnp.maximum(colour, 0.0031308)) / 2.4) - 0.055
     return jnp.where(colour <= 0.0031308, 12.92 * colour, curved)
+
+
+def sample_tints(key: Array, count: int) -> Float[Array, "count 3"]:
+    """Random colours of light or white balances: gains per channel, mostly warmer or cooler."""
+    warmth, rest = jnp.split(jax.random.normal(key, (count, 4)), [1], axis=1)
+    return jnp.exp(warmth * _WARMTH + 0.03 * rest)
 
 
 def sample_skin(
@@ -53,7 +62,7 @@ def sample_skin(
     below = jnp.floor(place).astype(int)
     fraction = place - below
     tone = (1 - fraction) * tones[below] + fraction * tones[jnp.minimum(below + 1, len(tones) - 1)]
-    tone *= jnp.exp(0.12 * jax.random.normal(tint_key, (3,))) * jnp.array([1.0, 0.88, 0.84])
+    tone *= jnp.exp(0.06 * jax.random.normal(tint_key, (3,))) * jnp.array([1.0, 0.88, 0.84])
 
     palm = jax.nn.sigmoid(6 * rest_normals[:, 2:]) * jax.random.uniform(palm_key, minval=0.2)
     lighter = tone ** jnp.array([0.72, 0.84, 0.88])
@@ -85,8 +94,7 @@ def sample_light(
     towards_light /= jnp.linalg.norm(towards_light) + 1e-6
     sky = jax.random.normal(keys[1], (3,))
     sky /= jnp.linalg.norm(sky) + 1e-6
-    warmth = 0.12 * jax.random.normal(keys[2], (2, 3))
-    sun_colour, sky_colour = jnp.exp(warmth)
+    sun_colour, sky_colour = sample_tints(keys[2], 2)
     sun = jax.random.uniform(keys[3], minval=0.1, maxval=1.2)
     ambient = jax.random.uniform(keys[4], minval=0.15, maxval=0.9)
     slope = jax.random.uniform(keys[5], maxval=0.6)

@@ -177,7 +177,7 @@ def train(
                 )
                 return TrainResult(state, int(state.step), {}, stop.signal_number)
             errors_mm = measure(state)
-            export_state(state, config, folder / MODEL_FILE, errors_mm)
+            export_state(state, config, source.atlas, folder / MODEL_FILE, errors_mm)
             reporter.say(f"wrote {folder / MODEL_FILE}")
             return TrainResult(state, int(state.step), errors_mm, None)
 

@@ -32,6 +32,14 @@ def test_quads_split_and_v_turns_down(tmp_path):
     np.testing.assert_array_equal(atlas.vertex_of_uv, [0, 1, 2, 3, 1])
 
 
+def test_fingerprint_is_the_layout_s_and_not_the_object_s(tmp_path):
+    path = tmp_path / "square.obj"
+    path.write_text(SQUARE)
+    same = Atlas.from_obj(path).fingerprint, Atlas.from_obj(path).fingerprint
+    path.write_text(SQUARE.replace("vt 0.5 1", "vt 0.5 0.9"))
+    assert same[0] == same[1] != Atlas.from_obj(path).fingerprint
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

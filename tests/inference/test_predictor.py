@@ -1,5 +1,6 @@
 """The predictor: its geometry on known maps, its batching, its compilations, its complaints."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import jax
@@ -263,6 +264,15 @@ def test_box_outside_the_picture(tiny):
 def test_weights_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="NaN"):
         Predictor(STUB_CONFIG, {"params": {"kernel": jnp.array([1.0, jnp.nan])}}, name="broken")
+
+
+def test_model_of_another_atlas_is_refused():
+    hand = load_hand()
+    card = {"atlas": hand.atlas.fingerprint}
+    Predictor(STUB_CONFIG, {}, metadata=card)
+    moved = dataclasses.replace(hand.atlas, uv=hand.atlas.uv[:, ::-1])
+    with pytest.raises(ValueError, match="model other: its UV maps are laid out on another atlas"):
+        Predictor(STUB_CONFIG, {}, name="other", metadata={"atlas": moved.fingerprint})
 
 
 def test_public_names_resolve():

@@ -13,8 +13,8 @@ from i2uv_jax.config_io import with_overrides
 from i2uv_jax.models.weights import load_model_file
 from i2uv_jax.training.checkpoint import load_run_config
 from i2uv_jax.training.loop import DivergedError, train
-from i2uv_jax.training.model_file import export_run
 from i2uv_jax.training.state import init_state
+from launch import ship_model
 
 
 def assert_same_arrays(first, second):
@@ -73,7 +73,7 @@ def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
 
 
 def test_finished_run_leaves_config_errors_checkpoints_and_model(
-    tmp_path, sheet_config, finished, finished_folder
+    sheet_config, sheet_source, finished, finished_folder
 ):
     assert load_run_config(finished_folder) == sheet_config
     assert json.loads((finished_folder / "evaluation.json").read_text()) == finished.errors_mm
@@ -84,6 +84,7 @@ def test_finished_run_leaves_config_errors_checkpoints_and_model(
     assert model_config == sheet_config.model
     assert metadata["name"] == "sheet"
     assert metadata["steps"] == 4
+    assert metadata["atlas"] == sheet_source(sheet_config).atlas.fingerprint
     # The average is what is evaluated and handed out; it differs from the last step's weights.
     jax.tree.map(
         lambda saved, average: np.testing.assert_allclose(saved, average, rtol=1e-3, atol=1e-3),
@@ -96,9 +97,22 @@ def test_finished_run_leaves_config_errors_checkpoints_and_model(
     )
     assert not np.array_equal(averaged, last)
 
-    export_run(finished_folder, tmp_path / "again.safetensors")
-    _, again, _ = load_model_file(tmp_path / "again.safetensors")
-    assert_same_arrays(again, variables)
+
+def test_shipped_model_is_the_run_s_in_half_precision(
+    tmp_path, finished, finished_folder, monkeypatch
+):
+    monkeypatch.setattr(
+        "sys.argv", ["ship_model", str(finished_folder), "--weights", str(tmp_path)]
+    )
+    ship_model.main()
+    _, shipped, card = load_model_file(tmp_path / "sheet.safetensors")
+    _, variables, original_card = load_model_file(finished_folder / "model.safetensors")
+    assert card == original_card
+    jax.tree.map(
+        lambda half, full: np.testing.assert_allclose(half, full, rtol=1e-3, atol=1e-6),
+        shipped,
+        variables,
+    )
 
 
 def test_folder_with_checkpoints_is_not_overwritten(

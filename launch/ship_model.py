@@ -1,0 +1,26 @@
+"""Puts a finished run's model into the package, in half precision: the run's name is its name.
+
+python -m launch.ship_model RUN
+"""
+
+import argparse
+from pathlib import Path
+
+from i2uv_jax.inference.model_files import MODEL_SUFFIX, WEIGHTS_DIRECTORY
+from i2uv_jax.models.weights import load_model_file, save_model
+from i2uv_jax.training.checkpoint import MODEL_FILE
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS_DIRECTORY, help="where to")
+    arguments = parser.parse_args()
+    config, variables, card = load_model_file(arguments.run / MODEL_FILE)
+    path = arguments.weights / (card["name"] + MODEL_SUFFIX)
+    save_model(path, config, variables, card, storage_dtype="float16")
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {card['evaluation_mm']}")
+
+
+if __name__ == "__main__":
+    main()

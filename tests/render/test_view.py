@@ -1,0 +1,36 @@
+"""Directions of view: proper rotations with the promised spread."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from i2uv_jax.render.view import sample_view
+
+
+def sample(tilt_degrees, count=4096):
+    keys = jax.random.split(jax.random.key(0), count)
+    return np.asarray(jax.jit(jax.vmap(lambda key: sample_view(key, tilt_degrees)))(keys))
+
+
+@pytest.mark.parametrize("tilt_degrees", [None, 20.0])
+def test_views_are_proper_rotations_without_a_preferred_direction(tilt_degrees):
+    rotations = sample(tilt_degrees)
+    products = rotations @ rotations.transpose(0, 2, 1)
+    np.testing.assert_allclose(products, np.broadcast_to(np.eye(3), products.shape), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.det(rotations), 1, atol=1e-5)
+    # Uniform in the plane and about the hand: every axis averages out.
+    np.testing.assert_allclose(rotations.mean(axis=0), 0, atol=0.04)
+
+
+def test_long_axis_leaves_the_picture_plane_by_the_given_angle():
+    degrees = np.rad2deg(np.arcsin(sample(20.0)[:, 2, 1]))
+    assert degrees.mean() == pytest.approx(0, abs=1)
+    assert degrees.std() == pytest.approx(20, abs=1)
+
+
+def test_uniform_rotations_take_an_axis_to_a_uniform_height():
+    """On a sphere every height is equally likely (Archimedes): variance 1/3."""
+    heights = sample(None)[:, 2]
+    np.testing.assert_allclose(heights.var(axis=0), 1 / 3, atol=0.02)
+    assert jnp.all(jnp.abs(heights) <= 1 + 1e-6)

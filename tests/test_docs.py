@@ -1,0 +1,66 @@
+"""Every command and example of the documents works as it stands there."""
+
+import re
+import shlex
+import tomllib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from i2uv_jax.cli.main import main
+
+SHORTENED = {"train": ["--train.num_steps=2", "--train.batch_size=4", "--train.num_devices=1",
+                       "--evaluation.num_images=4"]}  # fmt: skip
+"""What makes a verb's command quick without changing what it does."""
+
+
+def code_blocks(path):
+    """(language, text) of every fenced block."""
+    return re.findall(r"```(\w*)\n(.*?)```", path.read_text(), flags=re.DOTALL)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+@pytest.mark.slow
+def test_every_i2uv_command_of_the_readme_succeeds(request, tmp_path, photo, monkeypatch):
+    root = request.config.rootpath
+    monkeypatch.chdir(root)
+    blocks = "".join(text for language, text in code_blocks(root / "README.md") if not language)
+    commands = re.findall(r"uv run i2uv (.*)", blocks)
+    assert {shlex.split(command)[0] for command in commands} == {"demo", "predict", "info", "train"}
+    for command in commands:
+        words = [str(photo) if word == "PHOTO" else word for word in shlex.split(command)]
+        if "--out" in words:
+            place = words.index("--out") + 1
+            words[place] = str(tmp_path / words[place])
+        assert main([*words, *SHORTENED.get(words[0], [])]) == 0, command
+
+
+def test_the_readme_s_python_example_runs(request, photo):
+    (example,) = [
+        text for language, text in code_blocks(request.config.rootpath / "README.md") if language
+    ]
+    names = {"photo": np.asarray(Image.open(photo))}
+    exec(example, names)
+    assert names["hand"].vertices_mm.shape[-1] == 3
+
+
+def test_documents_name_only_extras_and_files_that_exist(request):
+    root = request.config.rootpath
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    text = (root / "BUILD.md").read_text() + (root / "README.md").read_text()
+    named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)
+    assert set(named) == set(extras)
+    for module in re.findall(r"python -m ([\w.]+)", text):
+        if module != "pip":
+            assert (root / (module.replace(".", "/") + ".py")).exists(), module
+    for path in re.findall(r"`((?:i2uv_jax|configs|launch|tests)/[\w./]+\.\w+)`", text):
+        assert (root / path).exists(), path
