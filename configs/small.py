@@ -30,11 +30,12 @@ def get_config() -> ExperimentConfig:
             ),
             sr=SRNetConfig(channels=(8,), kernels=(5, 3), size=32),
             image_size=64,
+            upright=True,
         ),
         # Each map is built on the one before it, so the first one is held to the truth, too.
         loss=LossConfig(stage_weights=(1.0, 1.0, 1.0, 1.0, 1.0)),
-        render=RenderConfig(supersampling=2),
-        data=DataConfig(reuse=3),
+        render=RenderConfig(supersampling=2, min_fill=0.5, upright_share=0.8),
+        data=DataConfig(reuse=2),
         optim=OptimConfig(
             algorithm="muon",
             peak_learning_rate=1e-2,

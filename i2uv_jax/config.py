@@ -91,6 +91,9 @@ class HandNetConfig:
     """Side of the square picture in pixels; a multiple of 32."""
     dtype: str = "float32"
     """Precision of the computation; parameters and outputs are float32 in any case."""
+    upright: bool = False
+    """Look at each picture twice, the second time turned by quarters so that the fingers point up;
+    for models trained on hands that mostly do (`RenderConfig.upright_share`)."""
     cpu_paths: str = "auto"
     """Whether to use formulations that are faster under XLA on CPUs (same parameters, same
     results): "on", "off", or "auto" for on exactly when JAX's default backend is the CPU."""
@@ -187,8 +190,13 @@ class RenderConfig:
     """Tangent of the largest angle between the optical axis and the hand, along each axis."""
     tilt_degrees: float | None = 25.0
     """Standard deviation of the angle by which fingers or forearm point at the camera: in people's
-    photos the hand mostly lies along the picture plane. All turns about the forearm and in the
-    plane are equally likely. None: all directions of view are."""
+    photos the hand mostly lies along the picture plane. All turns about the forearm are equally
+    likely. None: all directions of view are."""
+    upright_share: float = 0.0
+    """Share of hands whose fingers point up in the picture, give or take `roll_degrees`; the others
+    are turned in the plane by any angle. For models that look twice (`HandNetConfig.upright`)."""
+    roll_degrees: float = 30.0
+    """Standard deviation of an upright hand's turn in the plane."""
 
     def __post_init__(self) -> None:
         for name in ("image_size", "uv_map_size"):
@@ -206,7 +214,13 @@ class RenderConfig:
             "at least 0, or none",
             self.tilt_degrees,
         )
-        for name in ("centre_jitter", "max_slant"):
+        _check(
+            self.upright_share == 0 or (self.tilt_degrees is not None and self.upright_share <= 1),
+            "render.upright_share",
+            "0 to 1, and 0 without render.tilt_degrees",
+            self.upright_share,
+        )
+        for name in ("centre_jitter", "max_slant", "roll_degrees", "upright_share"):
             _check(getattr(self, name) >= 0, f"render.{name}", "at least 0", getattr(self, name))
 
 

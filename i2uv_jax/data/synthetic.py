@@ -6,20 +6,15 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Sharding
 from jaxtyping import Array
 
 from i2uv_jax.config import ExperimentConfig
+from i2uv_jax.geometry.quarter_turns import turn_image, turn_points
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.render.scene import sample_batch
 from i2uv_jax.render.shading import sample_tints
 from i2uv_jax.types import Batch, Camera
-
-_QUARTER_TURNS = np.array(
-    [[[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]]], np.float32
-)
-"""Matrices of n quarter turns counter-clockwise as seen, y down: one takes (x, y) to (y, -x)."""
 
 
 class SyntheticSource:
@@ -52,7 +47,9 @@ class SyntheticSource:
             return sample_batch(key, hand, render_config, batch_size)
 
         self._render = render
-        self._vary = jax.jit(vary_batch, out_shardings=sharding)
+        # Quarter turns would undo the renderer's preference for upright hands.
+        turn = config.render.upright_share == 0
+        self._vary = jax.jit(partial(vary_batch, turn=turn), out_shardings=sharding)
         self._rendered: tuple[int, Batch] | None = None
 
     def training_batch(self, step: int) -> Batch:
@@ -71,39 +68,29 @@ class SyntheticSource:
             yield self._render(self._evaluation_key, index)
 
 
-def vary_batch(key: Array, batch: Batch) -> Batch:
-    """The same hands once more, turned by quarters and in other light; pure and jit-able.
+def vary_batch(key: Array, batch: Batch, *, turn: bool = True) -> Batch:
+    """The same hands once more in light of another colour; pure and jit-able.
 
-    Every picture is turned about its centre by a random number of quarter turns (exact: no pixel
-    is resampled), together with all of its geometry, and gets a random gain per colour channel.
+    With `turn` every picture is also turned about its centre by a random number of quarters,
+    together with all of its geometry.
     """
     turn_key, gain_key = jax.random.split(key)
     batch_size = batch.image.shape[0]
-    turns = jax.random.randint(turn_key, (batch_size,), 0, 4)
-    turned = jax.vmap(_turn)(batch, turns)
+    if turn:
+        turns = jax.random.randint(turn_key, (batch_size,), 0, 4)
+        batch = jax.vmap(_turn)(batch, turns)
     gain = sample_tints(gain_key, batch_size)[:, None, None]
-    return turned.replace(image=jnp.clip(turned.image * gain, 0, 1))
+    return batch.replace(image=jnp.clip(batch.image * gain, 0, 1))
 
 
 def _turn(batch: Batch, turns: Array) -> Batch:
     """One picture (no batch axis) turned counter-clockwise by `turns` quarters."""
-    rotation = jnp.asarray(_QUARTER_TURNS)[turns]
-
-    def turn_points(points: Array, centre: float = 0.0) -> Array:
-        plane = (points[..., :2] - centre) @ rotation.T + centre
-        return jnp.concatenate([plane, points[..., 2:]], axis=-1)
-
-    def turn_image(image: Array) -> Array:
-        return jax.lax.switch(turns, [partial(jnp.rot90, k=n) for n in range(4)], image)
-
-    camera = Camera(
-        focal=batch.camera.focal, principal=turn_points(batch.camera.principal, centre=0.5)
-    )
+    principal = turn_points(batch.camera.principal, turns, centre=0.5)
     return batch.replace(
-        image=turn_image(batch.image),
-        hand_mask=turn_image(batch.hand_mask),
-        uv_map=turn_points(batch.uv_map, centre=0.5),
-        vertices=turn_points(batch.vertices),
-        keypoints=turn_points(batch.keypoints),
-        camera=camera,
+        image=turn_image(batch.image, turns),
+        hand_mask=turn_image(batch.hand_mask, turns),
+        uv_map=turn_points(batch.uv_map, turns, centre=0.5),
+        vertices=turn_points(batch.vertices, turns),
+        keypoints=turn_points(batch.keypoints, turns),
+        camera=Camera(focal=batch.camera.focal, principal=principal),
     )

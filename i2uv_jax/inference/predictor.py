@@ -26,6 +26,7 @@ from i2uv_jax.inference.geometry import drop, lift, scale_to_hand
 from i2uv_jax.inference.model_files import find_model
 from i2uv_jax.inference.prediction import Handedness, HandPrediction
 from i2uv_jax.models.hand_net import build_model
+from i2uv_jax.models.upright import predict_uv_map
 from i2uv_jax.models.weights import load_model_file
 
 MAX_BATCH_SIZE = 32
@@ -204,6 +205,14 @@ def _make_reconstruct(config: HandNetConfig, hand: Hand):
     tables = build_tables(hand.atlas, config.uv_map_size)
     bone_length_m = float(hand.mean_bone_length_m)
 
+    def regress_keypoints(vertices: Float[Array, "b v 3"]) -> Float[Array, "b 21 3"]:
+        return jnp.einsum(
+            "kv,bvd->bkd", hand.keypoint_regressor, vertices, precision=jax.lax.Precision.HIGHEST
+        )
+
+    def keypoints_from_uv_map(uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b 21 3"]:
+        return regress_keypoints(vertices_from_uv_map(tables, uv_map))
+
     def reconstruct(
         variables: dict,
         crops: UInt8[Array, "b s s 3"],
@@ -215,15 +224,13 @@ def _make_reconstruct(config: HandNetConfig, hand: Hand):
         # right on the way out. All that follows works in the crop as it is.
         is_left = is_left[:, None, None, None]
         image = jnp.where(is_left, crops[:, :, ::-1], crops).astype(jnp.float32) / 255
-        uv_map = model.apply(variables, image, train=False).uv_map
+        uv_map = predict_uv_map(model, variables, image, keypoints_from_uv_map)
         mirrored = uv_map.at[..., 0].set(1 - uv_map[..., 0])
         uv_map = jnp.where(is_left, mirrored, uv_map)
 
         vertices_crop = vertices_from_uv_map(tables, uv_map)
         vertices = lift(vertices_crop, inverse_focal, principal)
-        keypoints = jnp.einsum(
-            "kv,bvd->bkd", hand.keypoint_regressor, vertices, precision=jax.lax.Precision.HIGHEST
-        )
+        keypoints = regress_keypoints(vertices)
         return {
             "uv_map": uv_map,
             "vertices_crop": vertices_crop[..., :2],

@@ -97,7 +97,12 @@ def _place_hand(key, hand, config) -> _PlacedHand:
     shape = sample_shape(shape_key)
     rest = rest_hand(hand, shape)
     posed = pose_hand(hand, shape, sample_pose(pose_key))
-    rotation = sample_view(view_key, config.tilt_degrees)
+    rotation = sample_view(
+        view_key,
+        config.tilt_degrees,
+        upright_share=config.upright_share,
+        roll_degrees=config.roll_degrees,
+    )
     keys = jax.random.split(camera_key, 4)
     distance_m = jnp.exp(jax.random.uniform(keys[0], minval=jnp.log(0.25), maxval=jnp.log(1.5)))
     # Off the optical axis the hand is seen from another side, as in any wide picture.

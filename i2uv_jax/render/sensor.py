@@ -13,7 +13,7 @@ def apply_sensor(key: Array, image: Float[Array, "h w 3"]) -> Float[Array, "h w 
     """A random sensor's rendition of an sRGB-encoded picture; values stay within 0 and 1."""
     blur_key, gain_key, balance_key, gamma_key, grey_key, noise_key = jax.random.split(key, 6)
     image = gaussian_blur(image, jax.random.uniform(blur_key, minval=0.2, maxval=1.2))
-    gain = jnp.exp(0.25 * jax.random.normal(gain_key))
+    gain = jnp.exp(0.18 * jax.random.normal(gain_key))
     balance = sample_tints(balance_key, 1)[0]
     gamma = jnp.exp(0.2 * jax.random.normal(gamma_key))
     # exp(log) is several times faster than a power on CPUs; the floor keeps it finite at black.

@@ -20,7 +20,7 @@ SKIN_TONES_SRGB = (
 
 _NUM_WAVES = 12
 
-_WARMTH = np.array([0.18, 0.0, -0.24], np.float32)
+_WARMTH = np.array([0.1, 0.0, -0.14], np.float32)
 """Log gain of red, green and blue by which common illuminants differ: from blue sky to lamps."""
 
 

@@ -8,18 +8,29 @@ from i2uv_jax.geometry.mesh import normalize
 from i2uv_jax.hand.model import axis_angle_matrix, matmul3
 
 
-def sample_view(key: Array, tilt_degrees: float | None) -> Float[Array, "3 3"]:
+def sample_view(
+    key: Array,
+    tilt_degrees: float | None,
+    *,
+    upright_share: float = 0.0,
+    roll_degrees: float = 0.0,
+) -> Float[Array, "3 3"]:
     """A rotation from the hand frame to the camera frame.
 
     Args:
       tilt_degrees: standard deviation of the angle between the hand's long axis and the picture
-        plane; turns about that axis and within the plane are uniform. None makes all rotations
-        equally likely.
+        plane; turns about that axis are uniform. None makes all rotations equally likely.
+      upright_share: share of hands whose fingers point up in the picture; the others are turned
+        within the plane by any angle.
+      roll_degrees: standard deviation of an upright hand's angle from straight up.
     """
     if tilt_degrees is None:
         return _uniform_rotation(key)
-    spin_key, tilt_key, roll_key = jax.random.split(key, 3)
+    spin_key, tilt_key, roll_key, lean_key, upright_key = jax.random.split(key, 5)
     spin, roll = (jax.random.uniform(one, maxval=2 * jnp.pi) for one in (spin_key, roll_key))
+    # Unturned, the fingers point along +y: down.
+    lean = jnp.pi + jnp.deg2rad(roll_degrees) * jax.random.normal(lean_key)
+    roll = jnp.where(jax.random.bernoulli(upright_key, upright_share), lean, roll)
     tilt = jnp.deg2rad(tilt_degrees) * jax.random.normal(tilt_key)
     # In the hand frame y runs from the wrist to the fingers: about it first, then out of the
     # picture plane, then within it.

@@ -20,7 +20,8 @@ from i2uv_jax.geometry.keypoints import WRIST
 from i2uv_jax.geometry.uv_map import UvTables, build_tables, vertices_from_uv_map
 from i2uv_jax.losses import mask_sizes, resolve_term, total_loss
 from i2uv_jax.metrics import aligned_position_error, mean_position_error
-from i2uv_jax.models.hand_net import HandNetOutput
+from i2uv_jax.models.hand_net import HandNet, HandNetOutput
+from i2uv_jax.models.upright import predict_uv_map
 from i2uv_jax.training.state import TrainState, update_average
 from i2uv_jax.types import Batch
 
@@ -108,7 +109,7 @@ def build_train_step(
 
 
 def build_evaluation_step(
-    model: nn.Module, tables: UvTables, keypoint_regressor: Float[np.ndarray, "21 v"]
+    model: HandNet, tables: UvTables, keypoint_regressor: Float[np.ndarray, "21 v"]
 ) -> Callable[[dict, Batch], tuple[Float[Array, "b m m 3"], dict[str, Float[Array, "b"]]]]:
     """The function that predicts a batch's UV maps and measures them, picture by picture.
 
@@ -119,8 +120,11 @@ def build_evaluation_step(
     "aligned_vertex_mm" and "aligned_keypoint_mm".
     """
 
+    def keypoints_from_uv_map(uv_map):
+        return keypoint_regressor @ vertices_from_uv_map(tables, uv_map)
+
     def evaluation_step(variables, batch):
-        uv_map = model.apply(variables, batch.image, train=False).uv_map
+        uv_map = predict_uv_map(model, variables, batch.image, keypoints_from_uv_map)
         wrist_depth_m = batch.keypoints[:, WRIST, 2]
         vertices_crop = vertices_from_uv_map(tables, uv_map)
         vertices = from_crop_space(batch.camera, vertices_crop, wrist_depth_m)

@@ -8,9 +8,10 @@ import pytest
 from i2uv_jax.render.view import sample_view
 
 
-def sample(tilt_degrees, count=4096):
+def sample(tilt_degrees, count=4096, **options):
     keys = jax.random.split(jax.random.key(0), count)
-    return np.asarray(jax.jit(jax.vmap(lambda key: sample_view(key, tilt_degrees)))(keys))
+    view = jax.jit(jax.vmap(lambda key: sample_view(key, tilt_degrees, **options)))
+    return np.asarray(view(keys))
 
 
 @pytest.mark.parametrize("tilt_degrees", [None, 20.0])
@@ -34,3 +35,12 @@ def test_uniform_rotations_take_an_axis_to_a_uniform_height():
     heights = sample(None)[:, 2]
     np.testing.assert_allclose(heights.var(axis=0), 1 / 3, atol=0.02)
     assert jnp.all(jnp.abs(heights) <= 1 + 1e-6)
+
+
+def test_fingers_of_upright_hands_point_up():
+    fingers = sample(0.0, upright_share=1.0, roll_degrees=30.0)[:, :2, 1]
+    lean = np.rad2deg(np.arctan2(fingers[:, 0], -fingers[:, 1]))
+    assert lean.mean() == pytest.approx(0, abs=2)
+    assert lean.std() == pytest.approx(30, abs=2)
+    half = sample(0.0, upright_share=0.5, roll_degrees=0.0)[:, :2, 1]
+    assert np.mean(half[:, 1] < -0.999) == pytest.approx(0.5, abs=0.04)
