@@ -44,7 +44,7 @@ def get_config() -> ExperimentConfig:
             clip_norm=1.0,
         ),
         train=TrainConfig(
-            num_steps=2600,
+            num_steps=2500,
             batch_size=64,
             ema_decay=0.99,
             max_minutes=29.0,

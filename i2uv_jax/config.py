@@ -39,7 +39,7 @@ class AffineNetConfig:
     models on CPUs. Off is the published network."""
     coarse_to_fine: bool = False
     """Let the first head look for each texel's point in the whole picture, and every later head
-    correct the upsampled map before it; learns many times faster from scratch. Off is the
+    correct the upsampled map before it: for small networks that learn from scratch. Off is the
     published network, whose heads each predict their whole map."""
 
     def __post_init__(self) -> None:

@@ -68,9 +68,7 @@ class IntegralUvHead(nn.Module):
 
     A texel has one channel of scores and one of depths; the softmax of its scores over the whole
     picture weighs positions and depths (integral regression, Sun et al., ECCV 2018). A plain
-    convolution in image space hardly knows which texel it predicts, and the published decoder needs
-    long training to leave the average of all hands; this head finds the hand within a few hundred
-    steps.
+    convolution in image space hardly knows which texel it predicts; this head need not.
     """
 
     size: int
