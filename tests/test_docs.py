@@ -10,7 +10,7 @@ from PIL import Image
 
 from i2uv_jax.cli.main import main
 
-SHORTENED = {"train": ["--train.num_steps=2", "--train.batch_size=4", "--train.num_devices=1",
+SHORTENED = {"train": ["--train.num_steps=12", "--train.batch_size=4", "--train.num_devices=1",
                        "--evaluation.num_images=4"]}  # fmt: skip
 """What makes a verb's command quick without changing what it does."""
 

@@ -43,4 +43,5 @@ def fast_network(monkeypatch, rest_hand_map):
         shift = image.mean(axis=(1, 2, 3))[:, None, None, None]
         return SimpleNamespace(uv_map=rest_hand_map + 0.1 * shift)
 
-    monkeypatch.setattr(predictor, "build_model", lambda config: SimpleNamespace(apply=apply))
+    network = SimpleNamespace(apply=apply, config=SimpleNamespace(upright=False))
+    monkeypatch.setattr(predictor, "build_model", lambda config: network)

@@ -57,7 +57,9 @@ def stub_predictor(monkeypatch, make_uv_map) -> Predictor:
         assert not train
         return SimpleNamespace(uv_map=make_uv_map(image))
 
-    monkeypatch.setattr(predictor_module, "build_model", lambda _: SimpleNamespace(apply=apply))
+    monkeypatch.setattr(
+        predictor_module, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
+    )
     return Predictor(STUB_CONFIG, {})
 
 

@@ -14,6 +14,8 @@ from i2uv_jax.training.step import build_evaluation_step
 class KnownAnswer:
     """Stands for a model: answers with a given map, whatever the picture."""
 
+    config = SimpleNamespace(upright=False)
+
     def __init__(self, uv_map):
         self.uv_map = uv_map
 
