@@ -29,6 +29,9 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "JPEG2000", "PP
 MAX_PIXELS = 120_000_000
 """Largest picture that is decoded: 120 million pixels, 360 MB as RGB. Phones reach 108 million."""
 
+MAX_FILE_BYTES = 1_000_000_000
+"""Largest file that is read at all: even uncompressed, 120 million pixels of 16 bits take less."""
+
 MIN_SIDE_PX = 16
 """Shorter side a picture must have at least: on fewer pixels no hand can be seen."""
 
@@ -60,7 +63,7 @@ def read_photo(
 
     Raises:
       ImageError: the file is missing, empty, not a regular file, unreadable, no picture, cut off,
-        larger than `max_pixels`, or smaller than `MIN_SIDE_PX` on a side.
+        larger than `max_pixels` or `MAX_FILE_BYTES`, or smaller than `MIN_SIDE_PX` on a side.
     """
     path = Path(path)
     content = _read_file(path)
@@ -88,6 +91,12 @@ def _read_file(path: Path) -> bytes:
             raise ImageError(f"{path}: no such file")
         if not path.is_file():
             raise ImageError(f"{path}: not a regular file")
+        num_bytes = path.stat().st_size
+        if num_bytes > MAX_FILE_BYTES:
+            raise ImageError(
+                f"{path}: too large, {num_bytes / 1e9:.1f} GB, "
+                f"at most {MAX_FILE_BYTES / 1e9:.0f} GB are read"
+            )
         content = path.read_bytes()
     except OSError as error:
         raise ImageError(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from i2uv_jax.imaging import read
 from i2uv_jax.imaging.read import ImageError, read_photo
 
 WIDTH, HEIGHT = 24, 20
@@ -257,6 +258,16 @@ def test_bomb_is_refused_from_its_header(tmp_path):
     with pytest.raises(ImageError) as error:
         read_photo(path)
     assert_one_line(error, path, "too large, 11000 x 11000")
+
+
+def test_huge_file_is_refused_unread(tmp_path, monkeypatch):
+    path = save(tmp_path, Image.fromarray(gradient()), "a.png")
+    monkeypatch.setattr(read, "MAX_FILE_BYTES", path.stat().st_size)
+    read_photo(path)
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(ImageError) as error:
+        read_photo(path)
+    assert_one_line(error, path, "too large")
 
 
 def test_pixel_limit_is_exact(tmp_path):
