@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 PICTURE_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".ppm",
@@ -119,6 +119,8 @@ def _open(path: Path, content: bytes, max_pixels: int) -> Image.Image:
     except Exception as error:  # UnidentifiedImageError, and whatever broken headers provoke.
         if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS:
             cause = "HEIC pictures are not supported, convert it to JPEG first"
+        elif not isinstance(error, UnidentifiedImageError):
+            cause = f"damaged picture ({_one_line(error)})"
         else:
             cause = "not a picture in a known format (JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, ...)"
         raise ImageError(f"{path}: {cause}") from error

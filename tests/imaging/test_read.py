@@ -260,6 +260,17 @@ def test_bomb_is_refused_from_its_header(tmp_path):
     assert_one_line(error, path, "too large, 11000 x 11000")
 
 
+def test_bomb_in_a_text_chunk_is_named(tmp_path):
+    whole = png_bytes(WIDTH, HEIGHT, 8, 0, b"")
+    comment = b"zTXt" + b"Comment\0\0" + zlib.compress(b"a" * 100_000_000)
+    chunk = struct.pack(">I", len(comment) - 4) + comment + struct.pack(">I", zlib.crc32(comment))
+    path = tmp_path / "comment.png"
+    path.write_bytes(whole[:33] + chunk + whole[33:])  # After the header chunk.
+    with pytest.raises(ImageError) as error:
+        read_photo(path)
+    assert_one_line(error, path, "damaged picture (Decompressed data too large")
+
+
 def test_huge_file_is_refused_unread(tmp_path, monkeypatch):
     path = save(tmp_path, Image.fromarray(gradient()), "a.png")
     monkeypatch.setattr(read, "MAX_FILE_BYTES", path.stat().st_size)
