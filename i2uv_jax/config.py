@@ -23,6 +23,10 @@ def _check(condition: bool, name: str, expected: str, got: object) -> None:
         raise ValueError(f"{name}: expected {expected}, got {got!r}")
 
 
+def _check_share(value: float, name: str) -> None:
+    _check(0 <= value <= 1, name, "a share from 0 to 1", value)
+
+
 @dataclass(frozen=True)
 class AffineNetConfig:
     """The encoder and decoder that turn a picture into a coarse UV position map."""
@@ -172,6 +176,191 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
+class BackgroundConfig:
+    """What stands behind the hand."""
+
+    clutter: float = 1.0
+    """How busy drawn backgrounds are: scales the contrast of their textures and the chance of each
+    thing in them. 0: one plain colour."""
+    skin_share: float = 0.25
+    """Share of things in drawn backgrounds that have a skin's colour, like faces and arms."""
+    defocus: float = 0.02
+    """Standard deviation of the largest blur by depth of field, in crop sides."""
+    folder: str | None = None
+    """Folder of the user's own pictures to put behind hands; none draws every background."""
+    folder_share: float = 0.7
+    """Share of backgrounds that come from the folder, where there is one."""
+    folder_limit: int = 512
+    """Most pictures of the folder that are used: the first by name, each kept in memory."""
+    folder_size: int = 192
+    """Side in pixels to which the folder's pictures are shrunk."""
+
+    def __post_init__(self) -> None:
+        for name in ("skin_share", "folder_share"):
+            _check_share(getattr(self, name), f"render.background.{name}")
+        for name in ("clutter", "defocus"):
+            value = getattr(self, name)
+            _check(0 <= value <= 1, f"render.background.{name}", "0 to 1", value)
+        _check(
+            self.folder_limit >= 1,
+            "render.background.folder_limit",
+            "at least 1",
+            self.folder_limit,
+        )
+        _check(
+            self.folder_size >= 16, "render.background.folder_size", "at least 16", self.folder_size
+        )
+
+
+@dataclass(frozen=True)
+class OcclusionConfig:
+    """What hides parts of the hand, as shares of all pictures; 0 leaves the kind out."""
+
+    front_share: float = 0.2
+    """A thing between camera and hand."""
+    grasp_share: float = 0.35
+    """A thing in the hand, where its pose leaves room for one: can, ball, pen, phone."""
+    limb_share: float = 0.1
+    """Fingers of another hand before this one."""
+    truncation_share: float = 0.15
+    """The crop cuts a part of the hand off."""
+
+    def __post_init__(self) -> None:
+        for name in ("front_share", "grasp_share", "limb_share", "truncation_share"):
+            _check_share(getattr(self, name), f"render.occlusion.{name}")
+
+
+@dataclass(frozen=True)
+class SensorConfig:
+    """What the camera does to a picture. Lengths are in crop sides."""
+
+    strength: float = 1.0
+    """Scales every width, level, spread and share below; 0: a perfect camera."""
+    motion_share: float = 0.25
+    motion_length: float = 0.06
+    """Longest path of a point while the shutter is open."""
+    defocus: float = 0.018
+    """Standard deviation of the widest lens blur."""
+    coarse_share: float = 0.5
+    coarseness: float = 2.5
+    """Most picture pixels per pixel of the sensor: hands that are small in their photo."""
+    noise: float = 0.05
+    """Largest standard deviation of noise at mid grey."""
+    exposure: float = 0.22
+    """Standard deviation of the logarithm of the exposure."""
+    tint: float = 1.0
+    """How wrong white balance and colours are."""
+    contrast: float = 0.2
+    """Standard deviation of the logarithms of contrast and gamma."""
+    vignetting: float = 0.35
+    """Share of light that the darkest corner can lose."""
+    jpeg_share: float = 0.6
+    jpeg_quality: tuple[float, float] = (20.0, 95.0)
+    """Worst and best quality on libjpeg's scale."""
+    jpeg_halve_chroma: bool = True
+    spectrum_share: float = 0.15
+    """Share of pictures whose low frequencies get the amplitudes of another background (Fourier
+    domain adaptation)."""
+    spectrum_cycles: int = 2
+    """Highest frequency so changed, in cycles per crop side."""
+
+    def __post_init__(self) -> None:
+        for name in ("motion_share", "coarse_share", "jpeg_share", "spectrum_share"):
+            _check_share(getattr(self, name), f"render.sensor.{name}")
+        for name in (
+            "strength", "motion_length", "defocus", "noise", "exposure", "tint", "contrast",
+            "vignetting", "spectrum_cycles",
+        ):  # fmt: skip
+            value = getattr(self, name)
+            _check(value >= 0, f"render.sensor.{name}", "at least 0", value)
+        _check(self.coarseness >= 1, "render.sensor.coarseness", "at least 1", self.coarseness)
+        _check(
+            len(self.jpeg_quality) == 2
+            and 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100,
+            "render.sensor.jpeg_quality",
+            "two numbers from 1 to 100, the lower first",
+            self.jpeg_quality,
+        )
+
+
+@dataclass(frozen=True)
+class SkinConfig:
+    """What skin looks like. With all strengths and shares 0: today's plain skin, one tone with
+    slight waves."""
+
+    detail: float = 1.0
+    """Strength of drawn skin: pale palms, nails, creases, veins, flushed and freckled places."""
+    relief: float = 1.0
+    """Height of creases and pores, which catch the light."""
+    variation: float = 1.0
+    """How far skins are shifted in tone, hue, contrast and saturation."""
+    folder: str | None = None
+    """Folder of photographic skins: square body textures in MakeHuman's UV space; none draws every
+    skin."""
+    photo_share: float = 0.6
+    """Share of hands whose skin comes from the folder, where there is one."""
+    texture_size: int = 256
+    """Side in texels of the hand's part of each skin texture."""
+
+    def __post_init__(self) -> None:
+        for name in ("detail", "relief", "variation"):
+            value = getattr(self, name)
+            _check(0 <= value <= 2, f"render.skin.{name}", "0 to 2", value)
+        value = self.photo_share
+        _check(0 <= value <= 1, "render.skin.photo_share", "a share from 0 to 1", value)
+        value = self.texture_size
+        _check(
+            32 <= value <= 1024 and value % 2 == 0,
+            "render.skin.texture_size",
+            "an even number from 32 to 1024",
+            value,
+        )
+
+
+@dataclass(frozen=True)
+class LightConfig:
+    """What lights hands. With all strengths 0: today's plain light, one lamp and a gradient."""
+
+    environment: float = 1.0
+    """How much the surroundings' light differs between directions."""
+    shadows: float = 1.0
+    """Darkness of the shadows that parts of the hand cast on others."""
+    occlusion: float = 1.0
+    """How much surroundings' light misses in hollows and between fingers."""
+    subsurface: float = 1.0
+    """How far light, red most of all, spreads under the skin."""
+    gloss: float = 1.0
+    """Strength of reflections on the skin."""
+    exposure: float = 0.45
+    """Standard deviation of the exposure's error in stops."""
+
+    def __post_init__(self) -> None:
+        for name in ("environment", "shadows", "occlusion"):
+            value = getattr(self, name)
+            _check(0 <= value <= 1, f"render.light.{name}", "0 to 1", value)
+        for name in ("subsurface", "gloss", "exposure"):
+            value = getattr(self, name)
+            _check(0 <= value <= 2, f"render.light.{name}", "0 to 2", value)
+
+
+@dataclass(frozen=True)
+class ForearmConfig:
+    """Forearms and what is worn, as shares of all hands."""
+
+    share: float = 0.95
+    """Hands that are shown with a forearm; the others end at the wrist."""
+    sleeve_share: float = 0.5
+    ring_share: float = 0.15
+    band_share: float = 0.2
+    """Something around the wrist: a watch or a bracelet."""
+
+    def __post_init__(self) -> None:
+        for name in ("share", "sleeve_share", "ring_share", "band_share"):
+            value = getattr(self, name)
+            _check(0 <= value <= 1, f"render.forearm.{name}", "a share from 0 to 1", value)
+
+
+@dataclass(frozen=True)
 class RenderConfig:
     """What the renderer draws. Training sets both sizes from its model."""
 
@@ -197,6 +386,12 @@ class RenderConfig:
     are turned in the plane by any angle. For models that look twice (`HandNetConfig.upright`)."""
     roll_degrees: float = 30.0
     """Standard deviation of an upright hand's turn in the plane."""
+    skin: SkinConfig = field(default_factory=SkinConfig)
+    light: LightConfig = field(default_factory=LightConfig)
+    forearm: ForearmConfig = field(default_factory=ForearmConfig)
+    background: BackgroundConfig = field(default_factory=BackgroundConfig)
+    occlusion: OcclusionConfig = field(default_factory=OcclusionConfig)
+    sensor: SensorConfig = field(default_factory=SensorConfig)
 
     def __post_init__(self) -> None:
         for name in ("image_size", "uv_map_size"):

@@ -1,47 +1,188 @@
-"""What a camera does to a picture: blur, exposure, white balance, gamma, noise. Pure, jit-able."""
+"""What a camera does to a picture, in the order in which it happens. Pure, jit-able, vmap-able.
+
+1. *Shake*: a short kernel along the path that a point takes while the shutter is open.
+2. *Lens and pixels*: a Gaussian, sampled on a sensor grid that may be coarser than the picture (a
+   hand that is small in its photo), so that noise and compression have the photo's scale.
+3. *Light*: exposure, white balance, vignetting; shot and read noise.
+4. *Development*: contrast, gamma, colours; then JPEG.
+5. *Cropping*: the sensor grid is interpolated back to the picture.
+
+Steps 2 and 5 are separable: one banded matrix per axis does blur and resampling at once, for widths
+and scales that differ from picture to picture.
+"""
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
 
+from i2uv_jax.config import SensorConfig
+from i2uv_jax.render.hashing import hash_bits
+from i2uv_jax.render.jpeg import compress_jpeg
 from i2uv_jax.render.shading import sample_tints
 
-_BLUR_RADIUS = 3
+_JPEG_UNIT = 16
+_SHAKE_RADIUS = 2
+_SHAKE_MOMENTS = np.linspace(-0.5, 0.5, 9, dtype=np.float32)
+_MIN_SIGMA_PX = 1e-3
+"""Stands for no blur: neighbours get no weight that float32 can hold."""
+_BYTE_SUM_STD = np.float32(np.sqrt(4 * (256**2 - 1) / 12))
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def apply_sensor(key: Array, image: Float[Array, "h w 3"]) -> Float[Array, "h w 3"]:
-    """A random sensor's rendition of an sRGB-encoded picture; values stay within 0 and 1."""
-    blur_key, gain_key, balance_key, gamma_key, grey_key, noise_key = jax.random.split(key, 6)
-    image = gaussian_blur(image, jax.random.uniform(blur_key, minval=0.2, maxval=1.2))
-    gain = jnp.exp(0.18 * jax.random.normal(gain_key))
-    balance = sample_tints(balance_key, 1)[0]
-    gamma = jnp.exp(0.2 * jax.random.normal(gamma_key))
-    # exp(log) is several times faster than a power on CPUs; the floor keeps it finite at black.
-    image = jnp.exp(gamma * jnp.log(jnp.clip(image * gain * balance, 1e-4, 1)))
-    saturation = jax.random.uniform(grey_key, minval=0.5, maxval=1.2)
-    grey = image.mean(axis=-1, keepdims=True)
-    image = grey + saturation * (image - grey)
-    level_key, noise_key = jax.random.split(noise_key)
-    level = 0.05 * jax.random.uniform(level_key) ** 2
-    return jnp.clip(image + level * jax.random.normal(noise_key, image.shape), 0, 1)
+def apply_sensor(
+    key: PRNGKeyArray, image: Float[Array, "n n 3"], config: SensorConfig | None = None
+) -> Float[Array, "n n 3"]:
+    """A random camera's rendition of an sRGB-encoded picture; values stay within 0 and 1."""
+    config = SensorConfig() if config is None else config
+    if config.strength == 0:
+        return image
+    keys = jax.random.split(key, 4)
+    image = _shake(keys[0], image, config)
+    image, back = _sample_on_sensor(keys[1], image, config)
+    image = _develop(keys[2], image, config)
+    image = _compress(keys[3], image, config)
+    return jnp.clip(jnp.einsum("iy,yxc,jx->ijc", back, image, back), 0, 1)
 
 
-def gaussian_blur(
-    image: Float[Array, "h w c"], sigma_px: Float[Array, ""]
+def gaussian_rows(
+    centres: Float[Array, "m"], sigma_px: Float[Array, ""], size: int
+) -> Float[Array, "m size"]:
+    """Rows that blur and sample one axis: Gaussian weights around each centre, summing to 1.
+
+    Args:
+      centres: where to sample, in pixels (pixel i of `size` has its centre at i).
+      sigma_px: standard deviation; may be traced, 0 takes the nearest pixel.
+    """
+    distance = jnp.clip(centres, 0, size - 1)[:, None] - jnp.arange(size)
+    exponent = -0.5 * (distance / jnp.maximum(sigma_px, _MIN_SIGMA_PX)) ** 2
+    return jax.nn.softmax(exponent, axis=1)
+
+
+def shake_kernel(path_px: Float[Array, "t 2"]) -> Float[Array, "k k"]:
+    """Weights by which a picture moves along a path (x, y in pixels); they sum to 1.
+
+    Each moment of the path is a bilinear shift; paths longer than the kernel are held at its rim.
+    """
+    path_px = jnp.clip(path_px, -_SHAKE_RADIUS, _SHAKE_RADIUS)
+    taps = jnp.arange(-_SHAKE_RADIUS, _SHAKE_RADIUS + 1)
+    weights = jnp.maximum(0, 1 - jnp.abs(path_px[:, :, None] - taps))  # t 2 k
+    return jnp.einsum("tx,ty->yx", weights[:, 0], weights[:, 1]) / len(path_px)
+
+
+def convolve(
+    image: Float[Array, "h w c"], kernel: Float[Array, "k k"], spacing: int = 1
 ) -> Float[Array, "h w c"]:
-    """Separable Gaussian of up to 7 taps; borders repeat. `sigma_px` may be traced."""
-    taps = jnp.arange(-_BLUR_RADIUS, _BLUR_RADIUS + 1)
-    weights = jnp.exp(-0.5 * (taps / sigma_px) ** 2)
-    weights /= weights.sum()
-    for axis in (0, 1):
-        padding = [(0, 0)] * 3
-        padding[axis] = (_BLUR_RADIUS, _BLUR_RADIUS)
-        padded = jnp.pad(image, padding, mode="edge")
-        length = image.shape[axis]
-        # Without the barrier the compiler works the whole picture so far out again for every tap.
-        padded = jax.lax.optimization_barrier(padded)
-        image = sum(
-            weight * jax.lax.slice_in_dim(padded, start, start + length, axis=axis)
-            for start, weight in enumerate(weights)
-        )
-    return image
+    """The picture under a small odd kernel, its taps `spacing` pixels apart; borders repeat."""
+    radius = spacing * (kernel.shape[0] // 2)
+    padded = jnp.pad(image, ((radius, radius), (radius, radius), (0, 0)), mode="edge")
+    # Shifted slices fuse into one pass over the picture; a convolution with one kernel per picture
+    # of a batch would be a grouped one, which is slow on CPUs.
+    padded = jax.lax.optimization_barrier(padded)
+    height, width, channels = image.shape
+    total = jnp.zeros_like(image)
+    for row in range(kernel.shape[0]):
+        for column in range(kernel.shape[1]):
+            start = (row * spacing, column * spacing, 0)
+            stop = (start[0] + height, start[1] + width, channels)
+            total += kernel[row, column] * jax.lax.slice(padded, start, stop)
+    return total
+
+
+def pixel_noise(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*shape"]:
+    """Nearly normal noise of mean 0 and variance 1: sums of four random bytes.
+
+    Normal numbers would be the dearest part of the whole sensor.
+    """
+    seed = jax.random.bits(key, (), jnp.uint32)
+    place = jnp.arange(np.prod(shape), dtype=jnp.uint32).reshape(shape)
+    bits = hash_bits(place + seed)
+    total = sum((bits >> shift) & 0xFF for shift in (0, 8, 16, 24))
+    return (total.astype(jnp.float32) - 2 * 255) / _BYTE_SUM_STD
+
+
+def _shake(key, image, config):
+    """Blur along a slightly bent path."""
+    size = image.shape[0]
+    # Enough reach for the longest path with few taps: spaced out on large pictures.
+    reach_px = config.strength * config.motion_length * size / 2
+    spacing = max(1, round(reach_px / _SHAKE_RADIUS))
+    lot, length, turn, bend = jax.random.uniform(key, (4,))
+    length *= 2 * reach_px / spacing * (lot < config.strength * config.motion_share)
+    angle, bend = np.pi * turn, 2 * bend - 1
+    along = _SHAKE_MOMENTS * length
+    across = bend * (_SHAKE_MOMENTS**2 - 1 / 12) * length
+    path = jnp.stack(
+        [
+            along * jnp.cos(angle) - across * jnp.sin(angle),
+            along * jnp.sin(angle) + across * jnp.cos(angle),
+        ],
+        axis=-1,
+    )
+    return convolve(image, shake_kernel(path), spacing)
+
+
+def _sample_on_sensor(key, image, config):
+    """The picture on the sensor's grid, and the matrix (size, grid) that brings an axis back."""
+    size = image.shape[0]
+    grid = -(-size // _JPEG_UNIT) * _JPEG_UNIT
+    lot, degree, place, blur = jax.random.uniform(key, (4,))
+    is_coarse = lot < config.strength * config.coarse_share
+    coarseness = config.coarseness ** (config.strength * degree * is_coarse)
+    # A coarse grid is larger than the picture: it lies anywhere in it, so that the borders of
+    # JPEG's blocks do, too.
+    slack = grid - size / coarseness
+    offset = slack * place * is_coarse
+    # Squared: most pictures are nearly sharp.
+    defocus = config.strength * config.defocus * size * blur**2
+    aperture = 0.4 * jnp.sqrt(coarseness**2 - 1)  # of a coarse pixel; none where grids agree
+    sigma = jnp.sqrt(defocus**2 + aperture**2)
+    centres = (jnp.arange(grid) + 0.5 - offset) * coarseness - 0.5
+    there = gaussian_rows(centres, sigma, size)
+    positions = jnp.clip((jnp.arange(size) + 0.5) / coarseness + offset - 0.5, 0, grid - 1)
+    back = jnp.maximum(0, 1 - jnp.abs(positions[:, None] - jnp.arange(grid)))
+    return jnp.einsum("iy,yxc,jx->ijc", there, image, there), back
+
+
+def _develop(key, image, config):
+    """Light, noise and the tone curve."""
+    spread_key, tint_key, level_key, noise_key = jax.random.split(key, 4)
+    strength, tint = config.strength, config.strength * config.tint
+    spread = strength * jax.random.normal(spread_key, (3,))
+    gain = jnp.exp(config.exposure * spread[0])
+    contrast, gamma = jnp.exp(config.contrast * spread[1:])
+    balance = sample_tints(tint_key, 1)[0] ** tint
+    level, read_share, saturation, *vignette = jax.random.uniform(level_key, (7,))
+
+    falloff = _vignette(vignette, image.shape[0], strength * config.vignetting)
+    image = image * (gain * balance) * falloff
+    # Squared: most cameras are quiet. Part of the noise is read noise, the rest grows with light.
+    level = strength * config.noise * level**2
+    variance = read_share + (1 - read_share) * 2 * image
+    image += level * jnp.sqrt(variance) * pixel_noise(noise_key, image.shape)
+
+    # exp(log) is several times faster than a power on CPUs; the floor keeps it finite at black.
+    image = jnp.exp(gamma * jnp.log(jnp.clip(image, 1e-4, 1)))
+    mean = image.mean()
+    image = mean + contrast * (image - mean)
+    saturation = 1 + tint * (0.7 * saturation - 0.5)
+    grey = (image @ _GREY)[..., None]
+    return jnp.clip(grey + saturation * (image - grey), 0, 1)
+
+
+def _vignette(uniform, size, darkest):
+    """Falling light towards the corners of a photo of which the picture shows some part."""
+    x, y, extent, loss = uniform
+    axis = (jnp.arange(size) + 0.5) / size
+    squared = (axis[:, None] - 1.6 * y + 0.3) ** 2 + (axis - 1.6 * x + 0.3) ** 2
+    squared /= (0.8 + 1.2 * extent) ** 2
+    return (1 - darkest * loss * jnp.minimum(squared, 1))[..., None]
+
+
+def _compress(key, image, config):
+    lot, degree = jax.random.uniform(key, (2,))
+    worst, best = config.jpeg_quality
+    compressed = compress_jpeg(
+        image, worst + (best - worst) * degree, halve_chroma=config.jpeg_halve_chroma
+    )
+    return jnp.where(lot < config.strength * config.jpeg_share, compressed, image)
