@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
+from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.photo_list import Photo, list_photos
 
 if TYPE_CHECKING:
@@ -55,27 +56,33 @@ def run(args: argparse.Namespace) -> int:
     """Predicts as the arguments say; returns the process's exit code."""
     photos = list_photos(args.photos, args.out)
 
-    from i2uv_jax.cli.hand_files import make_output_folder
-    from i2uv_jax.inference.predictor import load_model
+    with InterruptWatch() as watch:
+        from i2uv_jax.cli.hand_files import make_output_folder
+        from i2uv_jax.inference.predictor import load_model
 
-    try:
-        predictor = load_model(args.model, batch_size=min(args.batch, len(photos)))
-    except ValueError as error:
-        raise CommandError(error) from error
-    make_output_folder(args.out)
-    return _Run(args, photos, predictor).run()
+        try:
+            predictor = load_model(args.model, batch_size=min(args.batch, len(photos)))
+        except ValueError as error:
+            raise CommandError(error) from error
+        make_output_folder(args.out)
+        return _Run(args, photos, predictor, watch).run()
 
 
 class _Run:
     """The photos of one command, worked through in batches."""
 
     def __init__(
-        self, args: argparse.Namespace, photos: list[Photo], predictor: "Predictor"
+        self,
+        args: argparse.Namespace,
+        photos: list[Photo],
+        predictor: "Predictor",
+        watch: InterruptWatch,
     ) -> None:
         self._args = args
         self._box = None if args.box is None else tuple(args.box)
         self._photos = photos
         self._predictor = predictor
+        self._watch = watch
         self._num_done = 0
         self._num_failed = 0
         self._model_seconds = 0.0
@@ -117,6 +124,7 @@ class _Run:
 
         usable: list[tuple[Photo, np.ndarray]] = []
         for photo in photos:
+            self._watch.check()
             try:
                 pixels = read_photo(photo.path)
                 self._check_box(photo, pixels)
@@ -159,6 +167,7 @@ class _Run:
     def _write(self, photo: Photo, pixels: "np.ndarray", prediction, seconds: float) -> None:
         from i2uv_jax.cli.hand_files import write_hand_files
 
+        self._watch.check()
         try:
             paths = write_hand_files(
                 self._args.out,
