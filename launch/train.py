@@ -3,17 +3,9 @@
 The same as `i2uv train`; see there for the arguments.
 """
 
-import argparse
 import sys
 
-from i2uv_jax.cli import train
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="launch.train", allow_abbrev=False)
-    train.add_arguments(parser)
-    return train.run(parser.parse_args())
-
+from i2uv_jax.cli.main import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -17,8 +17,8 @@ The run's folder gets the full config, checkpoints, TensorBoard files and, at th
 Ctrl-C saves and stops; --resume continues as if nothing had happened."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Adds the verb to a command line."""
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Adds the verb to a command line; arguments it does not know become config overrides."""
     parser = subparsers.add_parser(
         "train",
         help="train a model on rendered hands",
@@ -26,12 +26,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
         description=_DESCRIPTION,
         allow_abbrev=False,
     )
-    add_arguments(parser)
-    return parser
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Gives a parser the verb's arguments; all others then become config overrides."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="say configs/tiny.py")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="the run's folder (default: runs/NAME)"
