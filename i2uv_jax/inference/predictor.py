@@ -28,6 +28,7 @@ from i2uv_jax.inference.prediction import Handedness, HandPrediction
 from i2uv_jax.models.hand_net import build_model
 from i2uv_jax.models.upright import predict_uv_map
 from i2uv_jax.models.weights import load_model_file
+from i2uv_jax.ops.compiling import network_compiler_options
 
 MAX_BATCH_SIZE = 32
 """Larger batches are worked through in pieces of this size, which bounds the memory."""
@@ -195,7 +196,7 @@ class Predictor:
                 jax.ShapeDtypeStruct((batch_size, 2), jnp.float32),
             )
             lowered = jax.jit(self._reconstruct).lower(self._variables, *shapes)
-            self._compiled[batch_size] = lowered.compile()
+            self._compiled[batch_size] = lowered.compile(network_compiler_options())
         return self._compiled[batch_size]
 
 

@@ -20,6 +20,7 @@ from i2uv_jax.data.source import BatchSource
 from i2uv_jax.data.synthetic import SyntheticSource
 from i2uv_jax.geometry.uv_map import build_tables
 from i2uv_jax.models.hand_net import build_model
+from i2uv_jax.ops.compiling import network_compiler_options
 from i2uv_jax.training.checkpoint import (
     EVALUATION_FILE,
     MODEL_FILE,
@@ -100,9 +101,13 @@ def train(
         in_shardings=(replicated(mesh), batch_sharding(mesh)),
         out_shardings=(replicated(mesh), replicated(mesh)),
         donate_argnums=0,
+        compiler_options=network_compiler_options(),
     )
     tables = build_tables(source.atlas, config.model.uv_map_size)
-    evaluation_step = jax.jit(build_evaluation_step(model, tables, source.keypoint_regressor))
+    evaluation_step = jax.jit(
+        build_evaluation_step(model, tables, source.keypoint_regressor),
+        compiler_options=network_compiler_options(),
+    )
     open_run_folder(folder, config, resume=resume)
 
     with (
