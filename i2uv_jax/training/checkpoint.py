@@ -32,6 +32,9 @@ MODEL_FILE = "model.safetensors"
 _FIXED_FIELDS = ("model.", "optim.algorithm", "optim.clip_norm", "train.ema_decay", "train.seed")
 """What a checkpoint's shape or meaning depends on: a resumed run may not change these."""
 
+_MAX_REASON = 200
+"""Characters of the storage library's own words that an error message repeats."""
+
 
 def open_run_folder(folder: Path, config: ExperimentConfig, *, resume: bool) -> None:
     """Makes the run's folder and writes the config into it.
@@ -119,13 +122,24 @@ class Checkpoints:
 
         Args:
           abstract_state: the state's shapes, from `jax.eval_shape`.
+
+        Raises:
+          ValueError: the checkpoint is incomplete, damaged or of another kind of state.
         """
         target = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
             abstract_state,
         )
-        restored = self._manager.restore(
-            self.latest_step,
-            args=ocp.args.Composite(state=ocp.args.StandardRestore(target)),
-        )
+        try:
+            restored = self._manager.restore(
+                self.latest_step,
+                args=ocp.args.Composite(state=ocp.args.StandardRestore(target)),
+            )
+        except (KeyError, ValueError, OSError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ValueError(
+                f"{self._manager.directory / str(self.latest_step)}: not a whole checkpoint of this "
+                f"model ({reason[:_MAX_REASON]}); without this folder the run goes on from the "
+                f"checkpoint before"
+            ) from error
         return restored.state

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
+from functools import partial
 
 import jax
 import numpy as np
@@ -11,8 +13,9 @@ import pytest
 
 from i2uv_jax.config_io import with_overrides
 from i2uv_jax.models.weights import load_model_file
-from i2uv_jax.training.checkpoint import load_run_config
+from i2uv_jax.training.checkpoint import Checkpoints, load_run_config
 from i2uv_jax.training.loop import DivergedError, train
+from i2uv_jax.training.sharding import make_mesh, replicated
 from i2uv_jax.training.state import init_state
 from launch import ship_model
 
@@ -158,6 +161,18 @@ def test_time_budget_ends_a_run_saved_and_exported(one_step, one_step_folder):
     assert one_step.steps_done == 1
     assert (one_step_folder / "checkpoints" / "1").is_dir()
     assert (one_step_folder / "model.safetensors").is_file()
+
+
+def test_damaged_checkpoint_is_named_in_one_line(tmp_path, one_step, one_step_folder, sheet_config):
+    folder = tmp_path / "run"
+    shutil.copytree(one_step_folder, folder)
+    shutil.rmtree(folder / "checkpoints" / "1" / "state")
+    abstract_state = jax.eval_shape(partial(init_state, config=sheet_config), jax.random.key(0))
+    with (
+        Checkpoints(folder) as checkpoints,
+        pytest.raises(ValueError, match=r"checkpoints/1: not a whole checkpoint.*goes on from"),
+    ):
+        checkpoints.restore(abstract_state, replicated(make_mesh(1)))
 
 
 def test_two_devices_train_as_one(tmp_path, sheet_config, sheet_source, one_step):
