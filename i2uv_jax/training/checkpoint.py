@@ -138,8 +138,8 @@ class Checkpoints:
         except (KeyError, ValueError, OSError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ValueError(
-                f"{self._manager.directory / str(self.latest_step)}: not a whole checkpoint of this "
-                f"model ({reason[:_MAX_REASON]}); without this folder the run goes on from the "
-                f"checkpoint before"
+                f"{self._manager.directory / str(self.latest_step)}: not a whole checkpoint of "
+                f"this model ({reason[:_MAX_REASON]}); without this folder the run goes on from "
+                f"the checkpoint before"
             ) from error
         return restored.state
