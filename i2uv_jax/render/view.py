@@ -25,7 +25,7 @@ def sample_view(
       roll_degrees: standard deviation of an upright hand's angle from straight up.
     """
     if tilt_degrees is None:
-        return _uniform_rotation(key)
+        return uniform_rotation(key)
     spin_key, tilt_key, roll_key, lean_key, upright_key = jax.random.split(key, 5)
     spin, roll = (jax.random.uniform(one, maxval=2 * jnp.pi) for one in (spin_key, roll_key))
     # Unturned, the fingers point along +y: down.
@@ -40,8 +40,8 @@ def sample_view(
     return matmul3(in_plane, matmul3(out_of_plane, about_hand))
 
 
-def _uniform_rotation(key):
-    """From a random unit quaternion (Shoemake 1992)."""
+def uniform_rotation(key: Array) -> Float[Array, "3 3"]:
+    """Any rotation, all equally likely: from a random unit quaternion (Shoemake 1992)."""
     w, x, y, z = normalize(jax.random.normal(key, (4,)))
     return jnp.array(
         [
