@@ -20,7 +20,7 @@ def get_config() -> ExperimentConfig:
             affine=AffineNetConfig(
                 encoder="resnet18",
                 width=0.25,
-                decoder_channels=(64, 48, 32, 24, 16),
+                decoder_channels=(128, 8, 32, 24, 16),
                 coarse_to_fine=True,
                 upsample_last=True,
             ),

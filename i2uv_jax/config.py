@@ -42,9 +42,10 @@ class AffineNetConfig:
     """Let each stage convolve before it upsamples: a quarter of that convolution's work, for small
     models on CPUs. Off is the published network."""
     coarse_to_fine: bool = False
-    """Let the first head look for each texel's point in the whole picture, and every later head
-    correct the upsampled map before it: for small networks that learn from scratch. Off is the
-    published network, whose heads each predict their whole map."""
+    """Let a fully connected stage lay a bent and turned mean hand into the picture, and every later
+    head correct the upsampled map before it: for small networks that learn from scratch. It stands
+    in for stages 1 and 2, whose channels are its hidden units and what it tells each texel. Off is
+    the published network, whose heads each predict their whole map."""
 
     def __post_init__(self) -> None:
         _check(self.encoder in ENCODER_NAMES, "encoder", f"one of {ENCODER_NAMES}", self.encoder)
@@ -54,6 +55,12 @@ class AffineNetConfig:
             2 <= len(channels) <= len(STAGE_STRIDES) and all(c >= 1 for c in channels),
             "decoder_channels",
             f"2 to {len(STAGE_STRIDES)} positive integers",
+            channels,
+        )
+        _check(
+            len(channels) >= 3 or not self.coarse_to_fine,
+            "decoder_channels",
+            "at least 3 integers with coarse_to_fine",
             channels,
         )
 
@@ -121,6 +128,8 @@ class HandNetConfig:
     def stage_sizes(self) -> tuple[int, ...]:
         """Side of each decoder stage's UV map in texels, coarsest first."""
         strides = STAGE_STRIDES[: len(self.affine.decoder_channels)]
+        if self.affine.coarse_to_fine:
+            strides = (strides[2], *strides[2:])
         return tuple(self.image_size // stride for stride in strides)
 
     @property
@@ -424,8 +433,8 @@ class DataConfig:
     """Where training batches come from."""
 
     reuse: int = 1
-    """Steps that train on one generated batch, each with its own quarter turn and colours; more
-    than 1 pays where generating costs more than a step."""
+    """How often each generated picture is trained on, every time turned, scaled, shifted and
+    coloured anew; more than 1 pays where generating costs about as much as a step."""
 
     def __post_init__(self) -> None:
         _check(self.reuse >= 1, "data.reuse", "at least 1", self.reuse)

@@ -12,6 +12,10 @@ The decoder's stages and what each joins, coarsest first (sizes for a 256 x 256 
 | 6     | 256  | none                           | -                                 | yes          |
 
 Structure and conventions follow the authors' PyTorch code (github.com/redcping/I2UV-HandNet).
+
+For small networks that learn from scratch there is a variant, `coarse_to_fine`: a fully connected
+stage lays a bent and turned mean hand into the picture (`hand_stage.py`) in place of stages 1 and
+2, and every later stage corrects the map before it.
 """
 
 import flax.linen as nn
@@ -19,8 +23,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from i2uv_jax.config import STAGE_STRIDES, AffineNetConfig
+from i2uv_jax.models.hand_stage import HandStage
 from i2uv_jax.models.resnet import ResNet
-from i2uv_jax.models.uv_decoder import UvDecoderStage
+from i2uv_jax.models.uv_decoder import UvDecoderStage, affine_connection
 
 
 class AffineNet(nn.Module):
@@ -52,14 +57,23 @@ class AffineNet(nn.Module):
         stage_skips = (skips.stride16, skips.stride8, skips.stride4, skips.pooled, skips.stem, None)
 
         features, uv_map, uv_maps = skips.stride32, None, []
-        for stage, channels in enumerate(self.config.decoder_channels, start=1):
+        remaining = list(enumerate(self.config.decoder_channels, start=1))
+        if self.config.coarse_to_fine:
+            (_, num_hidden), (_, channels), *remaining = remaining
+            features, uv_map = HandStage(
+                size // STAGE_STRIDES[2], num_hidden, channels, dtype=self.dtype, name="hand_stage"
+            )(features, train=train)
+            near = affine_connection(skips.stride8, uv_map, cpu_path=self.cpu_paths)
+            features = jnp.concatenate([features, near], axis=-1)
+            uv_maps.append(uv_map)
+        for stage, channels in remaining:
             features, uv_map = UvDecoderStage(
                 channels,
                 size // STAGE_STRIDES[stage - 1],
                 move_features=stage == 2,
-                concat_uv_map=stage >= 4,
+                concat_uv_map=stage >= 4 or self.config.coarse_to_fine,
                 upsample_last=self.config.upsample_last,
-                coarse_to_fine=self.config.coarse_to_fine,
+                correct=self.config.coarse_to_fine,
                 dtype=self.dtype,
                 cpu_paths=self.cpu_paths,
                 name=f"stage{stage}",

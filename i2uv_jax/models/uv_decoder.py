@@ -8,7 +8,6 @@ each texel the features of its own surface point.
 from collections.abc import Callable
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -63,35 +62,6 @@ class UvHead(nn.Module):
         return uv_map if previous_uv_map is None else previous_uv_map + uv_map
 
 
-class IntegralUvHead(nn.Module):
-    """Each texel looks for its own surface point among all pixels of the image features.
-
-    A texel has one channel of scores and one of depths; the softmax of its scores over the whole
-    picture weighs positions and depths (integral regression, Sun et al., ECCV 2018). A plain
-    convolution in image space hardly knows which texel it predicts; this head need not.
-    """
-
-    size: int
-
-    @nn.compact
-    def __call__(self, features: Float[Array, "b k k c"]) -> Float[Array, "b size size 3"]:
-        batch, rows, columns = features.shape[:3]
-        num_texels = self.size * self.size
-        channels = Conv(
-            2 * num_texels,
-            1,
-            kernel_init=nn.initializers.variance_scaling(HEAD_INIT_SCALE, "fan_in", "normal"),
-            name="conv",
-        )(features)
-        scores, depths = jnp.split(channels.reshape(batch, rows * columns, -1), 2, axis=-1)
-        weights = jax.nn.softmax(scores, axis=1)
-        # Positions as in `ops.grid_sample`: corner pixels stand at the corners of the picture.
-        y, x = jnp.meshgrid(jnp.linspace(0, 1, rows), jnp.linspace(0, 1, columns), indexing="ij")
-        plane = jnp.einsum("bpt,pd->btd", weights, jnp.stack([x, y], axis=-1).reshape(-1, 2))
-        depth = jnp.sum(weights * depths, axis=1)[..., None]
-        return jnp.concatenate([plane, depth], axis=-1).reshape(batch, self.size, self.size, 3)
-
-
 class UvDecoderStage(nn.Module):
     """Upsample and convolve, join with skip features, convolve, predict a UV map.
 
@@ -107,8 +77,8 @@ class UvDecoderStage(nn.Module):
     """Whether the upsampled previous UV map joins the features."""
     upsample_last: bool = False
     """Whether the first convolution works before the upsampling instead of after it."""
-    coarse_to_fine: bool = False
-    """Whether the head corrects the previous map; without one it is an `IntegralUvHead`."""
+    correct: bool = False
+    """Whether the head predicts the difference from the previous map, instead of a whole map."""
     dtype: jnp.dtype = jnp.float32
     cpu_paths: bool = False
 
@@ -139,11 +109,7 @@ class UvDecoderStage(nn.Module):
                 joined.append(uv_map.astype(self.dtype))
         x = jnp.concatenate([part for part in joined if part is not None], axis=-1)
         x = conv_block("merge")(x, train=train)
-        if not self.coarse_to_fine:
-            return x, UvHead(name="head")(x)
-        if uv_map is not None:
-            return x, UvHead(name="head")(x, uv_map)
-        return x, IntegralUvHead(self.size, name="head")(x)
+        return x, UvHead(name="head")(x, uv_map if self.correct else None)
 
     def _resize(self, x: Float[Array, "b k k c"]) -> Float[Array, "b size size c"]:
         return resize_corner_aligned(x, (self.size, self.size), cpu_path=self.cpu_paths)

@@ -14,7 +14,6 @@ from i2uv_jax.config import AffineNetConfig, HandNetConfig, SRNetConfig
 from i2uv_jax.models.hand_net import build_model
 from i2uv_jax.models.resnet import ResNet
 from i2uv_jax.models.uv_decoder import (
-    IntegralUvHead,
     UvDecoderStage,
     affine_connection,
     neutral_uv,
@@ -195,38 +194,21 @@ def test_bfloat16_stays_close_and_hands_out_float32(image, variables, output):
 
 def test_coarse_to_fine_heads_correct_the_map_before_them(image):
     affine = dataclasses.replace(TINY.affine, coarse_to_fine=True)
-    model = build_model(dataclasses.replace(TINY, affine=affine))
+    config = dataclasses.replace(TINY, affine=affine)
+    model = build_model(config)
     variables = quick_jit(lambda key: model.init(key, image, train=False))(INIT_KEY)
     stages = variables["params"]["affine_net"]
-    first_head = stages["stage1"]["head"]["conv"]
-    first_head["kernel"] = 100 * first_head["kernel"]
-    # The other heads silenced, all maps are the first one, resized.
-    for stage in range(2, 7):
+    # The heads silenced, all maps are the first one, resized.
+    for stage in range(3, 7):
         head = stages[f"stage{stage}"]["head"]
         stages[f"stage{stage}"]["head"] = jax.tree.map(jnp.zeros_like, head)
     apply = quick_jit(functools.partial(model.apply, train=False))
     maps = apply(variables, image).stage_uv_maps
+    assert tuple(uv_map.shape[1] for uv_map in maps) == config.stage_sizes == (16, 16, 16, 32, 64)
     assert maps[0].std() > 1e-3
     for coarse, fine in itertools.pairwise(maps):
         expected = resize_corner_aligned(coarse, fine.shape[1:3])
         np.testing.assert_allclose(fine, expected, atol=1e-6)
-
-
-def test_integral_head_reads_position_and_depth_off_a_sharp_peak():
-    """One texel whose score stands out at one pixel: that pixel's place, and the depth there."""
-    features = jnp.zeros((1, 3, 5, 1)).at[0, 1, 4, 0].set(1.0)
-    head = IntegralUvHead(size=1)
-    params = {"conv": {"kernel": jnp.array([50.0, 0.25]).reshape(1, 1, 1, 2), "bias": jnp.zeros(2)}}
-    uv_map = head.apply({"params": params}, features)
-    np.testing.assert_allclose(uv_map[0, 0, 0], [1.0, 0.5, 0.25], atol=1e-6)
-
-
-def test_integral_head_starts_in_the_middle_of_the_picture():
-    features = jax.random.normal(jax.random.key(0), (2, 4, 4, 8))
-    uv_map, _ = IntegralUvHead(size=3).init_with_output(jax.random.key(1), features)
-    np.testing.assert_allclose(
-        uv_map, jnp.broadcast_to(neutral_uv(None, (3,)), uv_map.shape), atol=0.1
-    )
 
 
 @pytest.mark.parametrize(
@@ -265,6 +247,7 @@ def test_wrong_picture_size_is_named(image, variables):
         (lambda: AffineNetConfig(encoder="resnet99"), "encoder: expected one of"),
         (lambda: AffineNetConfig(width=0), "width"),
         (lambda: AffineNetConfig(decoder_channels=(8,) * 7), "decoder_channels"),
+        (lambda: AffineNetConfig(decoder_channels=(8, 8), coarse_to_fine=True), "at least 3"),
         (lambda: SRNetConfig(kernels=(9, 5)), "kernels: expected 3 values"),
         (lambda: HandNetConfig(image_size=100), "multiple of 32, got 100"),
         (lambda: HandNetConfig(dtype="float64"), "dtype"),

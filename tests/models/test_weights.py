@@ -17,7 +17,7 @@ from i2uv_jax.models.weights import FORMAT, load_model_file, save_model
 from tests.models.compiling import INIT_KEY, quick_jit
 
 CONFIG = HandNetConfig(
-    AffineNetConfig("resnet18", 0.125, (8, 8), coarse_to_fine=True),
+    AffineNetConfig("resnet18", 0.125, (8, 4, 8), coarse_to_fine=True),
     SRNetConfig((4,), (3, 3), size=16),
     image_size=32,
 )

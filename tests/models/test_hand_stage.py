@@ -1,0 +1,45 @@
+"""The stage that lays a hand into the picture: it starts with a hand, and its turns are turns."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
+from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.hand.mean_hand import mean_uv_map
+from i2uv_jax.metrics import aligned_position_error
+from i2uv_jax.models.hand_stage import HandStage, rotation_from_columns
+
+SIZE = 16
+
+
+def vertices(uv_map):
+    return vertices_from_uv_map(build_tables(load_hand().atlas, SIZE), uv_map)
+
+
+def test_untrained_stage_shows_a_whole_hand_fingers_up():
+    stage = HandStage(SIZE, num_hidden=16, channels=2)
+    features = jax.random.normal(jax.random.key(0), (3, 2, 2, 8))
+    variables = jax.jit(functools.partial(stage.init, train=False))(jax.random.key(1), features)
+    texels, uv_map = stage.apply(variables, features, train=False)
+    assert texels.shape == (3, SIZE, SIZE, 2)
+    mean = vertices(jnp.broadcast_to(mean_uv_map(SIZE), uv_map.shape))
+    # In hand lengths, so 0.05 is 9 mm: a little noise of the untrained layer, but a hand.
+    assert float(aligned_position_error(vertices(uv_map), mean).max()) < 0.05
+    keypoints = load_hand().keypoint_regressor @ np.asarray(vertices(uv_map))
+    assert (keypoints[:, 12, 1] < keypoints[:, 0, 1]).all()  # middle tip above the wrist, y down
+
+
+def test_gram_schmidt_by_hand():
+    # (0, 2, 0) gives the first column (0, 1, 0); (3, 5, 0) less its part along that is (3, 0, 0).
+    rotation = rotation_from_columns(jnp.array([[0.0, 2, 0, 3, 5, 0]]))[0]
+    np.testing.assert_allclose(rotation, [[0, 1, 0], [1, 0, 0], [0, 0, -1]], atol=1e-6)
+
+
+def test_mean_map_is_the_mean_hand_in_hand_lengths():
+    points = np.asarray(vertices(jnp.asarray(mean_uv_map(SIZE))))
+    np.testing.assert_allclose(points.mean(axis=0), 0, atol=0.02)
+    # Half bent fingers: the hand is shorter than straightened, longer than its palm.
+    assert 0.5 < np.ptp(points[:, 1]) < 1.1
