@@ -2,15 +2,15 @@
 
 `sample_batch` is the renderer's whole interface: pure, jit-able (hand, config and batch size
 static), deterministic per key on one backend. A scene is a hand of random shape and pose, seen from
-a random direction through a random pinhole camera, under random light, before a random background;
-realism beyond that is the business of the modules it calls.
+a random direction through a random pinhole camera, under random light, before a random background.
+What hands look like is the business of `render.appearance` and the modules below it; with all its
+strengths at zero, of `render.shading` alone.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from i2uv_jax.config import RenderConfig
@@ -22,10 +22,15 @@ from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.model import pose_hand, rest_hand
 from i2uv_jax.hand.pose_prior import sample_pose
 from i2uv_jax.hand.shape_prior import sample_shape
+from i2uv_jax.render.appearance import build_appearance_tables, dress, sample_look, shade_samples
+from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.background import sample_background
+from i2uv_jax.render.covered import map_covered
+from i2uv_jax.render.plain import is_plain
 from i2uv_jax.render.rasterise import Fragments, interpolate, rasterise
 from i2uv_jax.render.sensor import apply_sensor
 from i2uv_jax.render.shading import linear_to_srgb, sample_light, sample_skin
+from i2uv_jax.render.skin_atlas import all_faces
 from i2uv_jax.render.view import sample_view
 from i2uv_jax.types import Batch, Camera
 
@@ -35,33 +40,51 @@ class _PlacedHand(NamedTuple):
 
     vertices_m: Float[Array, "*b v+a 3"]
     keypoints_m: Float[Array, "*b 21 3"]
+    joints_m: Float[Array, "*b j 3"]
     rest_vertices_m: Float[Array, "*b v+a 3"]
     camera: Camera
 
 
-def sample_batch(key: Array, hand: Hand, config: RenderConfig, batch_size: int) -> Batch:
+class _Picture(NamedTuple):
+    """What is drawn of the hand, before a background is put behind it."""
+
+    colour: Float[Array, "*b h w 3"]
+    """Linear; of no meaning where nothing is covered."""
+    coverage: Float[Array, "*b h w 1"]
+    """Share of each pixel that hand and forearm cover."""
+    hand_mask: Float[Array, "*b h w"]
+
+
+def sample_batch(
+    key: Array,
+    hand: Hand,
+    config: RenderConfig,
+    batch_size: int,
+    assets: RenderAssets | None = None,
+) -> Batch:
     """Renders `batch_size` random right hands.
 
     Args:
       key: decides everything; the same key gives the same batch.
       hand: the rigged hand to show.
       config: what is drawn, and the sizes of pictures and UV maps.
+      assets: what `load_render_assets` gives for this config. Without, it is loaded while this is
+        traced and becomes a constant of the compiled program: handy, but no way to pass many
+        photographic skins.
     """
     placing_key, picture_key = jax.random.split(key)
     placing_keys = jax.random.split(placing_key, batch_size)
     placed = jax.vmap(lambda one_key: _place_hand(one_key, hand, config))(placing_keys)
-    fragments = rasterise_scene(
-        hand, placed.vertices_m, placed.camera, config.image_size * config.supersampling
-    )
     colour_key, finish_key = jax.random.split(picture_key)
-    colours = jax.vmap(lambda one_key, one_hand: _shade(one_key, hand, one_hand))(
-        jax.random.split(colour_key, batch_size), placed
+    colour_keys = jax.random.split(colour_key, batch_size)
+    if is_plain(config):
+        picture = _draw_plainly(colour_keys, hand, config, placed)
+    else:
+        assets = load_render_assets(config, hand) if assets is None else assets
+        picture = _draw(colour_keys, hand, config, assets.skins, placed)
+    image = jax.vmap(lambda one_key, one_picture: _finish(one_key, config, one_picture))(
+        jax.random.split(finish_key, batch_size), picture
     )
-    # Light is as smooth as the mesh is fine: it is worked out at vertices and interpolated.
-    skin_light = interpolate(fragments, all_faces(hand), colours)
-    image, hand_mask = jax.vmap(
-        lambda one_key, one_light, face: _finish(one_key, hand, config, one_light, face)
-    )(jax.random.split(finish_key, batch_size), skin_light, fragments.face)
 
     vertices = placed.vertices_m[:, : hand.num_vertices]
     wrist_depth_m = placed.keypoints_m[:, WRIST, 2]
@@ -72,15 +95,10 @@ def sample_batch(key: Array, hand: Hand, config: RenderConfig, batch_size: int) 
         uv_map=uv_map_from_vertices(build_tables(hand.atlas, config.uv_map_size), vertices_crop),
         vertices=vertices,
         keypoints=placed.keypoints_m,
-        hand_mask=hand_mask,
+        hand_mask=picture.hand_mask,
         keypoint_visible=jnp.all((keypoints_2d >= 0) & (keypoints_2d <= 1), axis=-1),
         camera=placed.camera,
     )
-
-
-def all_faces(hand: Hand) -> np.ndarray:
-    """Triangles of the hand, then of the forearm, over the vertices of the one, then the other."""
-    return np.concatenate([hand.faces, hand.forearm_faces])
 
 
 def rasterise_scene(
@@ -123,12 +141,24 @@ def _place_hand(key, hand, config) -> _PlacedHand:
     return _PlacedHand(
         vertices_m=jnp.concatenate([vertices, to_camera_frame(posed.forearm_vertices)]),
         keypoints_m=to_camera_frame(posed.keypoints),
+        joints_m=to_camera_frame(posed.joints),
         rest_vertices_m=jnp.concatenate([rest.vertices, rest.forearm_vertices]),
         camera=Camera(focal=1 / side, principal=0.5 - crop_centre / side),
     )
 
 
-def _shade(key, hand, placed):
+def _draw_plainly(keys, hand, config, placed) -> _Picture:
+    """Pictures of hands of one tone in simple light, worked out at vertices and interpolated."""
+    size = config.image_size * config.supersampling
+    fragments = rasterise_scene(hand, placed.vertices_m, placed.camera, size)
+    colours = jax.vmap(lambda key, one: _shade_plainly(key, hand, one))(keys, placed)
+    samples = interpolate(fragments, all_faces(hand), colours)
+    coverage, hand_mask = _coverage(hand, config, fragments.face)
+    colour = _average_samples(samples, config.supersampling) / jnp.maximum(coverage, 1e-6)
+    return _Picture(colour, coverage, hand_mask)
+
+
+def _shade_plainly(key, hand, placed):
     """Linear colour of each vertex under a random light."""
     skin_key, light_key = jax.random.split(key)
     faces = all_faces(hand)
@@ -139,27 +169,100 @@ def _shade(key, hand, placed):
     return albedo * irradiance + gloss
 
 
-def _finish(key, hand, config, skin_light, face):
-    """One picture (sRGB, 0 to 1) and its hand mask, from the light and face at each sample."""
-    background_key, sensor_key = jax.random.split(key)
+def _draw(keys, hand, config, textures, placed) -> _Picture:
+    """Pictures of hands with the skin, light and accessories of `render.appearance`."""
+    tables = build_appearance_tables(hand, config.skin.texture_size)
+    looks = jax.vmap(lambda key: sample_look(key, hand, config, textures))(keys)
+    dressed = jax.vmap(
+        lambda look, one: dress(look, tables, config, one.vertices_m, one.joints_m, one.keypoints_m)
+    )(looks, placed)
+    size = config.image_size * config.supersampling
+    fragments = rasterise_scene(hand, dressed.vertices_m, placed.camera, size)
+    coverage, hand_mask = _coverage(hand, config, fragments.face)
+    shown = _representatives(fragments, config.supersampling)
+    colour = _shade(looks, dressed, tables, config, textures, placed.camera, shown)
+    return _Picture(colour, coverage, hand_mask)
+
+
+def _shade(looks, dressed, tables, config, textures, camera, shown):
+    """Linear colour (b, h, w, 3) of each pixel: the mean of its representatives'."""
+    batch, count, height, width = shown.face.shape
+    face, weights = shown.face.reshape(-1), shown.weights.reshape(-1, 3)
+    rows = dressed.face_rows.reshape(-1, dressed.face_rows.shape[-1])
+    num_faces, num_samples = len(tables.faces), count * height * width
+
+    def shade(picture, sample):
+        look, one_camera = jax.tree.map(lambda leaf: leaf[picture], (looks, camera))
+        index = picture * num_samples + sample
+        pixel = sample % (height * width)
+        place = jnp.stack([pixel % width, pixel // width], axis=-1) + 0.5
+        one_face = jnp.maximum(face[index], 0)
+        return shade_samples(
+            look, tables, config, textures, one_camera, dressed.vertices_m[picture, 0, 2], one_face,
+            rows[picture * num_faces + one_face], weights[index], place / width,
+        )  # fmt: skip
+
+    colour = map_covered(shade, shown.face.reshape(batch, -1) >= 0, channels=3)
+    return colour.reshape(batch, count, height, width, 3).mean(axis=1)
+
+
+class _Shown(NamedTuple):
+    """The samples that stand for a pixel's covered ones: b, one or two, h, w."""
+
+    face: Array
+    weights: Array
+
+
+def _representatives(fragments, supersampling) -> _Shown:
+    """The first and the last covered sample of each pixel.
+
+    Shading is the dearest part of a picture. Two samples smooth the edges within the hand nearly as
+    well as all of them; its outline is smoothed by the exact coverage.
+    """
+    face, weights = fragments.face[..., None], fragments.weights
+    if supersampling == 1:
+        return _Shown(fragments.face[:, None], weights[:, None])
+    samples = [
+        jnp.concatenate([weights, face.astype(jnp.float32)], axis=-1)[
+            :, dy::supersampling, dx::supersampling
+        ]
+        for dy in range(supersampling)
+        for dx in range(supersampling)
+    ]
+    first, last = samples[0], samples[-1]
+    for sample in samples[1:]:
+        first = jnp.where(first[..., 3:] < 0, sample, first)
+    for sample in samples[-2::-1]:
+        last = jnp.where(last[..., 3:] < 0, sample, last)
+    both = jnp.stack([first, last], axis=1)
+    return _Shown(both[..., 3].astype(jnp.int32), both[..., :3])
+
+
+def _coverage(hand, config, face):
+    """Share of each pixel that hand and forearm cover (b, h, w, 1); the hand alone (b, h, w)."""
     covered = (face >= 0).astype(jnp.float32)
     is_hand = covered * (face < len(hand.faces))
-    skin_light = _average_samples(skin_light, config.supersampling)
     coverage = _average_samples(covered[..., None], config.supersampling)
-    hand_mask = _average_samples(is_hand[..., None], config.supersampling)[..., 0]
+    return coverage, _average_samples(is_hand[..., None], config.supersampling)[..., 0]
+
+
+def _finish(key, config, picture):
+    """One picture (sRGB, 0 to 1): the hand before a background, through a camera."""
+    background_key, sensor_key = jax.random.split(key)
     background = sample_background(background_key, config.image_size)
     # Pixels on the outline mix skin and background; where there is no skin its colour is unused.
-    skin = linear_to_srgb(skin_light / jnp.maximum(coverage, 1e-6))
-    image = coverage * jnp.clip(skin, 0, 1) + (1 - coverage) * background
-    return apply_sensor(sensor_key, image), hand_mask
+    skin = linear_to_srgb(picture.colour)
+    image = picture.coverage * jnp.clip(skin, 0, 1) + (1 - picture.coverage) * background
+    return apply_sensor(sensor_key, image)
 
 
 def _average_samples(samples, supersampling):
-    """Box filter from (h s, w s, c) samples to (h, w, c) pixels."""
+    """Box filter from (b, h s, w s, c) samples to (b, h, w, c) pixels."""
     if supersampling == 1:
         return samples
-    height, width, channels = samples.shape
+    batch, height, width, channels = samples.shape
     blocks = samples.reshape(
-        height // supersampling, supersampling, width // supersampling, supersampling, channels
-    )
-    return blocks.mean(axis=(1, 3))
+        batch, height // supersampling, supersampling, width // supersampling, supersampling,
+        channels,
+    )  # fmt: skip
+    return blocks.mean(axis=(2, 4))
