@@ -10,11 +10,14 @@ from jax.sharding import Sharding
 from jaxtyping import Array
 
 from i2uv_jax.config import ExperimentConfig
-from i2uv_jax.geometry.quarter_turns import turn_image, turn_points
+from i2uv_jax.data.variation import vary_batch
 from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.scene import sample_batch
-from i2uv_jax.render.shading import sample_tints
-from i2uv_jax.types import Batch, Camera
+from i2uv_jax.types import Batch
+
+_UPRIGHT_TURN_DEGREES = 15.0
+"""How far pictures are turned anew where most hands are to stay upright."""
 
 
 class SyntheticSource:
@@ -22,15 +25,22 @@ class SyntheticSource:
 
     Rendering is jitted apart from the training step: the two compile, and can be timed, each for
     itself. Batches are born on the devices that will use them.
+
+    With `data.reuse` = r above 1, r batches at a time form a pool, from which r rounds of r batches
+    are drawn, every round in an order of its own and every picture varied anew.
     """
 
     def __init__(self, config: ExperimentConfig, key: Array, sharding: Sharding) -> None:
-        """Renders pictures and UV maps of the sizes that the config's model takes and gives."""
+        """Renders pictures and UV maps of the sizes that the config's model takes and gives.
+
+        Raises:
+          ValueError: a folder of textures or pictures that the config names cannot be used.
+        """
         hand = load_hand()
         self.atlas = hand.atlas
         self.keypoint_regressor = hand.keypoint_regressor
-        self._key = key
-        self._reuse = config.data.reuse
+        self._render_key, self._draw_key = jax.random.split(key)
+        self._reuse = reuse = config.data.reuse
         self._evaluation_key = jax.random.key(config.evaluation.seed)
         batch_size = config.train.batch_size
         self._num_evaluation_batches = -(-config.evaluation.num_images // batch_size)
@@ -42,55 +52,39 @@ class SyntheticSource:
 
         # Step and key are arguments, so every batch of the run comes from one compilation.
         @partial(jax.jit, out_shardings=sharding)
-        def render(key: Array, index: Array) -> Batch:
+        def render(key: Array, index: Array, assets: RenderAssets) -> Batch:
             key = jax.random.fold_in(key, index)
-            return sample_batch(key, hand, render_config, batch_size)
+            return sample_batch(key, hand, render_config, batch_size, assets)
 
-        self._render = render
-        # Quarter turns would undo the renderer's preference for upright hands.
-        turn = config.render.upright_share == 0
-        self._vary = jax.jit(partial(vary_batch, turn=turn), out_shardings=sharding)
-        self._rendered: tuple[int, Batch] | None = None
+        @partial(jax.jit, out_shardings=sharding)
+        def draw(key: Array, step: Array, pool: Batch) -> Batch:
+            order_key, vary_key = jax.random.split(key)
+            round_key = jax.random.fold_in(order_key, step // reuse)
+            order = jax.random.permutation(round_key, reuse * batch_size)
+            chosen = jax.lax.dynamic_slice(order, [step % reuse * batch_size], [batch_size])
+            batch = jax.tree.map(lambda leaf: leaf[chosen], pool)
+            # Any turn would undo the renderer's preference for upright hands.
+            turn_degrees = _UPRIGHT_TURN_DEGREES if render_config.upright_share > 0 else None
+            return vary_batch(jax.random.fold_in(vary_key, step), batch, turn_degrees=turn_degrees)
+
+        assets = jax.tree.map(jnp.asarray, load_render_assets(render_config, hand))
+        self._render = partial(render, assets=assets)
+        self._draw = draw
+        self._pool: tuple[int, Batch] | None = None
 
     def training_batch(self, step: int) -> Batch:
         """The batch to train on at a step; the same for the same step whatever came before."""
-        index, use = divmod(step, self._reuse)
-        if self._rendered is None or self._rendered[0] != index:
-            self._rendered = (index, self._render(self._key, index))
-        batch = self._rendered[1]
-        if use == 0:
-            return batch
-        return self._vary(jax.random.fold_in(self._key, step), batch)
+        if self._reuse == 1:
+            return self._render(self._render_key, step)
+        index = step // self._reuse**2
+        if self._pool is None or self._pool[0] != index:
+            self._pool = None  # the old pool's memory goes before the new one's comes
+            first = index * self._reuse
+            batches = [self._render(self._render_key, first + i) for i in range(self._reuse)]
+            self._pool = (index, jax.tree.map(lambda *parts: jnp.concatenate(parts), *batches))
+        return self._draw(self._draw_key, step, self._pool[1])
 
     def evaluation_batches(self) -> Iterator[Batch]:
         """The whole evaluation set: the same pictures at every call."""
         for index in range(self._num_evaluation_batches):
             yield self._render(self._evaluation_key, index)
-
-
-def vary_batch(key: Array, batch: Batch, *, turn: bool = True) -> Batch:
-    """The same hands once more in light of another colour; pure and jit-able.
-
-    With `turn` every picture is also turned about its centre by a random number of quarters,
-    together with all of its geometry.
-    """
-    turn_key, gain_key = jax.random.split(key)
-    batch_size = batch.image.shape[0]
-    if turn:
-        turns = jax.random.randint(turn_key, (batch_size,), 0, 4)
-        batch = jax.vmap(_turn)(batch, turns)
-    gain = sample_tints(gain_key, batch_size)[:, None, None]
-    return batch.replace(image=jnp.clip(batch.image * gain, 0, 1))
-
-
-def _turn(batch: Batch, turns: Array) -> Batch:
-    """One picture (no batch axis) turned counter-clockwise by `turns` quarters."""
-    principal = turn_points(batch.camera.principal, turns, centre=0.5)
-    return batch.replace(
-        image=turn_image(batch.image, turns),
-        hand_mask=turn_image(batch.hand_mask, turns),
-        uv_map=turn_points(batch.uv_map, turns, centre=0.5),
-        vertices=turn_points(batch.vertices, turns),
-        keypoints=turn_points(batch.keypoints, turns),
-        camera=Camera(focal=batch.camera.focal, principal=principal),
-    )

@@ -1,0 +1,92 @@
+"""The same hands seen once more: turned, scaled and shifted in the picture, in other colours.
+
+A similarity of the picture plane changes picture, UV map and camera together and leaves the label
+exact: the crop of another camera that is turned about its optical axis. Pure and jit-able.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from i2uv_jax.geometry.camera import project
+from i2uv_jax.ops.grid_sample import grid_sample
+from i2uv_jax.render.shading import sample_tints
+from i2uv_jax.types import Batch, Camera
+
+_SCALE_SPREAD = 0.08
+"""Standard deviation of the logarithm of the scale."""
+_MAX_SHIFT = 0.05
+"""Largest shift along each axis, in crop sides."""
+
+
+def vary_batch(key: Array, batch: Batch, *, turn_degrees: float | None) -> Batch:
+    """Each picture under a random similarity of its own and in light of another colour.
+
+    Args:
+      turn_degrees: standard deviation of the turn; None turns by any angle.
+    """
+    turn_key, scale_key, shift_key, gain_key = jax.random.split(key, 4)
+    count = batch.image.shape[0]
+    if turn_degrees is None:
+        angle = jax.random.uniform(turn_key, (count,), maxval=2 * jnp.pi)
+    else:
+        angle = jnp.deg2rad(turn_degrees) * jax.random.normal(turn_key, (count,))
+    scale = jnp.exp(_SCALE_SPREAD * jax.random.normal(scale_key, (count,)))
+    shift = _MAX_SHIFT * jax.random.uniform(shift_key, (count, 2), minval=-1, maxval=1)
+    batch = transform_batch(batch, angle, scale, shift)
+    gain = sample_tints(gain_key, count)[:, None, None]
+    return batch.replace(image=jnp.clip(batch.image * gain, 0, 1))
+
+
+def transform_batch(
+    batch: Batch, angle: Float[Array, "b"], scale: Float[Array, "b"], shift: Float[Array, "b 2"]
+) -> Batch:
+    """Takes crop coordinates p of each picture to scale R(angle) (p - 1/2) + 1/2 + shift.
+
+    Positive angles (radians) turn x towards y: clockwise as seen. What comes into the picture from
+    beyond its edge repeats the edge.
+    """
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    turn = jnp.stack([jnp.stack([cos, -sin], axis=-1), jnp.stack([sin, cos], axis=-1)], axis=-2)
+
+    def turned(points: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
+        plane = jnp.einsum("bij,bnj->bni", turn, points[..., :2], precision="highest")
+        return jnp.concatenate([plane, points[..., 2:]], axis=-1)
+
+    def moved(points: Float[Array, "b n 2"]) -> Float[Array, "b n 2"]:
+        return scale[:, None, None] * turned(points - 0.5) + 0.5 + shift[:, None]
+
+    uv_points = batch.uv_map.reshape(len(batch.uv_map), -1, 3)
+    uv_points = jnp.concatenate(
+        [moved(uv_points[..., :2]), scale[:, None, None] * uv_points[..., 2:]], axis=-1
+    )
+    camera = Camera(
+        focal=scale * batch.camera.focal, principal=moved(batch.camera.principal[:, None])[:, 0]
+    )
+    keypoints = turned(batch.keypoints)
+    plane = project(camera, keypoints)
+    image = _resample(
+        jnp.concatenate([batch.image, batch.hand_mask[..., None]], axis=-1), turn, scale, shift
+    )
+    return batch.replace(
+        image=image[..., :3],
+        hand_mask=image[..., 3],
+        uv_map=uv_points.reshape(batch.uv_map.shape),
+        vertices=turned(batch.vertices),
+        keypoints=keypoints,
+        keypoint_visible=batch.keypoint_visible & jnp.all((plane >= 0) & (plane <= 1), axis=-1),
+        camera=camera,
+    )
+
+
+def _resample(image, turn, scale, shift):
+    """Bilinear values of (b, n, n, c) pictures where the transformed pixels come from."""
+    size = image.shape[1]
+    centres = (jnp.arange(size) + 0.5) / size
+    x, y = jnp.meshgrid(centres, centres)
+    target = jnp.stack([x, y], axis=-1).reshape(1, -1, 2) - 0.5 - shift[:, None]
+    # The transposed turn is the inverse.
+    source = jnp.einsum("bji,bnj->bni", turn, target) / scale[:, None, None] + 0.5
+    # `grid_sample` puts 0 and 1 at the centres of the corner pixels.
+    corner_aligned = (source * size - 0.5) / (size - 1)
+    return grid_sample(image, corner_aligned).reshape(image.shape)
