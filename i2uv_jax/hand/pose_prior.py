@@ -28,8 +28,9 @@ from i2uv_jax.hand.model import (
     forward_kinematics,
     matmul3,
 )
+from i2uv_jax.hand.named_poses import CLOSED, DIP_PER_PIP, FINGERS, NAMED_POSES
 from i2uv_jax.hand.self_contact import penetration_mm
-from i2uv_jax.hand.skeleton import JOINT_NAMES, NUM_JOINTS
+from i2uv_jax.hand.skeleton import JOINT_NAMES
 
 _ZERO = ((0, 0), (0, 0), (0, 0))
 _LIMITS_DEGREES = {
@@ -61,8 +62,6 @@ _WRIST_LIMITS = np.deg2rad([(-65, 60), (-28, 18), (-70, 70)])
 """Of the wrist: extension (negative: flexion), radial deviation (negative: ulnar), twist of the
 forearm about its axis (pronation and supination); radians."""
 
-_FINGERS = ("index", "middle", "ring", "little")
-_DIP_PER_PIP = 0.66
 _NUM_CANDIDATES = 6
 _HARMLESS_MM = 1.0
 """Overlap that skin takes up; candidates below it count as equal, so that the first one is kept."""
@@ -83,70 +82,6 @@ def joint_rotations_from_angles(hand: Hand, angles: Float[Array, "j 3"]) -> Floa
     return matmul3(flexion, matmul3(abduction, twist))
 
 
-def _pose(thumb, index, middle, ring, little, spread=(0, 0, 0, 0)) -> np.ndarray:
-    """Angles of a named pose, degrees: thumb (CMC flexion, CMC abduction, CMC twist, MCP, IP);
-    fingers (MCP, PIP flexion); spread is the fingers' abduction."""
-    angles = np.zeros((NUM_JOINTS, 3))
-    angles[JOINT_NAMES.index("thumb_cmc")] = thumb[:3]
-    angles[JOINT_NAMES.index("thumb_mcp"), 0] = thumb[3]
-    angles[JOINT_NAMES.index("thumb_ip"), 0] = thumb[4]
-    for name, (mcp, pip), abduction in zip(
-        _FINGERS, (index, middle, ring, little), spread, strict=True
-    ):
-        angles[JOINT_NAMES.index(f"{name}_mcp")] = (mcp, abduction, 0)
-        angles[JOINT_NAMES.index(f"{name}_pip"), 0] = pip
-        angles[JOINT_NAMES.index(f"{name}_dip"), 0] = pip * _DIP_PER_PIP
-    return np.deg2rad(angles)
-
-
-_CLOSED = (-8, -1, 6, 12)
-"""Abduction that brings the spread fingers of the rest pose side by side."""
-_OPEN_THUMB = (0, 0, 0, 0, 0)
-_STUCK_OUT_THUMB = (-8, -6, 0, -5, -8)
-# Thumbs that meet something were found by minimising the distance of the pads, then rounded.
-_OVER_INDEX = (8, 14, -15, 28, 58)
-_OVER_MIDDLE = (13, 18, -15, 39, 38)
-_OVER_RING = (29, 21, -15, 39, 14)
-_OVER_LITTLE = (30, 15, -12, 36, 29)
-_PINCHING = (35, 15, -11, -10, -20)
-_UP, _FIST = (-3, -4), (76, 90)
-_NAMED_POSES = np.stack(
-    [
-        # open and relaxed
-        _pose(_OPEN_THUMB, (0, 0), (0, 0), (0, 0), (0, 0)),
-        _pose(_STUCK_OUT_THUMB, _UP, _UP, _UP, _UP, (6, 2, -4, -8)),
-        _pose((5, -5, 0, 0, 0), _UP, _UP, _UP, _UP, _CLOSED),
-        _pose((8, 5, 5, 8, 12), (12, 18), (16, 22), (18, 24), (20, 26), (-4, 0, 3, 6)),
-        _pose((10, 8, 5, 10, 15), (30, 35), (34, 40), (38, 42), (40, 42), _CLOSED),
-        # fists: thumb over the middle finger, beside the index, stuck out
-        _pose((18, 24, -15, 39, 20), _FIST, _FIST, _FIST, _FIST, _CLOSED),
-        _pose(_OVER_INDEX, _FIST, _FIST, _FIST, _FIST, _CLOSED),
-        _pose(_STUCK_OUT_THUMB, _FIST, _FIST, _FIST, _FIST, _CLOSED),
-        # pointing and counting
-        _pose(_OVER_MIDDLE, _UP, _FIST, _FIST, _FIST, (0, 0, 4, 8)),
-        _pose(_STUCK_OUT_THUMB, _UP, _FIST, _FIST, _FIST, (0, 0, 4, 8)),
-        _pose(_OVER_RING, _UP, _UP, _FIST, _FIST, (4, -6, 3, 6)),
-        _pose(_STUCK_OUT_THUMB, _UP, _UP, _FIST, _FIST, (4, -6, 3, 6)),
-        _pose(_OVER_LITTLE, _UP, _UP, _UP, (84, 49), (2, 0, 0, 22)),
-        _pose((28, 15, -10, 40, 30), _UP, _UP, _UP, _UP, (2, 0, 0, -4)),
-        _pose((18, 24, -15, 39, 20), _FIST, _FIST, _FIST, _UP, (-6, 0, 4, 4)),
-        _pose(_STUCK_OUT_THUMB, _FIST, _FIST, _FIST, _UP, (-6, 0, 4, 4)),
-        # pinches
-        _pose(_PINCHING, (53, 27), (10, 15), (5, 10), (0, 5), (-10, 0, 0, 0)),
-        _pose(_PINCHING, (50, 30), (48, 50), (52, 56), (55, 58), (-10, -1, 6, 12)),
-        _pose((35, 16, -15, 1, -20), (35, 19), (67, 42), (12, 16), (5, 8), (-13, -3, 3, 6)),
-        _pose((30, 6, 14, 3, -20), (0, 0), (42, 47), (0, 0), (0, 0), (0, 8, 0, 0)),
-        _pose((29, 10, 12, 8, -20), (0, 0), (0, 0), (45, 35), (0, 0), (0, 0, 16, 0)),
-        _pose((32, 10, 10, 15, -20), (0, 0), (0, 0), (0, 0), (40, 14), (0, 0, 0, 23)),
-        # grasps, hook, flat hand bent at the knuckles
-        _pose((5, 20, 0, 5, 15), (30, 35), (32, 38), (34, 40), (36, 42), (0, 0, 0, 0)),
-        _pose((16, 24, -8, 10, 10), (48, 45), (50, 48), (52, 50), (54, 50), _CLOSED),
-        _pose((5, 15, 0, 5, 25), (-5, 70), (-5, 72), (-5, 72), (-5, 70), _CLOSED),
-        _pose((5, 10, 0, 10, 15), (66, 5), (68, 6), (68, 6), (66, 5), _CLOSED),
-    ]
-)
-
-
 def sample_angles(key: PRNGKeyArray) -> Float[Array, "j 3"]:
     """One random draw of all joint angles (radians) within `ANGLE_LIMITS`; jit-able.
 
@@ -154,13 +89,13 @@ def sample_angles(key: PRNGKeyArray) -> Float[Array, "j 3"]:
     half of them between two fingers' states), all with noise on every degree of freedom.
     """
     keys = jax.random.split(key, 8)
-    named = jnp.asarray(_NAMED_POSES, jnp.float32)
+    named = jnp.asarray(np.stack(list(NAMED_POSES.values())), jnp.float32)
     first, second, *per_finger = jax.random.randint(keys[0], (7,), 0, len(named))
     between = jax.random.uniform(keys[1])
     near = named[first]
     mixed = near + (named[second] - near) * between
     own = jnp.zeros_like(near)
-    for number, (finger, source) in enumerate(zip(("thumb", *_FINGERS), per_finger, strict=True)):
+    for number, (finger, source) in enumerate(zip(("thumb", *FINGERS), per_finger, strict=True)):
         rows = np.array([row for row, name in enumerate(JOINT_NAMES) if name.startswith(finger)])
         # Beta(1/2, 1/2), by its inverse: near one of the two states more often than between.
         share = jnp.sin(np.pi / 2 * jax.random.uniform(jax.random.fold_in(keys[2], number))) ** 2
@@ -174,13 +109,13 @@ def sample_angles(key: PRNGKeyArray) -> Float[Array, "j 3"]:
     noise_scale = jax.random.uniform(keys[4], minval=0.01, maxval=0.09)
     angles = angles + noise_scale * width * jax.random.normal(keys[5], angles.shape)
     # The DIP follows the PIP, with some play of its own (it can be pushed).
-    pip = np.array([JOINT_NAMES.index(f"{finger}_pip") for finger in _FINGERS])
-    play = 0.1 * jax.random.normal(keys[6], (len(_FINGERS),))
-    angles = angles.at[pip + 1, 0].set(_DIP_PER_PIP * angles[pip, 0] + play)
+    pip = np.array([JOINT_NAMES.index(f"{finger}_pip") for finger in FINGERS])
+    play = 0.1 * jax.random.normal(keys[6], (len(FINGERS),))
+    angles = angles.at[pip + 1, 0].set(DIP_PER_PIP * angles[pip, 0] + play)
     # A bent MCP has tight side ligaments: no spreading left at 80 degrees.
     mcp = pip - 1
     tight = 1 - 0.75 * jnp.clip(angles[mcp, 0] / np.deg2rad(80), 0, 1)
-    rest_to_closed = jnp.asarray(np.deg2rad(_CLOSED), jnp.float32)
+    rest_to_closed = jnp.asarray(np.deg2rad(CLOSED), jnp.float32)
     angles = angles.at[mcp, 1].set(rest_to_closed + tight * (angles[mcp, 1] - rest_to_closed))
     # The palm's hollow goes with ring and little finger.
     cup = 0.10 * jnp.stack([angles[mcp[2], 0], 1.6 * angles[mcp[3], 0]])
@@ -200,7 +135,7 @@ def sample_forearm_rotation(key: PRNGKeyArray, hand: Hand) -> Float[Array, "3 3"
     return matmul3(extension, matmul3(deviation, twist))
 
 
-def _overlap_mm(hand: Hand, rotations: Float[Array, "j 3 3"]) -> Float[Array, ""]:
+def finger_overlap_mm(hand: Hand, rotations: Float[Array, "j 3 3"]) -> Float[Array, ""]:
     """Deepest overlap of two fingers, or finger and palm, of the mean hand in a pose."""
     world, joints = forward_kinematics(hand.joint_parents, jnp.asarray(hand.mean_joints), rotations)
     offsets = jnp.asarray(hand.mean_tips - hand.mean_joints[_LAST_JOINTS])
@@ -217,7 +152,7 @@ def sample_pose(key: PRNGKeyArray, hand: Hand | None = None) -> HandPose:
     angle_key, forearm_key = jax.random.split(key)
     candidates = jax.vmap(sample_angles)(jax.random.split(angle_key, _NUM_CANDIDATES))
     rotations = jax.vmap(joint_rotations_from_angles, (None, 0))(hand, candidates)
-    overlap = jax.vmap(_overlap_mm, (None, 0))(hand, rotations)
+    overlap = jax.vmap(finger_overlap_mm, (None, 0))(hand, rotations)
     return HandPose(
         joint_rotations=rotations[jnp.argmin(jnp.maximum(overlap, _HARMLESS_MM))],
         forearm_rotation=sample_forearm_rotation(forearm_key, hand),

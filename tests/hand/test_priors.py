@@ -2,7 +2,13 @@ import jax
 import numpy as np
 
 from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES
-from i2uv_jax.hand.pose_prior import ANGLE_LIMITS, joint_rotations_from_angles, sample_angles
+from i2uv_jax.hand.named_poses import NAMED_POSES
+from i2uv_jax.hand.pose_prior import (
+    ANGLE_LIMITS,
+    finger_overlap_mm,
+    joint_rotations_from_angles,
+    sample_angles,
+)
 from i2uv_jax.hand.self_contact import crosses, penetration_mm, segment_distance
 from i2uv_jax.hand.shape_prior import HAND_LENGTH_RANGE_M, MEAN_SHAPE, hand_length
 from i2uv_jax.hand.skeleton import JOINT_NAMES
@@ -17,6 +23,15 @@ def test_sampled_angles_obey_their_limits():
         flexion = np.rad2deg(angles[:, JOINT_NAMES.index(name), 0])
         assert flexion.min() < least
         assert flexion.max() > most
+
+
+def test_named_poses_obey_limits_and_do_not_cross(hand):
+    angles = np.stack(list(NAMED_POSES.values())).astype(np.float32)
+    assert (angles >= ANGLE_LIMITS[..., 0] - 1e-6).all()
+    assert (angles <= ANGLE_LIMITS[..., 1] + 1e-6).all()
+    rotations = jax.vmap(joint_rotations_from_angles, (None, 0))(hand, angles)
+    overlap = jax.jit(jax.vmap(lambda one: finger_overlap_mm(hand, one)))(rotations)
+    assert max(overlap) < 3, list(NAMED_POSES)[int(np.argmax(overlap))]
 
 
 def test_flexion_bends_towards_the_palm(hand):
