@@ -390,6 +390,8 @@ class RenderConfig:
     """Standard deviation of the angle by which fingers or forearm point at the camera: in people's
     photos the hand mostly lies along the picture plane. All turns about the forearm are equally
     likely. None: all directions of view are."""
+    free_view_share: float = 0.15
+    """Share of hands that are seen from any direction whatever, pointing at the camera included."""
     upright_share: float = 0.0
     """Share of hands whose fingers point up in the picture, give or take `roll_degrees`; the others
     are turned in the plane by any angle. For models that look twice (`HandNetConfig.upright`)."""
@@ -424,6 +426,7 @@ class RenderConfig:
             "0 to 1, and 0 without render.tilt_degrees",
             self.upright_share,
         )
+        _check_share(self.free_view_share, "render.free_view_share")
         for name in ("centre_jitter", "max_slant", "roll_degrees", "upright_share"):
             _check(getattr(self, name) >= 0, f"render.{name}", "at least 0", getattr(self, name))
 

@@ -123,7 +123,8 @@ def sample_grasped(
     """A thing in the hand and whether the hand leaves room for one.
 
     It stands in the loop that palm and fingers form (before the palm of an open hand), across the
-    palm, as thick as the bones around it allow: found on a line along the palm's normal.
+    palm, as thick as the bones around it allow: the roomiest of a grid of places before the
+    knuckles.
     """
     (kind, tilt, slide, thick, length, breadth, spin, *noise) = jax.random.uniform(key, (10,))
     wrist, knuckles = keypoints_m[0], keypoints_m[jnp.array([5, 9, 13, 17])]
@@ -145,15 +146,20 @@ def sample_grasped(
         (low <= kind) & (kind < high)
         for low, high in ((0.4, 0.58), (0.58, 0.72), (0.72, 0.84), (0.84, 1.0))
     )
-    middle = fingers[1:, :].mean(axis=(0, 1))
-    heights = jnp.linspace(0, _MAX_GRASP_M + _FINGER_FLESH_M, 10)
-    centres = middle + heights[:, None] * palmward
+    height, offset = np.meshgrid(np.linspace(0.01, 0.055, 8), [0.0, 0.015, -0.015, 0.03, -0.03])
+    height, offset = height.reshape(-1, 1), offset.reshape(-1, 1)
+    centres = knuckles.mean(axis=0) + height * palmward + offset * along
+    # Within the loop is on the palm's side of every bone from the wrist to the middle finger's tip.
+    chain = jnp.concatenate([wrist[None], fingers[2]])
+    inward = jnp.cross(chain[1:] - chain[:-1], across)
+    is_within = jnp.all(jnp.sum((centres[:, None] - chain[1:]) * inward, axis=-1) > 0, axis=1)
     gap = obstacles - centres[:, None]
     along_axis = jnp.where(is_ball, 0.0, gap @ axis)
     distance = jnp.linalg.norm(gap - along_axis[..., None] * axis, axis=-1)
-    # The first of equals: before an open hand, where room has no end, the nearest.
-    room = jnp.minimum(jnp.min(distance - flesh, axis=1), _MAX_GRASP_M)
-    best = jnp.argmax(room)
+    room = jnp.where(is_within, jnp.min(distance - flesh, axis=1), 0)
+    room = jnp.minimum(room, _MAX_GRASP_M)
+    # Near the palm rather than far from it, where room has no end: within the loop of fingers.
+    best = jnp.argmax(jnp.where(is_within, room - 0.5 * height[:, 0], -1))
     radius = room[best] * (0.9 + 0.2 * thick)
     fits = room[best] > _MIN_GRASP_M
     radius = jnp.maximum(radius, _MIN_GRASP_M)

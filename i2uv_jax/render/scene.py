@@ -7,10 +7,12 @@ What hands look like is the business of `render.appearance` and the modules belo
 strengths at zero, of `render.shading` alone.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from i2uv_jax.config import RenderConfig
@@ -26,12 +28,15 @@ from i2uv_jax.render.appearance import build_appearance_tables, dress, sample_lo
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.background import sample_background
 from i2uv_jax.render.covered import map_covered
+from i2uv_jax.render.occluder_light import light_occluders, occluder_colour
+from i2uv_jax.render.occluders import OCCLUDER_FACES, Occluders, sample_occluders
 from i2uv_jax.render.plain import is_plain
 from i2uv_jax.render.rasterise import Fragments, interpolate, rasterise
 from i2uv_jax.render.sensor import apply_sensor
 from i2uv_jax.render.shading import linear_to_srgb, sample_light, sample_skin
 from i2uv_jax.render.skin_atlas import all_faces
-from i2uv_jax.render.view import sample_view
+from i2uv_jax.render.spectrum import mix_amplitudes
+from i2uv_jax.render.view import sample_crop_shift, sample_distance, sample_view
 from i2uv_jax.types import Batch, Camera
 
 
@@ -43,6 +48,8 @@ class _PlacedHand(NamedTuple):
     joints_m: Float[Array, "*b j 3"]
     rest_vertices_m: Float[Array, "*b v+a 3"]
     camera: Camera
+    occluders: Occluders | None
+    """None where the config leaves every kind out."""
 
 
 class _Picture(NamedTuple):
@@ -51,7 +58,7 @@ class _Picture(NamedTuple):
     colour: Float[Array, "*b h w 3"]
     """Linear; of no meaning where nothing is covered."""
     coverage: Float[Array, "*b h w 1"]
-    """Share of each pixel that hand and forearm cover."""
+    """Share of each pixel that hand, forearm and occluders cover."""
     hand_mask: Float[Array, "*b h w"]
 
 
@@ -77,14 +84,12 @@ def sample_batch(
     placed = jax.vmap(lambda one_key: _place_hand(one_key, hand, config))(placing_keys)
     colour_key, finish_key = jax.random.split(picture_key)
     colour_keys = jax.random.split(colour_key, batch_size)
+    assets = load_render_assets(config, hand) if assets is None else assets
     if is_plain(config):
         picture = _draw_plainly(colour_keys, hand, config, placed)
     else:
-        assets = load_render_assets(config, hand) if assets is None else assets
         picture = _draw(colour_keys, hand, config, assets.skins, placed)
-    image = jax.vmap(lambda one_key, one_picture: _finish(one_key, config, one_picture))(
-        jax.random.split(finish_key, batch_size), picture
-    )
+    image = _finish(finish_key, config, assets.backgrounds, picture)
 
     vertices = placed.vertices_m[:, : hand.num_vertices]
     wrist_depth_m = placed.keypoints_m[:, WRIST, 2]
@@ -102,16 +107,27 @@ def sample_batch(
 
 
 def rasterise_scene(
-    hand: Hand, vertices_m: Float[Array, "b v+a 3"], camera: Camera, size: int
+    hand: Hand,
+    vertices_m: Float[Array, "b v+a 3"],
+    occluders: Occluders | None,
+    camera: Camera,
+    size: int,
 ) -> Fragments:
-    """What each pixel of a `size` x `size` crop sees of hand and forearm (camera frame, metres)."""
+    """What each pixel of a `size` x `size` crop sees (camera frame, metres).
+
+    Faces count through the hand's, the forearm's and the occluders'.
+    """
+    faces = all_faces(hand)
+    if occluders is not None:
+        faces = np.concatenate([faces, OCCLUDER_FACES + vertices_m.shape[1]])
+        vertices_m = jnp.concatenate([vertices_m, occluders.vertices_m], axis=1)
     points_px = size * project(camera, vertices_m)
-    return rasterise(points_px, vertices_m[..., 2], all_faces(hand), height=size, width=size)
+    return rasterise(points_px, vertices_m[..., 2], faces, height=size, width=size)
 
 
 def _place_hand(key, hand, config) -> _PlacedHand:
     """One posed hand, turned, set at a distance, and the crop camera that frames it."""
-    shape_key, pose_key, view_key, camera_key = jax.random.split(key, 4)
+    shape_key, pose_key, view_key, camera_key, occluder_key = jax.random.split(key, 5)
     shape = sample_shape(shape_key)
     rest = rest_hand(hand, shape)
     posed = pose_hand(hand, shape, sample_pose(pose_key))
@@ -120,9 +136,10 @@ def _place_hand(key, hand, config) -> _PlacedHand:
         config.tilt_degrees,
         upright_share=config.upright_share,
         roll_degrees=config.roll_degrees,
+        free_share=config.free_view_share,
     )
     keys = jax.random.split(camera_key, 4)
-    distance_m = jnp.exp(jax.random.uniform(keys[0], minval=jnp.log(0.25), maxval=jnp.log(1.5)))
+    distance_m = sample_distance(keys[0])
     # Off the optical axis the hand is seen from another side, as in any wide picture.
     slant = config.max_slant * jax.random.uniform(keys[1], (2,), minval=-1, maxval=1)
     offset = distance_m * jnp.array([slant[0], slant[1], 1.0])
@@ -136,23 +153,32 @@ def _place_hand(key, hand, config) -> _PlacedHand:
     low, high = plane.min(axis=0), plane.max(axis=0)
     fill = jax.random.uniform(keys[2], minval=config.min_fill, maxval=config.max_fill)
     side = jnp.max(high - low) / fill
-    jitter = config.centre_jitter * jax.random.uniform(keys[3], (2,), minval=-1, maxval=1)
-    crop_centre = (low + high) / 2 + jitter * side
+    shift = sample_crop_shift(
+        keys[3], (high - low) / side, config.centre_jitter, config.occlusion.truncation_share
+    )
+    crop_centre = (low + high) / 2 + shift * side
+    keypoints = to_camera_frame(posed.keypoints)
+    kinds = config.occlusion
+    has_occluders = any((kinds.front_share, kinds.grasp_share, kinds.limb_share))
     return _PlacedHand(
         vertices_m=jnp.concatenate([vertices, to_camera_frame(posed.forearm_vertices)]),
-        keypoints_m=to_camera_frame(posed.keypoints),
+        keypoints_m=keypoints,
         joints_m=to_camera_frame(posed.joints),
         rest_vertices_m=jnp.concatenate([rest.vertices, rest.forearm_vertices]),
         camera=Camera(focal=1 / side, principal=0.5 - crop_centre / side),
+        occluders=sample_occluders(occluder_key, keypoints, kinds) if has_occluders else None,
     )
 
 
 def _draw_plainly(keys, hand, config, placed) -> _Picture:
     """Pictures of hands of one tone in simple light, worked out at vertices and interpolated."""
     size = config.image_size * config.supersampling
-    fragments = rasterise_scene(hand, placed.vertices_m, placed.camera, size)
+    fragments = rasterise_scene(hand, placed.vertices_m, placed.occluders, placed.camera, size)
     colours = jax.vmap(lambda key, one: _shade_plainly(key, hand, one))(keys, placed)
-    samples = interpolate(fragments, all_faces(hand), colours)
+    faces = all_faces(hand)
+    if placed.occluders is not None:
+        faces = np.concatenate([faces, OCCLUDER_FACES + placed.vertices_m.shape[1]])
+    samples = interpolate(fragments, faces, colours)
     coverage, hand_mask = _coverage(hand, config, fragments.face)
     colour = _average_samples(samples, config.supersampling) / jnp.maximum(coverage, 1e-6)
     return _Picture(colour, coverage, hand_mask)
@@ -164,8 +190,12 @@ def _shade_plainly(key, hand, placed):
     faces = all_faces(hand)
     rest_normals = vertex_normals(placed.rest_vertices_m, faces)
     albedo = sample_skin(skin_key, placed.rest_vertices_m, rest_normals)
-    normals = vertex_normals(placed.vertices_m, faces)
-    irradiance, gloss = sample_light(light_key, normals, normalize(-placed.vertices_m))
+    normals, vertices = vertex_normals(placed.vertices_m, faces), placed.vertices_m
+    if (occluders := placed.occluders) is not None:
+        vertices = jnp.concatenate([vertices, occluders.vertices_m])
+        albedo = jnp.concatenate([albedo, occluders.albedo])
+        normals = jnp.concatenate([normals, vertex_normals(occluders.vertices_m, OCCLUDER_FACES)])
+    irradiance, gloss = sample_light(light_key, normals, normalize(-vertices))
     return albedo * irradiance + gloss
 
 
@@ -177,15 +207,20 @@ def _draw(keys, hand, config, textures, placed) -> _Picture:
         lambda look, one: dress(look, tables, config, one.vertices_m, one.joints_m, one.keypoints_m)
     )(looks, placed)
     size = config.image_size * config.supersampling
-    fragments = rasterise_scene(hand, dressed.vertices_m, placed.camera, size)
+    fragments = rasterise_scene(hand, dressed.vertices_m, placed.occluders, placed.camera, size)
     coverage, hand_mask = _coverage(hand, config, fragments.face)
     shown = _representatives(fragments, config.supersampling)
     colour = _shade(looks, dressed, tables, config, textures, placed.camera, shown)
-    return _Picture(colour, coverage, hand_mask)
+    if placed.occluders is not None:
+        lit = jax.vmap(lambda light, one: light_occluders(light, config.light, one))(
+            looks.light, placed.occluders
+        )
+        colour += occluder_colour(shown.face, shown.weights, len(tables.faces), lit)
+    return _Picture(colour.mean(axis=1), coverage, hand_mask)
 
 
 def _shade(looks, dressed, tables, config, textures, camera, shown):
-    """Linear colour (b, h, w, 3) of each pixel: the mean of its representatives'."""
+    """Linear colour (b, s, h, w, 3) of each pixel's representatives; zero off hand and forearm."""
     batch, count, height, width = shown.face.shape
     face, weights = shown.face.reshape(-1), shown.weights.reshape(-1, 3)
     rows = dressed.face_rows.reshape(-1, dressed.face_rows.shape[-1])
@@ -196,14 +231,16 @@ def _shade(looks, dressed, tables, config, textures, camera, shown):
         index = picture * num_samples + sample
         pixel = sample % (height * width)
         place = jnp.stack([pixel % width, pixel // width], axis=-1) + 0.5
-        one_face = jnp.maximum(face[index], 0)
+        # Samples that only fill a piece up may see nothing, or an occluder.
+        one_face = jnp.clip(face[index], 0, num_faces - 1)
         return shade_samples(
             look, tables, config, textures, one_camera, dressed.vertices_m[picture, 0, 2], one_face,
             rows[picture * num_faces + one_face], weights[index], place / width,
         )  # fmt: skip
 
-    colour = map_covered(shade, shown.face.reshape(batch, -1) >= 0, channels=3)
-    return colour.reshape(batch, count, height, width, 3).mean(axis=1)
+    is_skin = (shown.face >= 0) & (shown.face < num_faces)
+    colour = map_covered(shade, is_skin.reshape(batch, -1), channels=3)
+    return colour.reshape(batch, count, height, width, 3)
 
 
 class _Shown(NamedTuple):
@@ -239,21 +276,34 @@ def _representatives(fragments, supersampling) -> _Shown:
 
 
 def _coverage(hand, config, face):
-    """Share of each pixel that hand and forearm cover (b, h, w, 1); the hand alone (b, h, w)."""
+    """Share of each pixel that anything covers (b, h, w, 1); that the hand does (b, h, w)."""
     covered = (face >= 0).astype(jnp.float32)
     is_hand = covered * (face < len(hand.faces))
     coverage = _average_samples(covered[..., None], config.supersampling)
     return coverage, _average_samples(is_hand[..., None], config.supersampling)[..., 0]
 
 
-def _finish(key, config, picture):
-    """One picture (sRGB, 0 to 1): the hand before a background, through a camera."""
-    background_key, sensor_key = jax.random.split(key)
-    background = sample_background(background_key, config.image_size)
+def _finish(key, config, pictures, picture):
+    """The batch's images (sRGB, 0 to 1): hands before backgrounds, through cameras."""
+    size, batch = config.image_size, len(picture.colour)
+    background_key, mix_key, sensor_key = jax.random.split(key, 3)
+    backgrounds = jax.vmap(lambda one: sample_background(one, size, config.background, pictures))(
+        jax.random.split(background_key, batch)
+    )
     # Pixels on the outline mix skin and background; where there is no skin its colour is unused.
     skin = linear_to_srgb(picture.colour)
-    image = picture.coverage * jnp.clip(skin, 0, 1) + (1 - picture.coverage) * background
-    return apply_sensor(sensor_key, image)
+    images = picture.coverage * jnp.clip(skin, 0, 1) + (1 - picture.coverage) * backgrounds
+    sensor = config.sensor
+    spectrum_share = sensor.strength * sensor.spectrum_share
+    if spectrum_share > 0:
+        lots, shares = jax.random.uniform(mix_key, (2, batch))
+        # Another picture's background: the neighbour's costs nothing.
+        mixed = jax.vmap(partial(mix_amplitudes, cycles=sensor.spectrum_cycles))(
+            images, jnp.roll(backgrounds, 1, axis=0), shares * (lots < spectrum_share)
+        )
+        images = jnp.clip(mixed, 0, 1)
+    keys = jax.random.split(sensor_key, batch)
+    return jax.vmap(lambda one_key, image: apply_sensor(one_key, image, sensor))(keys, images)
 
 
 def _average_samples(samples, supersampling):

@@ -2,10 +2,13 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from i2uv_jax.geometry.mesh import normalize
 from i2uv_jax.hand.model import axis_angle_matrix, matmul3
+
+_DISTANCES_M = (0.22, 2.0)
 
 
 def sample_view(
@@ -14,6 +17,7 @@ def sample_view(
     *,
     upright_share: float = 0.0,
     roll_degrees: float = 0.0,
+    free_share: float = 0.0,
 ) -> Float[Array, "3 3"]:
     """A rotation from the hand frame to the camera frame.
 
@@ -23,6 +27,7 @@ def sample_view(
       upright_share: share of hands whose fingers point up in the picture; the others are turned
         within the plane by any angle.
       roll_degrees: standard deviation of an upright hand's angle from straight up.
+      free_share: share of hands that are seen from any direction, all equally likely.
     """
     if tilt_degrees is None:
         return uniform_rotation(key)
@@ -37,7 +42,45 @@ def sample_view(
     x_axis, y_axis, z_axis = jnp.eye(3)
     about_hand = axis_angle_matrix(y_axis, spin)
     out_of_plane, in_plane = axis_angle_matrix(x_axis, tilt), axis_angle_matrix(z_axis, roll)
-    return matmul3(in_plane, matmul3(out_of_plane, about_hand))
+    rotation = matmul3(in_plane, matmul3(out_of_plane, about_hand))
+    if free_share == 0:
+        return rotation
+    lot_key, free_key = jax.random.split(jax.random.fold_in(key, 1))
+    is_free = jax.random.bernoulli(lot_key, free_share)
+    return jnp.where(is_free, uniform_rotation(free_key), rotation)
+
+
+def sample_distance(key: Array) -> Float[Array, ""]:
+    """Metres from the camera to the hand, by which perspective is strong or weak.
+
+    From a hand held into a wide webcam, whose nearer half is seen one and a half times as large, to
+    one in a telephoto picture, where it is a twentieth larger.
+    """
+    nearest, farthest = _DISTANCES_M
+    return jnp.exp(jax.random.uniform(key, minval=np.log(nearest), maxval=np.log(farthest)))
+
+
+def sample_crop_shift(
+    key: Array,
+    box: Float[Array, "2"],
+    jitter: float,
+    truncation_share: float,
+) -> Float[Array, "2"]:
+    """Where a crop's centre lies from that of the hand's box (x, y), in crop sides.
+
+    Args:
+      box: width and height of the hand's box, in crop sides.
+      jitter: farthest that the two lie apart along each axis.
+      truncation_share: share of crops that cut off up to two fifths of the box on one side.
+    """
+    lot, horizontal, side, cut, *offsets = jax.random.uniform(key, (6,))
+    shift = jitter * (2 * jnp.stack(offsets) - 1)
+    cut = 0.05 + 0.35 * cut
+    # The crop's edge stands where `cut` of the box lies beyond it.
+    far = (0.5 - (0.5 - cut) * box) * jnp.where(side < 0.5, -1, 1)
+    along = jnp.where(horizontal < 0.5, jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0]))
+    truncated = along * far + (1 - along) * shift
+    return jnp.where(lot < truncation_share, truncated, shift)
 
 
 def uniform_rotation(key: Array) -> Float[Array, "3 3"]:

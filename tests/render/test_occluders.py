@@ -98,11 +98,11 @@ def test_a_grasped_can_lies_between_fingers_and_palm():
     for number, joint in enumerate(("cmc", "mcp", "ip", "tip")):
         points[row[f"thumb_{joint}"]] = (0.05, 0.02 + 0.02 * number, -0.03 + 0.03 * number)
     points[row["wrist"]] = (0, 0, -radius)
-    middle = points[row["middle_mcp"] :][:4].mean(axis=0)
+    middle = np.float32([0, 0.09, 0])
     keys = jax.random.split(jax.random.key(0), COUNT)
     things, fits = jax.jit(jax.vmap(sample_grasped, (0, None)))(keys, points)
     assert fits.mean() > 0.8
-    is_can = fits & (things.side_edge == 1) & (things.extents_m[:, 2] > 0.03) & (things.end_edge < 1)
+    is_can = fits & (things.side_edge == 1) & (things.end_edge < 0.2)
     assert is_can.sum() > 5
     for centre, axes, extents in zip(
         *(np.asarray(part)[is_can] for part in (things.centre_m, things.axes, things.extents_m)),
@@ -110,9 +110,9 @@ def test_a_grasped_can_lies_between_fingers_and_palm():
     ):
         # Across the palm, and with the loop's middle within the can.
         assert abs(axes[2, 0]) > 0.8
-        away = middle - centre
+        away = middle - centre  # the arc's own middle
         away -= (away @ axes[2]) * axes[2]
-        assert np.linalg.norm(away) < 0.03
+        assert np.linalg.norm(away) < 0.02
         assert extents[0] < radius
 
 

@@ -1,18 +1,26 @@
 """A rendered batch: labels agree with pixels and with each other; one key, one batch."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
-from i2uv_jax.config import RenderConfig
+from i2uv_jax.config import BackgroundConfig, OcclusionConfig, RenderConfig, SensorConfig
 from i2uv_jax.geometry.camera import from_crop_space, project
 from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.render.scene import sample_batch
 
-CONFIG = RenderConfig(image_size=64, uv_map_size=256, supersampling=1)
+CONFIG = RenderConfig(
+    image_size=64,
+    uv_map_size=256,
+    supersampling=1,
+    # Nothing before the hand, so that its mask holds all of it.
+    occlusion=OcclusionConfig(front_share=0, grasp_share=0, limb_share=0),
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +64,25 @@ def test_uv_map_holds_the_same_hand_as_the_vertices(batch):
     crop = vertices_from_uv_map(tables, batch.uv_map)
     vertices = from_crop_space(batch.camera, crop, batch.keypoints[:, 0, 2])
     assert np.linalg.norm(vertices - batch.vertices, axis=-1).max() < 0.5e-3
+
+
+def test_occluders_hide_hands_and_folders_stand_behind_them(tmp_path, batch):
+    """One render with everything on: things in front, and a folder of one green picture."""
+    Image.new("RGB", (40, 40), (0, 200, 0)).save(tmp_path / "green.png")
+    config = replace(
+        CONFIG,
+        image_size=32,
+        uv_map_size=32,
+        background=BackgroundConfig(folder=str(tmp_path), folder_share=1.0),
+        occlusion=OcclusionConfig(front_share=1.0, grasp_share=1.0, limb_share=1.0),
+        sensor=SensorConfig(strength=0),
+    )
+    render = jax.jit(partial(sample_batch, hand=load_hand(), config=config, batch_size=4))
+    hidden = jax.device_get(render(jax.random.key(0)))
+    assert np.isfinite(hidden.image).all()
+    # The same hands as without occluders, less of each to be seen.
+    np.testing.assert_allclose(hidden.vertices, batch.vertices, atol=1e-5)
+    assert (hidden.hand_mask.mean(axis=(1, 2)) < batch.hand_mask.mean(axis=(1, 2))).all()
+    is_green = (hidden.image[..., 1] > 0.3) & (hidden.image[..., [0, 2]] < 0.01).all(axis=-1)
+    assert is_green.mean() > 0.2
+    assert not (is_green & (hidden.hand_mask > 0)).any()

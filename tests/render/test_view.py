@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2uv_jax.render.view import sample_view
+from i2uv_jax.render.view import sample_crop_shift, sample_distance, sample_view
 
 
 def sample(tilt_degrees, count=4096, **options):
@@ -44,3 +44,31 @@ def test_fingers_of_upright_hands_point_up():
     assert lean.std() == pytest.approx(30, abs=2)
     half = sample(0.0, upright_share=0.5, roll_degrees=0.0)[:, :2, 1]
     assert np.mean(half[:, 1] < -0.999) == pytest.approx(0.5, abs=0.04)
+
+
+def test_free_share_is_seen_from_anywhere():
+    """Among hands that all lie in the picture plane, those that leave it are the free ones."""
+    out_of_plane = np.abs(sample(0.0, free_share=0.3)[:, 2, 1])
+    assert np.mean(out_of_plane > 0.01) == pytest.approx(0.3 * 0.99, abs=0.03)
+    np.testing.assert_array_equal(sample(20.0, free_share=0.0), sample(20.0))
+
+
+def test_crops_cut_hands_off_in_their_share_only():
+    keys = jax.random.split(jax.random.key(0), 2000)
+    box = jnp.array([0.4, 0.8])
+
+    def beyond(truncation_share):
+        shift = jax.vmap(lambda key: sample_crop_shift(key, box, 0.05, truncation_share))(keys)
+        # Share of the box beyond the crop's nearest edge, along each axis.
+        return np.asarray(jnp.max((jnp.abs(shift) + box / 2 - 0.5) / box, axis=1))
+
+    assert (beyond(0.0) <= 1e-6).all()
+    cut = beyond(0.25)
+    assert np.mean(cut > 0.04) == pytest.approx(0.25, abs=0.03)
+    assert cut.max() == pytest.approx(0.4, abs=0.01)
+
+
+def test_distances_reach_from_webcam_to_telephoto():
+    distances = np.asarray(jax.vmap(sample_distance)(jax.random.split(jax.random.key(0), 500)))
+    assert 0.2 < distances.min() < 0.25
+    assert 1.7 < distances.max() <= 2.0
