@@ -52,7 +52,9 @@ def test_float16_halves_the_file_and_predicts_nearly_the_same(tmp_path, model_fi
     image = jax.random.uniform(jax.random.key(0), (1, 32, 32, 3))
     predict = quick_jit(functools.partial(build_model(CONFIG).apply, train=False))
     exact, rounded = (predict(v, image).uv_map for v in (variables, loaded))
-    np.testing.assert_allclose(rounded, exact, atol=1e-3)
+    # Halves keep 11 bits: each weight is off by 5e-4 of itself, the map of an untrained network by
+    # a few times that.
+    np.testing.assert_allclose(rounded, exact, atol=5e-3)
 
 
 def test_a_failed_save_leaves_the_old_file(model_file, variables):
