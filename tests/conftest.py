@@ -48,3 +48,40 @@ def tiny_model_path(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     save_model(path, config, variables, {"name": "tiny"})
     return path
+
+
+@pytest.fixture
+def fast_renderer(monkeypatch):
+    """Replaces the renderer, which takes long to compile, by one of noise and a turned hand.
+
+    As with the real one, a key decides everything and all leaves have the right shapes and types.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from i2uv_jax.data import generator
+    from i2uv_jax.types import Batch, Camera
+
+    def sample_batch(key, hand, config, batch_size, assets):
+        image_key, turn_key = jax.random.split(key)
+        size = config.image_size
+        angle = jax.random.uniform(turn_key, (batch_size,), maxval=2 * jnp.pi)
+        cos, sin, zero = jnp.cos(angle), jnp.sin(angle), jnp.zeros(batch_size)
+        turn = jnp.stack([cos, zero, sin, zero, zero + 1, zero, -sin, zero, cos], -1)
+        vertices = (hand.template - hand.template.mean(0)) @ turn.reshape(-1, 3, 3)
+        vertices = vertices + jnp.array([0.02, -0.01, 0.6])
+        # Smooth pictures, as photos are: noise of a twelfth of the size, enlarged.
+        coarse = jax.random.uniform(image_key, (batch_size, size // 12 + 2, size // 12 + 2, 3))
+        image = jax.image.resize(coarse, (batch_size, size, size, 3), "linear")
+        return Batch(
+            image=image,
+            uv_map=jnp.zeros((batch_size, config.uv_map_size, config.uv_map_size, 3)),
+            vertices=vertices,
+            keypoints=jnp.einsum("kv,bvd->bkd", hand.keypoint_regressor, vertices),
+            hand_mask=jnp.round(image[..., 0] * 4) / 4,
+            keypoint_visible=jax.random.bernoulli(turn_key, 0.8, (batch_size, 21)),
+            camera=Camera(focal=2 + cos, principal=jnp.stack([cos, sin], -1)),
+        )
+
+    monkeypatch.setattr(generator, "sample_batch", sample_batch)
+    monkeypatch.setattr(generator, "load_render_assets", lambda config, hand: None)

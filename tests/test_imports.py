@@ -17,17 +17,17 @@ MAY_IMPORT = {
     "ops": "",
     "imaging": "",
     "geometry": "types ops",
-    "hand": "types ops geometry",
+    "hand": "config types ops geometry",
     "metrics": "geometry",
     "render": "config types ops imaging geometry hand",
     "models": "config config_io atomic_file ops geometry",
     "losses": "config ops geometry models",
-    "data": "config types ops imaging geometry hand render",
+    "data": "config config_io types ops imaging geometry hand render",
     "training": "config config_io types atomic_file ops geometry hand metrics models losses data",
     "inference": "config types ops geometry hand imaging models",
     "viewing": "geometry render imaging inference",
     "cli": "config config_io types atomic_file geometry hand imaging metrics render models "
-    "training inference viewing",
+    "data training inference viewing",
 }
 
 # Third-party packages that some parts must stay free of, and those parts.

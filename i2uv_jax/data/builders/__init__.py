@@ -1,0 +1,1 @@
+"""Builders of stored sets for tensorflow-datasets, one module a set."""

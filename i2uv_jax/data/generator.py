@@ -1,0 +1,73 @@
+"""The compiled renderer for those who want pictures, not training steps: by key, or so many."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from i2uv_jax.config import RenderConfig
+from i2uv_jax.hand.asset import Hand
+from i2uv_jax.render.assets import RenderAssets, load_render_assets
+from i2uv_jax.render.scene import sample_batch
+from i2uv_jax.types import Batch
+
+
+class HandGenerator:
+    """Renders batches of one size; compiled once, at the first batch or by `compile`.
+
+    Where there are several devices that can share a batch evenly, each renders its part.
+    """
+
+    def __init__(self, config: RenderConfig, hand: Hand, batch_size: int) -> None:
+        """Reads what the pictures are made of.
+
+        Raises:
+          ValueError: a folder of textures or pictures that the config names cannot be used.
+        """
+        self.config = config
+        self.hand = hand
+        self.batch_size = batch_size
+        self._assets = jax.tree.map(jnp.asarray, load_render_assets(config, hand))
+
+        def render(key: Array, assets: RenderAssets) -> Batch:
+            return sample_batch(key, hand, config, batch_size, assets)
+
+        devices = np.array(jax.devices())
+        is_shared = len(devices) > 1 and batch_size % len(devices) == 0
+        shardings = NamedSharding(Mesh(devices, "batch"), PartitionSpec("batch"))
+        self._render = jax.jit(render, out_shardings=shardings if is_shared else None)
+
+    @cached_property
+    def compiled(self) -> jax.stages.Compiled:
+        """The renderer's program, a function of a key and the assets."""
+        return self._render.lower(jax.random.key(0), self._assets).compile()
+
+    def __call__(self, key: Array) -> Batch:
+        """The batch of a key. Returns at once: the device works on."""
+        return self.compiled(key, self._assets)
+
+    def batches(self, key: Array, count: int, *, first: int = 0) -> Iterator[Batch]:
+        """`count` pictures in batches on the host (NumPy), the last one cut to fit.
+
+        Batch i holds what key `fold_in(key, i)` gives, whatever the count. While a batch is being
+        used, the device works on the next one.
+
+        Args:
+          first: index of the batch to begin with.
+        """
+        num_batches = -(-count // self.batch_size)
+        keys = (jax.random.fold_in(key, first + index) for index in range(num_batches))
+        ahead = self(next(keys)) if num_batches else None
+        for index in range(num_batches):
+            batch, ahead = ahead, self(next(keys)) if index + 1 < num_batches else None
+            room = count - index * self.batch_size
+            yield jax.tree.map(lambda leaf, room=room: leaf[:room], jax.device_get(batch))
+
+
+def to_bytes(image: np.ndarray) -> np.ndarray:
+    """Colours from 0 to 1 as 8-bit values."""
+    return np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
