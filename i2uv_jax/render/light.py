@@ -29,7 +29,7 @@ _LOBE_BANDS = np.array([1] + 3 * [0.85] + 5 * [0.55], np.float32)
 _BLEED = np.array([0.42, 0.14, 0.07], np.float32)
 """How far light of each colour reaches past the terminator under the skin, as a share of the
 radius of curvature."""
-_REFLECTANCE = 0.035
+_REFLECTANCE = 0.028
 """Of skin at normal incidence."""
 
 
@@ -114,7 +114,7 @@ def sample_light_rig(key: Array, config: LightConfig, brightness: Float[Array, "
     seen = irradiance(harmonics, facing.T).T + jnp.maximum(facing @ directions.T, 0) @ colours
     level = (seen @ _LUMINANCE).mean()
     # Cameras meter the whole picture, so dark skin stays darker than light skin, but not as dark.
-    target = 0.30 * (jnp.maximum(brightness, 0.02) / 0.3) ** 0.65 / jnp.maximum(brightness, 0.02)
+    target = 0.30 * (jnp.maximum(brightness, 0.02) / 0.3) ** 0.75 / jnp.maximum(brightness, 0.02)
     gain = target / level * jnp.exp(config.exposure * normals[-1, 0] * np.log(2))
     return Light(harmonics * gain, directions, colours * gain, spreads)
 
@@ -152,7 +152,7 @@ def reflected_light(
     diffuse = around * jnp.clip(occluded, 0, 1)
 
     rim = 1 - jnp.clip(_dot(normals, view), 0, 1)
-    fresnel = _REFLECTANCE + 0.22 * (rim * rim) * (rim * rim)
+    fresnel = _REFLECTANCE + 0.09 * (rim * rim) * (rim * rim)
     reflected = jnp.zeros_like(diffuse)
     bleed = config.subsurface * _BLEED[:, None]
     for lamp in range(NUM_LAMPS):

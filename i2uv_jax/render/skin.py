@@ -23,6 +23,7 @@ _PALM_LOG = np.log(np.array([0.60, 0.35, 0.26], np.float32))
 """What palms of all people tend to, as their skin there holds little pigment."""
 _NAIL_LOG = np.log(np.array([0.66, 0.42, 0.36], np.float32))
 _NAIL_EDGE_LOG = np.log(np.array([0.72, 0.64, 0.55], np.float32))
+_ALBEDO_OF_TONE_LOG = np.array([-0.20, -0.40, -0.36], np.float32)
 _BLOOD = np.array([-0.05, -0.55, -0.40], np.float32)
 """Log gain of much blood under the skin."""
 _VEIN = np.array([-0.34, -0.10, -0.02], np.float32)
@@ -92,7 +93,8 @@ def sample_skin_look(key: Array, config: SkinConfig, textures: SkinTextures) -> 
     place = 0.5 + (len(SKIN_TONES_SRGB) - 1.6) * uniform() ** 1.3
     below = jnp.floor(place).astype(int)
     tone = tones[below] + (place - below) * (tones[below + 1] - tones[below])
-    tone += jnp.array([0.0, -0.16, -0.22]) - 0.12
+    # The scale shows skin as it is seen in good light; its albedo is darker and redder.
+    tone += _ALBEDO_OF_TONE_LOG * (1 - 0.06 * place)
     photo_mean = tone
     if num_photos:
         photo_mean = jnp.asarray(textures.photo_tones)[photo]
@@ -117,7 +119,7 @@ def sample_skin_look(key: Array, config: SkinConfig, textures: SkinTextures) -> 
         mottling=detail * jnp.stack([uniform(0.01, 0.1), uniform(0.02, 0.09)]),
         blotch_log=_BLOOD + 0.25 * normals[7] * _PIGMENT,
         relief=config.relief * jnp.stack([uniform(0.2, 0.9), uniform(0.02, 0.08)]),
-        gloss=jnp.exp(0.5 * normals[8]),
+        gloss=jnp.exp(0.45 * normals[8] - 0.35),
         warp=detail * uniform(0.0, 0.012),
         noise_offset=jnp.stack([uniform() for _ in range(4)]).reshape(2, 2),
         noise_turn=2 * jnp.pi * jnp.stack([uniform(), uniform()]),

@@ -8,10 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2uv_jax.config import BackgroundConfig, OcclusionConfig, RenderConfig, SensorConfig
+from i2uv_jax.config import (
+    BackgroundConfig,
+    ForearmConfig,
+    LightConfig,
+    OcclusionConfig,
+    RenderConfig,
+    SensorConfig,
+    SkinConfig,
+)
 from i2uv_jax.geometry.camera import from_crop_space, project
 from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
 from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.render import scene
+from i2uv_jax.render.assets import load_render_assets
+from i2uv_jax.render.plain import is_plain
 from i2uv_jax.render.scene import sample_batch
 
 CONFIG = RenderConfig(
@@ -86,3 +97,36 @@ def test_occluders_hide_hands_and_folders_stand_behind_them(tmp_path, batch):
     is_green = (hidden.image[..., 1] > 0.3) & (hidden.image[..., [0, 2]] < 0.01).all(axis=-1)
     assert is_green.mean() > 0.2
     assert not (is_green & (hidden.hand_mask > 0)).any()
+
+
+PLAIN = RenderConfig(
+    image_size=64,
+    uv_map_size=32,
+    supersampling=1,
+    skin=SkinConfig(detail=0, relief=0, variation=0),
+    light=LightConfig(environment=0, shadows=0, occlusion=0, subsurface=0, gloss=0, exposure=0),
+    forearm=ForearmConfig(share=1, sleeve_share=0, ring_share=0, band_share=0),
+)
+
+
+def test_all_strengths_zero_take_the_plain_path(monkeypatch):
+    def draw(*_):
+        raise AssertionError("the plain renderer needs none of this")
+
+    monkeypatch.setattr(scene, "_draw", draw)
+    # Tracing is enough to see which path is taken.
+    jax.eval_shape(lambda key: sample_batch(key, load_hand(), PLAIN, 1), jax.random.key(0))
+    assert load_render_assets(PLAIN, load_hand()).skins is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"skin": replace(PLAIN.skin, relief=0.5)},
+        {"light": replace(PLAIN.light, shadows=1.0)},
+        {"forearm": replace(PLAIN.forearm, share=0.9)},
+        {"skin": replace(PLAIN.skin, folder="skins", photo_share=0.5)},
+    ],
+)
+def test_any_strength_above_zero_leaves_the_plain_path(change):
+    assert not is_plain(replace(PLAIN, **change))
