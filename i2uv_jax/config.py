@@ -245,29 +245,29 @@ class SensorConfig:
 
     strength: float = 1.0
     """Scales every width, level, spread and share below; 0: a perfect camera."""
-    motion_share: float = 0.25
-    motion_length: float = 0.06
+    motion_share: float = 0.2
+    motion_length: float = 0.05
     """Longest path of a point while the shutter is open."""
-    defocus: float = 0.018
+    defocus: float = 0.014
     """Standard deviation of the widest lens blur."""
-    coarse_share: float = 0.5
-    coarseness: float = 2.5
+    coarse_share: float = 0.4
+    coarseness: float = 2.0
     """Most picture pixels per pixel of the sensor: hands that are small in their photo."""
-    noise: float = 0.05
+    noise: float = 0.035
     """Largest standard deviation of noise at mid grey."""
-    exposure: float = 0.22
+    exposure: float = 0.18
     """Standard deviation of the logarithm of the exposure."""
-    tint: float = 1.0
+    tint: float = 0.7
     """How wrong white balance and colours are."""
-    contrast: float = 0.2
+    contrast: float = 0.15
     """Standard deviation of the logarithms of contrast and gamma."""
     vignetting: float = 0.35
     """Share of light that the darkest corner can lose."""
-    jpeg_share: float = 0.6
-    jpeg_quality: tuple[float, float] = (20.0, 95.0)
+    jpeg_share: float = 0.5
+    jpeg_quality: tuple[float, float] = (25.0, 95.0)
     """Worst and best quality on libjpeg's scale."""
     jpeg_halve_chroma: bool = True
-    spectrum_share: float = 0.15
+    spectrum_share: float = 0.1
     """Share of pictures whose low frequencies get the amplitudes of another background (Fourier
     domain adaptation)."""
     spectrum_cycles: int = 2

@@ -39,6 +39,13 @@ def test_backgrounds_vary_in_brightness_and_detail(drawn):
     assert detail.max() > 10 * detail.min()
 
 
+def test_large_backgrounds_are_drawn_smaller_and_enlarged():
+    sample = jax.jit(lambda key: sample_background(key, 160))
+    large = sample(jax.random.key(0))
+    assert large.shape == (160, 160, 3)
+    assert 0 <= large.min() <= large.max() <= 1 + 1e-6
+
+
 def test_no_clutter_is_one_colour():
     plain = draw(BackgroundConfig(clutter=0.0))
     np.testing.assert_array_equal(plain, np.broadcast_to(plain[:, :1, :1], plain.shape))
