@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "hand": "config types ops geometry",
     "metrics": "geometry",
     "render": "config types ops imaging geometry hand",
-    "models": "config config_io atomic_file ops geometry",
+    "models": "config config_io atomic_file ops geometry hand",
     "losses": "config ops geometry models",
     "data": "config config_io types ops imaging geometry hand render",
     "training": "config config_io types atomic_file ops geometry hand metrics models losses data",
