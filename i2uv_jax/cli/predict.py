@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from i2uv_jax.cli.argument_types import positive_int
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.photo_list import Photo, list_photos
@@ -47,7 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--model", default="small", metavar="NAME|PATH", help="a shipped model or a file (small)"
     )
     parser.add_argument(
-        "--batch", type=_positive_int, default=8, metavar="N", help="photos at a time (8)"
+        "--batch", type=positive_int, default=8, metavar="N", help="photos at a time (8)"
     )
     parser.set_defaults(run=run)
 
@@ -193,10 +194,3 @@ class _Run:
         self._num_failed += 1
         tqdm.write(f"i2uv predict: error: {message}", file=sys.stderr)
         self._bar.update(1)
-
-
-def _positive_int(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return value

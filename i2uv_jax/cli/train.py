@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
+
+from i2uv_jax.cli.overrides import leave_overrides
 
 _EXIT_BAD_INPUT = 2
 _EXIT_FAILED = 1
@@ -37,9 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "config found there",
     )
     parser.set_defaults(run=run)
-    # Config keys are not known to argparse: what it does not recognise is left for the config,
-    # which can name near matches.
-    parser.parse_known_args = partial(_parse_with_overrides, parser)
+    leave_overrides(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,20 +74,3 @@ def run(args: argparse.Namespace) -> int:
 def _fail(error: Exception, exit_code: int) -> int:
     print(f"i2uv train: error: {error}", file=sys.stderr)
     return exit_code
-
-
-def _parse_with_overrides(
-    parser: argparse.ArgumentParser,
-    args: Sequence[str] | None = None,
-    namespace: argparse.Namespace | None = None,
-) -> tuple[argparse.Namespace, list[str]]:
-    namespace, rest = type(parser).parse_known_args(parser, args, namespace)
-    overrides: list[str] = []
-    for word in rest:
-        # `--key value` is taken as `--key=value`.
-        if overrides and "=" not in overrides[-1] and not word.startswith("--"):
-            overrides[-1] += f"={word}"
-        else:
-            overrides.append(word)
-    namespace.overrides = overrides
-    return namespace, []

@@ -1,0 +1,85 @@
+"""What the verbs that render have in common: options, the config they add up to, and mishaps."""
+
+import argparse
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from i2uv_jax.cli.argument_types import positive_int
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.overrides import leave_overrides
+
+if TYPE_CHECKING:
+    from i2uv_jax.config import ExperimentConfig
+
+NO_UV_MAPS = 2
+"""The smallest UV map: for pictures whose maps nobody looks at."""
+
+
+def add_render_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say what is drawn; `--render.KEY=VALUE` goes to `overrides`."""
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="draw what a training config draws"
+    )
+    parser.add_argument(
+        "--skins", type=Path, metavar="DIR", help="folder of photographic skins (none)"
+    )
+    parser.add_argument(
+        "--backgrounds", type=Path, metavar="DIR", help="folder of pictures as backgrounds (none)"
+    )
+    parser.add_argument(
+        "--batch", type=positive_int, metavar="N", help="pictures rendered at a time (16)"
+    )
+    parser.epilog = (
+        "Every value of the renderer can be changed: --render.sensor.strength=0 "
+        "--render.background.clutter=0.5"
+    )
+    leave_overrides(parser)
+
+
+def experiment_config(args: argparse.Namespace) -> "ExperimentConfig":
+    """The config that the options of `add_render_options` add up to.
+
+    Raises:
+      CommandError: the file, a folder or an override is no good.
+    """
+    from i2uv_jax.config import ExperimentConfig
+    from i2uv_jax.config_io import load_config, with_overrides
+
+    overrides = list(args.overrides)
+    for option, key in (("skins", "skin"), ("backgrounds", "background")):
+        folder = getattr(args, option)
+        if folder is not None:
+            overrides.append(f"render.{key}.folder={folder}")
+    try:
+        base = (
+            ExperimentConfig(name="default")
+            if args.config is None
+            else load_config(args.config, ExperimentConfig)
+        )
+        config = with_overrides(base, overrides)
+    except ValueError as error:
+        raise CommandError(error) from error
+    if dataclasses.replace(config, render=base.render) != base:
+        raise CommandError("only keys that begin with render. can be changed here")
+    return config
+
+
+@contextmanager
+def rendering_mishaps() -> Iterator[None]:
+    """Turns what goes wrong in a renderer into one line.
+
+    Raises:
+      CommandError: a folder that cannot be used, or a device that ran out of memory.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise CommandError(error) from error
+    except RuntimeError as error:  # XLA: out of memory, or a device that failed.
+        reason = str(error).splitlines()[0]
+        raise CommandError(
+            f"rendering failed ({reason}); a smaller --batch needs less memory", EXIT_FAILED
+        ) from error
