@@ -9,10 +9,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from i2uv_jax.cli import demo, info, predict, train
+from i2uv_jax.cli import bench, data, demo, info, predict, train
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 
-_VERBS = (demo, predict, info, train)
+_VERBS = (demo, predict, info, train, data, bench)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -103,15 +103,17 @@ class SyntheticHands(tfds.core.ShardBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: Mapping[str, str] = {"1.0.0": "Pictures, quantised vertices, camera, keypoints."}
-    BUILDER_CONFIGS: Sequence[SyntheticHandsConfig] = [
-        SyntheticHandsConfig(
-            settings=BuildSettings(render=RenderConfig(image_size=256, uv_map_size=2))
-        )
-    ]
 
-    def __init__(self, *, file_format: str = "array_record", **arguments: Any) -> None:
+    # There are no BUILDER_CONFIGS: tensorflow-datasets would refuse other settings of their names.
+    def __init__(
+        self,
+        *,
+        config: SyntheticHandsConfig,
+        file_format: str = "array_record",
+        **arguments: Any,
+    ) -> None:
         self._hand = load_hand()
-        super().__init__(file_format=file_format, **arguments)
+        super().__init__(config=config, file_format=file_format, **arguments)
 
     @cached_property
     def settings(self) -> BuildSettings:
