@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from i2uv_jax.config import ForearmConfig
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.skeleton import JOINT_NAMES
+from i2uv_jax.render.draws import draw
 
 _RING_JOINTS = np.array(
     [JOINT_NAMES.index(f"{f}_mcp") for f in ("ring", "ring", "middle", "index", "little")]
@@ -76,15 +77,14 @@ class Surface(NamedTuple):
 
 def sample_accessories(key: Array, hand: Hand, config: ForearmConfig) -> Accessories:
     """Random things to wear, each with its share of hands that has one."""
-    # One draw for all: every call of the generator costs compile time.
-    uniform_key, fold_key = jax.random.split(key)
-    sleeve, ring, band = jnp.split(jax.random.uniform(uniform_key, (34,)), [16, 21])
+    uniforms, folds = draw(key, 34, 12)
+    sleeve, ring, band = jnp.split(uniforms, [16, 21])
     bands = [
         _sample_ring(ring, hand, config.ring_share),
         _sample_wrist_band(band, hand, config.band_share),
     ]
     return Accessories(
-        sleeve=_sample_sleeve(sleeve, jax.random.normal(fold_key, (4, 3)), config.sleeve_share),
+        sleeve=_sample_sleeve(sleeve, folds.reshape(4, 3), config.sleeve_share),
         bands=jax.tree.map(lambda *leaves: jnp.stack(leaves), *bands),
         axis=jnp.asarray(hand.forearm_axis),
     )

@@ -26,7 +26,13 @@ from i2uv_jax.render.accessories import (
     dress_vertices,
     sample_accessories,
 )
-from i2uv_jax.render.light import NUM_LAMPS, Light, reflected_light, sample_light_rig
+from i2uv_jax.render.light import (
+    NUM_LAMPS,
+    Light,
+    compress_highlights,
+    reflected_light,
+    sample_light_rig,
+)
 from i2uv_jax.render.occlusion import (
     foreign_shares,
     hand_capsules,
@@ -213,7 +219,7 @@ def shade_samples(
     towards = (place - camera.principal[:, None]) / camera.focal
     view = -_unit(jnp.concatenate([towards, jnp.ones_like(towards[:1])]))
     normals, view, surface = jax.lax.optimization_barrier((normals, view, surface))
-    return reflected_light(
+    radiance = reflected_light(
         look.light,
         config.light,
         normals=normals,
@@ -225,6 +231,7 @@ def shade_samples(
         ambient=surface.ambient,
         visible=smooth[4:],
     )
+    return compress_highlights(radiance)
 
 
 def _unit(vectors):

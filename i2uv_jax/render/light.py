@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from i2uv_jax.config import LightConfig
 from i2uv_jax.geometry.mesh import normalize
+from i2uv_jax.render.draws import draw
 from i2uv_jax.render.shading import sample_tints
 
 NUM_LAMPS = 3
@@ -31,6 +32,9 @@ _BLEED = np.array([0.42, 0.14, 0.07], np.float32)
 radius of curvature."""
 _REFLECTANCE = 0.028
 """Of skin at normal incidence."""
+
+_KNEE = 0.55
+"""Linear value from which a camera compresses highlights."""
 
 
 class Light(NamedTuple):
@@ -80,10 +84,10 @@ def sample_light_rig(key: Array, config: LightConfig, brightness: Float[Array, "
     Surroundings are a tinted constant and some soft lobes: a bright side above, a coloured floor,
     windows or walls anywhere. `config.environment` scales how far they depart from a constant.
     """
-    # Few draws for all: every call of the generator costs compile time.
-    uniform_key, normal_key, tint_key = jax.random.split(key, 3)
-    uniforms = jax.random.uniform(uniform_key, (_NUM_LOBES + 3 * NUM_LAMPS + 1,))
-    normals = jax.random.normal(normal_key, (2 * _NUM_LOBES + NUM_LAMPS + 1, 3))
+    draw_key, tint_key = jax.random.split(key)
+    num_vectors = 2 * _NUM_LOBES + NUM_LAMPS + 1
+    uniforms, normals = draw(draw_key, _NUM_LOBES + 3 * NUM_LAMPS + 1, 3 * num_vectors)
+    normals = normals.reshape(num_vectors, 3)
     tints = sample_tints(tint_key, _NUM_LOBES + NUM_LAMPS + 1)
     lobe_draws, lamp_draws = uniforms[:_NUM_LOBES], uniforms[_NUM_LOBES:-1].reshape(3, NUM_LAMPS)
     lobe_normals, surface_normals, lamp_normals = jnp.split(
@@ -173,6 +177,14 @@ def reflected_light(
     mirror = shine + metal * (0.5 * albedo - shine)
     # Surroundings are mirrored blurred: their irradiance along the normal stands in for it.
     return base * diffuse + mirror * (reflected + around * ambient)
+
+
+def compress_highlights(radiance: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """A camera's tone curve: as it is up to a knee, then ever nearer to 1 without reaching it."""
+    room = 1 - _KNEE
+    return jnp.where(
+        radiance < _KNEE, radiance, 1 - room * jnp.exp(-jnp.maximum(radiance - _KNEE, 0) / room)
+    )
 
 
 def _dot(first, second):

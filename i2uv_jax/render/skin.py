@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from i2uv_jax.config import SkinConfig
+from i2uv_jax.render.draws import draw
 from i2uv_jax.render.shading import SKIN_TONES_SRGB, srgb_to_linear
 from i2uv_jax.render.skin_atlas import unpack
 from i2uv_jax.render.skin_features import NUM_VARIANTS
@@ -76,10 +77,8 @@ class SkinSamples(NamedTuple):
 
 def sample_skin_look(key: Array, config: SkinConfig, textures: SkinTextures) -> Skin:
     """A random person's skin."""
-    # One draw for all: every call of the generator costs compile time.
-    uniform_key, normal_key = jax.random.split(key)
-    uniforms = iter(jax.random.uniform(uniform_key, (25,)))
-    normals = jax.random.normal(normal_key, (9,))
+    uniforms, normals = draw(key, 25, 9)
+    uniforms = iter(uniforms)
 
     def uniform(low=0.0, high=1.0):
         return low + (high - low) * next(uniforms)
@@ -108,7 +107,7 @@ def sample_skin_look(key: Array, config: SkinConfig, textures: SkinTextures) -> 
         palm=detail * uniform(0.2, 0.62),
         redness=detail * uniform(0.1, 0.75),
         veins=detail * uniform(0.0, 1.0) ** 2 * 0.9,
-        spots=detail * jnp.maximum(uniform(-0.6, 1.0), 0),
+        spots=detail * jnp.maximum(uniform(-0.7, 0.6), 0),
         creases=detail * uniform(0.15, 0.75),
         nails=detail * uniform(0.3, 0.8),
         polish=detail * (uniform() < 0.1),

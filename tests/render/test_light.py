@@ -10,6 +10,7 @@ from i2uv_jax.render.light import (
     NUM_LAMPS,
     Light,
     basis,
+    compress_highlights,
     irradiance,
     reflected_light,
     sample_light_rig,
@@ -118,3 +119,10 @@ def test_environment_zero_is_the_same_from_all_sides():
     light = sample_light_rig(jax.random.key(0), config, jnp.float32(0.3))
     assert np.abs(light.harmonics[1:]).max() == 0
     assert light.harmonics[0].min() > 0
+
+
+def test_highlights_are_compressed_without_a_step():
+    values = compress_highlights(jnp.array([0.0, 0.3, 0.549, 0.551, 1.0, 4.0]))
+    np.testing.assert_allclose(values[:3], [0.0, 0.3, 0.549], atol=1e-6)
+    assert values[3] - values[2] < 0.0021
+    assert 0.8 < values[4] < values[5] < 1
