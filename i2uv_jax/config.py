@@ -294,7 +294,7 @@ class SensorConfig:
 
 @dataclass(frozen=True)
 class SkinConfig:
-    """What skin looks like. With all strengths and shares 0: today's plain skin, one tone with
+    """What skin looks like. With all strengths and shares 0: plain skin, one tone with
     slight waves."""
 
     detail: float = 1.0
@@ -328,7 +328,7 @@ class SkinConfig:
 
 @dataclass(frozen=True)
 class LightConfig:
-    """What lights hands. With all strengths 0: today's plain light, one lamp and a gradient."""
+    """What lights hands. With all strengths 0: plain light, one lamp and a gradient."""
 
     environment: float = 1.0
     """How much the surroundings' light differs between directions."""
