@@ -222,8 +222,10 @@ def _creases(chart, traits, bend):
     )
     depth = traits.crease_depth[row] * (1 + 0.7 * closing)
     groove = jnp.max(depth * jnp.exp(-((beside / _CREASE_WIDTH_MM) ** 2)), axis=-1)
-    bulge = jnp.exp(-(((jnp.abs(beside) - 4) / 2.5) ** 2))
-    pushed = jnp.max(traits.crease_depth[row] * closing * bulge, axis=-1)
+    # Beside the outer creases only: between two of them is no room for flesh.
+    nearest = jnp.min(jnp.abs(beside), axis=-1)
+    bulge = jnp.exp(-(((nearest - 4) / 2.5) ** 2))
+    pushed = jnp.max(traits.crease_depth[row] * closing, axis=-1) * bulge
     side = jnp.exp(-((chart.across / 11) ** 6))
     return chart.palmar * side * (pushed - groove)
 
