@@ -1,0 +1,85 @@
+"""Pairs for SRNet: repeatable, of one hand each, with errors of the stated size."""
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+
+from i2uv_jax.config import CoarseErrorConfig, RenderConfig, SurfacePairConfig
+from i2uv_jax.data.surface_pairs import degrade, sample_surface_pair
+from i2uv_jax.geometry.uv_map import build_tables
+from i2uv_jax.hand.asset import load_hand
+
+SIZE = 64
+EXACT = CoarseErrorConfig(smoothing_texels=0, noise_mm=0, drift_mm=0, shrinkage=0)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    hand = load_hand()
+
+    @partial(jax.jit, static_argnums=1)
+    def of(key, coarse):
+        config = SurfacePairConfig(coarse=coarse, view=RenderConfig(uv_map_size=SIZE))
+        return sample_surface_pair(key, hand, config, 4)
+
+    return of
+
+
+def test_both_maps_show_one_hand_in_the_crop(sample):
+    mask = build_tables(load_hand().atlas, SIZE).texel_mask
+    coarse, fine = (np.asarray(one)[:, mask] for one in sample(jax.random.key(0), EXACT))
+    # The hand fills 40 to 95 % of the crop, and 0.6 mm of some 180 are 0.003 of it.
+    assert np.abs(coarse - fine).mean() < 0.003
+    assert np.abs(coarse - fine).max() < 0.03
+    extent = (fine.max(axis=1) - fine.min(axis=1))[:, :2].max(axis=1)
+    assert ((extent > 0.38) & (extent < 0.98)).all()
+    # The coarse map of a mesh without errors is the mesh: exactly the same key, the same hand.
+    assert np.isfinite(coarse).all()
+
+
+def test_the_same_key_gives_the_same_pairs(sample):
+    first, again, other = (sample(jax.random.key(seed), EXACT) for seed in (1, 1, 2))
+    for one, two, three in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(one, two)
+        assert np.abs(one - three).max() > 0.05
+
+
+def spoilt(config, count=64):
+    mask = build_tables(load_hand().atlas, SIZE).texel_mask
+    rows, columns = np.mgrid[:SIZE, :SIZE] / np.float32(SIZE - 1)
+    uv_map = np.stack([columns, rows, np.sin(9 * rows)], axis=-1).astype(np.float32)
+
+    @jax.jit
+    @jax.vmap
+    def of(key):
+        return degrade(key, uv_map, mask, 0.01, config)
+
+    return uv_map[mask], np.asarray(of(jax.random.split(jax.random.key(3), count)))[:, mask]
+
+
+def test_noise_has_the_stated_level():
+    config = CoarseErrorConfig(smoothing_texels=0, noise_mm=0.5, drift_mm=0, shrinkage=0)
+    exact, coarse = spoilt(config)
+    deviation_mm = 100 * (coarse - exact).std(axis=(1, 2))
+    # The level is drawn evenly from 0 to 0.5 mm for every pair.
+    assert deviation_mm.max() < 0.51
+    assert 0.2 < deviation_mm.mean() < 0.3
+
+
+def test_shrinkage_draws_towards_the_middle():
+    exact, coarse = spoilt(
+        CoarseErrorConfig(smoothing_texels=0, noise_mm=0, drift_mm=0, shrinkage=0.1)
+    )
+    middle = exact.mean(axis=0)
+    ratio = ((coarse - middle) / (exact - middle + 1e-9))[:, np.abs(exact - middle).min(-1) > 0.1]
+    share = ratio.mean(axis=(1, 2))
+    np.testing.assert_allclose(ratio, np.broadcast_to(share[:, None, None], ratio.shape), atol=1e-3)
+    assert share.min() > 0.899
+    assert share.max() < 1.0
+
+
+def test_no_errors_leave_the_map_as_it_is():
+    exact, coarse = spoilt(EXACT, count=2)
+    np.testing.assert_allclose(coarse, np.broadcast_to(exact, coarse.shape), atol=1e-6)
