@@ -6,7 +6,7 @@ from pathlib import Path
 
 from i2uv_jax.cli.failure import CommandError
 
-_SEED = 11
+_SEED = 2
 """Shows a hand in plain view; picked by the picture, not by the error."""
 
 _IMAGE_SIZE = 256
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from i2uv_jax.cli.hand_files import make_output_folder, write_hand_files
-    from i2uv_jax.config import RenderConfig
+    from i2uv_jax.config import OcclusionConfig, RenderConfig, SensorConfig
     from i2uv_jax.inference.predictor import load_model
     from i2uv_jax.render.scene import sample_batch
 
@@ -47,8 +47,15 @@ def run(args: argparse.Namespace) -> int:
     make_output_folder(args.out)
 
     print(f"rendering a hand (seed {args.seed}) ...", flush=True)
-    # The UV map of the truth is not needed: its size only has to be small.
-    config = RenderConfig(image_size=_IMAGE_SIZE, uv_map_size=32)
+    # A hand in plain view. Its true UV map is not needed: the size only has to be small.
+    config = RenderConfig(
+        image_size=_IMAGE_SIZE,
+        uv_map_size=32,
+        upright_share=1.0,
+        free_view_share=0.0,
+        occlusion=OcclusionConfig(0, 0, 0, 0),
+        sensor=SensorConfig(strength=0.3),
+    )
 
     @jax.jit
     def render(key):
