@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from i2uv_jax.config import CoarseErrorConfig, RenderConfig, SurfacePairConfig
+from i2uv_jax.config import CoarseErrorConfig, SurfacePairConfig
 from i2uv_jax.geometry.camera import to_crop_space
 from i2uv_jax.geometry.keypoints import WRIST
 from i2uv_jax.geometry.smoothing import build_smoothing, smooth_uv_map
@@ -20,12 +20,11 @@ from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.detail import sample_traits
 from i2uv_jax.hand.detail_chart import build_detail_tables
 from i2uv_jax.hand.high_fidelity import detailed_map
-from i2uv_jax.hand.model import apply3, pose_hand
+from i2uv_jax.hand.model import pose_hand
 from i2uv_jax.hand.pose_prior import sample_pose
 from i2uv_jax.hand.shape_prior import sample_shape
 from i2uv_jax.ops.resize import resize_corner_aligned
-from i2uv_jax.render.view import sample_distance, sample_view
-from i2uv_jax.types import Camera
+from i2uv_jax.render.framing import sample_framing
 
 
 def sample_surface_pair(
@@ -82,42 +81,14 @@ def _sample_pair(key, hand, config):
     traits = sample_traits(keys[2], hand, config.detail)
     posed = pose_hand(hand, shape, pose)
     fine = detailed_map(hand, posed, pose, traits, config.detail, size)
-    to_camera_frame, camera = _sample_placing(keys[3], keys[4], posed.vertices, config.view)
-    wrist_depth_m = to_camera_frame(posed.keypoints[WRIST])[2]
+    framing = sample_framing(keys[3], keys[4], posed.vertices, config.view, truncation_share=0.0)
+    wrist_depth_m = framing.to_camera_frame(posed.keypoints[WRIST])[2]
 
     def to_crop(points):
-        return to_crop_space(camera, to_camera_frame(points), wrist_depth_m)
+        return to_crop_space(framing.camera, framing.to_camera_frame(points), wrist_depth_m)
 
     tables = build_detail_tables(hand, size).coarse
     coarse = uv_map_from_vertices(tables, to_crop(posed.vertices))
-    crop_per_mm = 1e-3 * camera.focal / wrist_depth_m
+    crop_per_mm = 1e-3 * framing.camera.focal / wrist_depth_m
     coarse = degrade(keys[5], coarse, tables.texel_mask, crop_per_mm, config.coarse)
     return coarse, to_crop(fine.reshape(-1, 3)).reshape(fine.shape)
-
-
-def _sample_placing(view_key, camera_key, vertices, view: RenderConfig):
-    """A way from the hand frame to the camera's, and a crop around the hand: the renderer's."""
-    rotation = sample_view(
-        view_key,
-        view.tilt_degrees,
-        upright_share=view.upright_share,
-        roll_degrees=view.roll_degrees,
-        free_share=view.free_view_share,
-    )
-    keys = jax.random.split(camera_key, 4)
-    distance_m = sample_distance(keys[0])
-    slant = view.max_slant * jax.random.uniform(keys[1], (2,), minval=-1, maxval=1)
-    offset = distance_m * jnp.append(slant, 1.0)
-    centre = vertices.mean(axis=0)
-
-    def to_camera_frame(points):
-        return apply3(rotation, points - centre) + offset
-
-    seen = to_camera_frame(vertices)
-    plane = seen[:, :2] / seen[:, 2:]
-    low, high = plane.min(axis=0), plane.max(axis=0)
-    fill = jax.random.uniform(keys[2], minval=view.min_fill, maxval=view.max_fill)
-    side = jnp.max(high - low) / fill
-    jitter = view.centre_jitter * jax.random.uniform(keys[3], (2,), minval=-1, maxval=1)
-    crop_centre = (low + high) / 2 + jitter * side
-    return to_camera_frame, Camera(focal=1 / side, principal=0.5 - crop_centre / side)

@@ -28,6 +28,7 @@ from i2uv_jax.render.appearance import build_appearance_tables, dress, sample_lo
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.background import sample_background
 from i2uv_jax.render.covered import map_covered
+from i2uv_jax.render.framing import sample_framing
 from i2uv_jax.render.occluder_light import light_occluders, occluder_colour
 from i2uv_jax.render.occluders import OCCLUDER_FACES, Occluders, sample_occluders
 from i2uv_jax.render.plain import is_plain
@@ -36,7 +37,6 @@ from i2uv_jax.render.sensor import apply_sensor
 from i2uv_jax.render.shading import linear_to_srgb, sample_light, sample_skin
 from i2uv_jax.render.skin_atlas import all_faces
 from i2uv_jax.render.spectrum import mix_amplitudes
-from i2uv_jax.render.view import sample_crop_shift, sample_distance, sample_view
 from i2uv_jax.types import Batch, Camera
 
 
@@ -131,41 +131,20 @@ def _place_hand(key, hand, config) -> _PlacedHand:
     shape = sample_shape(shape_key)
     rest = rest_hand(hand, shape)
     posed = pose_hand(hand, shape, sample_pose(pose_key))
-    rotation = sample_view(
-        view_key,
-        config.tilt_degrees,
-        upright_share=config.upright_share,
-        roll_degrees=config.roll_degrees,
-        free_share=config.free_view_share,
-    )
-    keys = jax.random.split(camera_key, 4)
-    distance_m = sample_distance(keys[0])
-    # Off the optical axis the hand is seen from another side, as in any wide picture.
-    slant = config.max_slant * jax.random.uniform(keys[1], (2,), minval=-1, maxval=1)
-    offset = distance_m * jnp.array([slant[0], slant[1], 1.0])
-    centre = posed.vertices.mean(axis=0)
-
-    def to_camera_frame(points):
-        return (points - centre) @ rotation.T + offset
-
-    vertices = to_camera_frame(posed.vertices)
-    plane = vertices[:, :2] / vertices[:, 2:]
-    low, high = plane.min(axis=0), plane.max(axis=0)
-    fill = jax.random.uniform(keys[2], minval=config.min_fill, maxval=config.max_fill)
-    side = jnp.max(high - low) / fill
-    shift = sample_crop_shift(
-        keys[3], (high - low) / side, config.centre_jitter, config.occlusion.truncation_share
-    )
-    crop_centre = (low + high) / 2 + shift * side
-    keypoints = to_camera_frame(posed.keypoints)
     kinds = config.occlusion
+    framing = sample_framing(
+        view_key, camera_key, posed.vertices, config, truncation_share=kinds.truncation_share
+    )
+    keypoints = framing.to_camera_frame(posed.keypoints)
     has_occluders = any((kinds.front_share, kinds.grasp_share, kinds.limb_share))
     return _PlacedHand(
-        vertices_m=jnp.concatenate([vertices, to_camera_frame(posed.forearm_vertices)]),
+        vertices_m=framing.to_camera_frame(
+            jnp.concatenate([posed.vertices, posed.forearm_vertices])
+        ),
         keypoints_m=keypoints,
-        joints_m=to_camera_frame(posed.joints),
+        joints_m=framing.to_camera_frame(posed.joints),
         rest_vertices_m=jnp.concatenate([rest.vertices, rest.forearm_vertices]),
-        camera=Camera(focal=1 / side, principal=0.5 - crop_centre / side),
+        camera=framing.camera,
         occluders=sample_occluders(occluder_key, keypoints, kinds) if has_occluders else None,
     )
 

@@ -1,0 +1,64 @@
+"""Where a hand stands before its camera, and the crop that shows it. Pure and jit-able."""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from i2uv_jax.config import RenderConfig
+from i2uv_jax.hand.model import apply3
+from i2uv_jax.render.view import sample_crop_shift, sample_distance, sample_view
+from i2uv_jax.types import Camera
+
+
+@struct.dataclass
+class Framing:
+    """The way from the hand frame to the camera frame, both metres, and the crop's camera."""
+
+    rotation: Float[Array, "3 3"]
+    centre_m: Float[Array, "3"]
+    """Point of the hand frame that comes to stand at `offset_m`."""
+    offset_m: Float[Array, "3"]
+    camera: Camera
+
+    def to_camera_frame(self, points_m: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
+        """Points of the hand frame in the camera frame."""
+        return apply3(self.rotation, points_m - self.centre_m) + self.offset_m
+
+
+def sample_framing(
+    view_key: PRNGKeyArray,
+    camera_key: PRNGKeyArray,
+    vertices_m: Float[Array, "v 3"],
+    config: RenderConfig,
+    *,
+    truncation_share: float,
+) -> Framing:
+    """A random view of one hand.
+
+    Args:
+      vertices_m: of the posed hand, hand frame.
+      config: how hands are turned and how much of the crop they fill.
+      truncation_share: share of crops that cut a part of the hand off.
+    """
+    rotation = sample_view(
+        view_key,
+        config.tilt_degrees,
+        upright_share=config.upright_share,
+        roll_degrees=config.roll_degrees,
+        free_share=config.free_view_share,
+    )
+    keys = jax.random.split(camera_key, 4)
+    # Off the optical axis the hand is seen from another side, as in any wide picture.
+    slant = config.max_slant * jax.random.uniform(keys[1], (2,), minval=-1, maxval=1)
+    offset_m = sample_distance(keys[0]) * jnp.append(slant, 1.0)
+    centre_m = vertices_m.mean(axis=0)
+    seen = apply3(rotation, vertices_m - centre_m) + offset_m
+    plane = seen[:, :2] / seen[:, 2:]
+    low, high = plane.min(axis=0), plane.max(axis=0)
+    fill = jax.random.uniform(keys[2], minval=config.min_fill, maxval=config.max_fill)
+    side = jnp.max(high - low) / fill
+    shift = sample_crop_shift(keys[3], (high - low) / side, config.centre_jitter, truncation_share)
+    crop_centre = (low + high) / 2 + shift * side
+    camera = Camera(focal=1 / side, principal=0.5 - crop_centre / side)
+    return Framing(rotation, centre_m, offset_m, camera)
