@@ -315,8 +315,7 @@ class SkinConfig:
         for name in ("detail", "relief", "variation"):
             value = getattr(self, name)
             _check(0 <= value <= 2, f"render.skin.{name}", "0 to 2", value)
-        value = self.photo_share
-        _check(0 <= value <= 1, "render.skin.photo_share", "a share from 0 to 1", value)
+        _check_share(self.photo_share, "render.skin.photo_share")
         value = self.texture_size
         _check(
             32 <= value <= 1024 and value % 2 == 0,
@@ -365,8 +364,7 @@ class ForearmConfig:
 
     def __post_init__(self) -> None:
         for name in ("share", "sleeve_share", "ring_share", "band_share"):
-            value = getattr(self, name)
-            _check(0 <= value <= 1, f"render.forearm.{name}", "a share from 0 to 1", value)
+            _check_share(getattr(self, name), f"render.forearm.{name}")
 
 
 @dataclass(frozen=True)
