@@ -31,7 +31,7 @@ _CREASE_WIDTH_MM = 0.95
 _FOLD_REACH_MM = 7.5
 """How far from the joint folds lie, along the finger."""
 
-_PALM_LINES_MM = np.array(
+PALM_LINES_MM = np.array(
     [
         [(27, 71), (17, 66), (9, 55), (4, 42), (3, 28), (8, 14)],  # life
         [(27, 71), (17, 67), (6, 62), (-5, 56), (-16, 49), (-26, 40)],  # head
@@ -40,7 +40,7 @@ _PALM_LINES_MM = np.array(
     ],
     np.float32,
 )
-"""The great creases of the palm, x and y in the hand frame of the mean adult."""
+"""Life, head, heart and fate line (line, point, x and y) in the hand frame of the mean adult."""
 _NUM_SLIGHT_LINES = 8
 _NUM_VEINS = 6
 _VEIN_POINTS = 7
@@ -149,9 +149,9 @@ def sample_traits(key: PRNGKeyArray, hand: Hand, config: DetailConfig) -> Detail
 
 def _sample_palm_lines(keys, normal, factor):
     """The four great lines, then slight ones at random places."""
-    great = _PALM_LINES_MM + normal(1.5, 2) + normal(0.7, *_PALM_LINES_MM.shape)
+    great = PALM_LINES_MM + normal(1.5, 2) + normal(0.7, *PALM_LINES_MM.shape)
     great_depth = jnp.array([0.65, 0.6, 0.6, 0.3]) * factor(0.25, 4)
-    count, points = _NUM_SLIGHT_LINES, _PALM_LINES_MM.shape[1]
+    count, points = _NUM_SLIGHT_LINES, PALM_LINES_MM.shape[1]
     low, high = jnp.array([-36.0, 20.0]), jnp.array([26.0, 82.0])
     start = jax.random.uniform(next(keys), (count, 1, 2), minval=low, maxval=high)
     turn = jax.random.uniform(next(keys), (count, 1), maxval=2 * jnp.pi)

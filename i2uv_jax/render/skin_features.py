@@ -14,6 +14,7 @@ from jaxtyping import Float, UInt8
 
 from i2uv_jax.geometry.keypoints import FINGER_NAMES
 from i2uv_jax.hand.asset import Hand
+from i2uv_jax.hand.detail import PALM_LINES_MM
 from i2uv_jax.hand.skeleton import JOINT_NAMES
 from i2uv_jax.render.skin_atlas import (
     all_faces,
@@ -26,14 +27,6 @@ from i2uv_jax.render.skin_atlas import (
 NUM_VARIANTS = 6
 CHANNELS = ("palm", "redness", "vein", "spots", "nail", "crease", "height", "nail_edge")
 """Meaning of a procedural texel's eight values, each 0 to 1; height is 0.5 on smooth skin."""
-
-_PALM_LINES_MM = (
-    ((27, 71), (17, 66), (9, 55), (4, 42), (3, 28), (8, 14)),  # life
-    ((27, 71), (13, 65), (-2, 57), (-16, 49), (-26, 40)),  # head
-    ((-44, 60), (-30, 66), (-14, 71), (1, 77), (9, 87)),  # heart
-    ((-4, 18), (-6, 34), (-8, 50), (-7, 66)),  # fate
-)
-"""The great creases of the palm in the hand frame's x and y, for the mean adult."""
 
 _DISTAL_JOINTS = tuple(
     JOINT_NAMES.index(f"{finger}_{'ip' if finger == 'thumb' else 'dip'}") for finger in FINGER_NAMES
@@ -173,8 +166,8 @@ def _palm_lines(surface, rng):
     plane = surface.point[:, :2].astype(np.float32)
     lines = np.zeros(len(plane))
     shift = rng.normal(0, 1.5, 2)
-    for number, line in enumerate(_PALM_LINES_MM):
-        points = np.array(line) + shift + rng.normal(0, 1.6, (len(line), 2))
+    for number, line in enumerate(PALM_LINES_MM):
+        points = line + shift + rng.normal(0, 1.6, (len(line), 2))
         strength = rng.uniform(0.75, 1) if number < 3 else rng.uniform(0, 0.7)
         lines = np.maximum(lines, strength * _stroke(plane, points, 0.8))
     for _ in range(14):
