@@ -9,7 +9,9 @@ from i2uv_jax.config import (
     ExperimentConfig,
     HandNetConfig,
     OptimConfig,
+    RenderConfig,
     TrainConfig,
+    plain_looks,
 )
 
 
@@ -27,6 +29,7 @@ def get_config() -> ExperimentConfig:
             sr=None,
             image_size=64,
         ),
+        render=plain_looks(RenderConfig()),
         optim=OptimConfig(
             algorithm="muon", peak_learning_rate=1e-2, warmup_steps=10, clip_norm=1.0
         ),

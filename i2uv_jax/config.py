@@ -7,7 +7,7 @@ rest of the package.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 ENCODER_NAMES = ("resnet18", "resnet34", "resnet50")
 DTYPE_NAMES = ("float32", "bfloat16")
@@ -427,6 +427,24 @@ class RenderConfig:
         _check_share(self.free_view_share, "render.free_view_share")
         for name in ("centre_jitter", "max_slant", "roll_degrees", "upright_share"):
             _check(getattr(self, name) >= 0, f"render.{name}", "at least 0", getattr(self, name))
+
+
+def plain_looks(config: RenderConfig) -> RenderConfig:
+    """A config's poses, views, occluders, backgrounds and sensor, with the plainest of hands.
+
+    For quick runs: this compiles and draws far sooner than realistic hands do.
+    """
+    return replace(
+        config,
+        skin=replace(config.skin, detail=0.0, relief=0.0, variation=0.0, folder=None),
+        light=replace(
+            config.light, environment=0.0, shadows=0.0, occlusion=0.0, subsurface=0.0, gloss=0.0,
+            exposure=0.0,
+        ),
+        forearm=replace(
+            config.forearm, share=1.0, sleeve_share=0.0, ring_share=0.0, band_share=0.0
+        ),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

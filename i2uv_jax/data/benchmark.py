@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import jax
 
-from i2uv_jax.config import RenderConfig
+from i2uv_jax.config import RenderConfig, plain_looks
 from i2uv_jax.data.generator import HandGenerator
 from i2uv_jax.hand.asset import Hand
 
@@ -93,7 +93,7 @@ def ladder(config: RenderConfig) -> list[tuple[str, RenderConfig]]:
         ("sensor", lambda c: replace(c, sensor=replace(c.sensor, strength=0.0))),
         ("background", _without_background),
         ("occluders", _without_occluders),
-        ("skin, light, clothes", _plain),
+        ("skin, light, clothes", plain_looks),
         (
             "rasterising and plain shading",
             lambda c: replace(c, image_size=min(_SMALLEST_IMAGE, c.image_size), supersampling=1),
@@ -150,18 +150,3 @@ def _without_occluders(config):
         config.occlusion, front_share=0.0, grasp_share=0.0, limb_share=0.0, truncation_share=0.0
     )
     return replace(config, occlusion=occlusion)
-
-
-def _plain(config):
-    """The short path of `render.plain`."""
-    return replace(
-        config,
-        skin=replace(config.skin, detail=0.0, relief=0.0, variation=0.0, folder=None),
-        light=replace(
-            config.light, environment=0.0, shadows=0.0, occlusion=0.0, subsurface=0.0, gloss=0.0,
-            exposure=0.0,
-        ),
-        forearm=replace(
-            config.forearm, share=1.0, sleeve_share=0.0, ring_share=0.0, band_share=0.0
-        ),
-    )  # fmt: skip

@@ -1,16 +1,17 @@
 """Whether a config asks for the plain renderer."""
 
-from i2uv_jax.config import RenderConfig
+from dataclasses import replace
+
+from i2uv_jax.config import RenderConfig, plain_looks
 
 
 def is_plain(config: RenderConfig) -> bool:
-    """Whether skin, light and forearm are all at their plainest, which a far shorter path draws."""
-    skin, light, forearm = config.skin, config.light, config.forearm
-    has_photos = skin.folder is not None and skin.photo_share > 0
-    return not (
-        any((skin.detail, skin.relief, skin.variation, has_photos))
-        or any((light.environment, light.shadows, light.occlusion, light.subsurface))
-        or any((light.gloss, light.exposure))
-        or any((forearm.sleeve_share, forearm.ring_share, forearm.band_share))
-        or forearm.share < 1
+    """Whether skin, light and forearm are all at their plainest, so that the short path draws."""
+    skin = config.skin
+    without_photos = skin.folder is None or skin.photo_share == 0
+    plain = plain_looks(config)
+    return (
+        (replace(skin, folder=None) == plain.skin and without_photos)
+        and config.light == plain.light
+        and config.forearm == plain.forearm
     )

@@ -10,12 +10,10 @@ from PIL import Image
 
 from i2uv_jax.config import (
     BackgroundConfig,
-    ForearmConfig,
-    LightConfig,
     OcclusionConfig,
     RenderConfig,
     SensorConfig,
-    SkinConfig,
+    plain_looks,
 )
 from i2uv_jax.geometry.camera import from_crop_space, project
 from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
@@ -99,14 +97,7 @@ def test_occluders_hide_hands_and_folders_stand_behind_them(tmp_path, batch):
     assert not (is_green & (hidden.hand_mask > 0)).any()
 
 
-PLAIN = RenderConfig(
-    image_size=64,
-    uv_map_size=32,
-    supersampling=1,
-    skin=SkinConfig(detail=0, relief=0, variation=0),
-    light=LightConfig(environment=0, shadows=0, occlusion=0, subsurface=0, gloss=0, exposure=0),
-    forearm=ForearmConfig(share=1, sleeve_share=0, ring_share=0, band_share=0),
-)
+PLAIN = plain_looks(RenderConfig(image_size=64, uv_map_size=32, supersampling=1))
 
 
 def test_all_strengths_zero_take_the_plain_path(monkeypatch):
