@@ -35,8 +35,11 @@ def code_blocks(path):
 @pytest.fixture
 def photo(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "photo.png")
-    return tmp_path / "photo.png"
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.fromarray(pixels).save(folder / "photo.png")
+    (folder / "annotations.json").write_text('[{"file": "photo.png"}]')
+    return folder / "photo.png"
 
 
 @pytest.mark.slow
@@ -45,10 +48,11 @@ def test_every_i2uv_command_of_the_readme_succeeds(request, tmp_path, photo, mon
     monkeypatch.chdir(root)
     blocks = "".join(text for language, text in code_blocks(root / "README.md") if not language)
     commands = re.findall(r"uv run i2uv (.*)", blocks)
-    verbs = {"demo", "predict", "info", "train", "data", "bench"}
+    verbs = {"demo", "predict", "info", "train", "eval", "data", "bench"}
     assert {shlex.split(command)[0] for command in commands} == verbs
     for command in commands:
-        words = [str(photo) if word == "PHOTO" else word for word in shlex.split(command)]
+        own = {"PHOTO": str(photo), "DIR": str(photo.parent)}
+        words = [own.get(word, word) for word in shlex.split(command)]
         if "--out" in words:
             place = words.index("--out") + 1
             words[place] = str(tmp_path / words[place])

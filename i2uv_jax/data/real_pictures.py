@@ -1,21 +1,18 @@
 """Real pictures to measure the renderer against: a folder of photos, cropped as the renderer does.
 
-A folder may hold `annotations.json`, a list of objects with `file` and `box_xywh` (left, top,
-width, height of the hand in pixels of the photo; null for none). Photos with a box are cropped to a
-square around it, all others to their largest square in the middle.
+A folder may hold annotations (see `i2uv_jax.imaging.annotations`). Photos with a box are cropped to
+a square around it, all others to their largest square in the middle.
 """
 
-import json
 import os
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
+from i2uv_jax.imaging.annotations import ANNOTATIONS, read_annotations
 from i2uv_jax.imaging.crop import BoxError, SquareCrop, crop_from_box, extract
 from i2uv_jax.imaging.read import PICTURE_SUFFIXES, read_photo
-
-ANNOTATIONS = "annotations.json"
 
 
 def read_real_pictures(folder: str | os.PathLike, size: int) -> UInt8[np.ndarray, "n size size 3"]:
@@ -51,13 +48,12 @@ def read_real_pictures(folder: str | os.PathLike, size: int) -> UInt8[np.ndarray
     return pictures
 
 
-def _crop(photo, box_xywh) -> SquareCrop:
+def _crop(photo, box_xyxy) -> SquareCrop:
     """The square around the box that lies within the photo."""
     height, width, _ = photo.shape
     centre, side = (width / 2, height / 2), float(min(width, height))
-    if box_xywh is not None:
-        left, top, box_width, box_height = box_xywh
-        wanted = crop_from_box((left, top, left + box_width, top + box_height), width, height)
+    if box_xyxy is not None:
+        wanted = crop_from_box(box_xyxy, width, height)
         centre, side = wanted.centre_px, min(side, wanted.side_px)
     x, y = (
         float(np.clip(middle, side / 2, length - side / 2))
@@ -66,24 +62,9 @@ def _crop(photo, box_xywh) -> SquareCrop:
     return SquareCrop((x, y), side)
 
 
-def _read_boxes(path: Path) -> dict[str, list[float] | None]:
-    """Box (left, top, width, height) or None by file name; empty without annotations."""
+def _read_boxes(path: Path) -> dict[str, tuple[float, ...] | None]:
+    """Box (left, top, right, bottom) or None by file name; empty without annotations."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        return {annotation.file: annotation.box_xyxy for annotation in read_annotations(path)}
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: not readable as JSON ({error})") from error
-    expected = f"{path}: expected a list of objects with 'file' and 'box_xywh'"
-    if not isinstance(entries, list):
-        raise ValueError(f"{expected}, got {type(entries).__name__}")
-    boxes = {}
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
-            raise ValueError(f"{expected}; entry {index} names no file")
-        box = entry.get("box_xywh")
-        is_box = isinstance(box, list) and len(box) == 4
-        if box is not None and not (is_box and all(isinstance(v, int | float) for v in box)):
-            raise ValueError(f"{expected}; entry {index} has a box of {box!r}")
-        boxes[entry["file"]] = box
-    return boxes

@@ -1,0 +1,210 @@
+"""`i2uv eval`: how good a model is on annotated pictures."""
+
+import argparse
+import csv
+import fnmatch
+import io
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from i2uv_jax.cli.argument_types import positive_int
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.interruption import InterruptWatch
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from i2uv_jax.evaluate.photos import PhotoScore
+    from i2uv_jax.imaging.annotations import Annotation
+    from i2uv_jax.inference.prediction import HandPrediction
+    from i2uv_jax.inference.predictor import Predictor
+
+_TILE_PX = 192
+
+_DESCRIPTION = """Score a model on a folder of pictures with annotations.json (the format is
+described in i2uv_jax/imaging/annotations.py). Writes metrics.json, samples.csv and overlays.png:
+the pictures with the predicted hand over them, the best first, those without keypoints last."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Adds the verb to a command line."""
+    parser = subparsers.add_parser(
+        "eval", help="score a model", description="Score a model on annotated pictures."
+    )
+    verbs = parser.add_subparsers(title="verbs", dest="eval_verb", metavar="VERB", required=True)
+    photos = verbs.add_parser(
+        "photos", help="a folder of annotated pictures", description=_DESCRIPTION
+    )
+    photos.add_argument("folder", type=Path, metavar="DIR", help="pictures and annotations.json")
+    photos.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
+    photos.add_argument(
+        "--model", default="small", metavar="NAME|PATH", help="a shipped model or a file (small)"
+    )
+    photos.add_argument(
+        "--left",
+        default=[],
+        nargs="+",
+        metavar="PATTERN",
+        help="names of pictures that show left hands, where annotations do not say it: '*_l.jpg'",
+    )
+    photos.add_argument(
+        "--batch", type=positive_int, default=16, metavar="N", help="pictures at a time (16)"
+    )
+    photos.set_defaults(run=run_photos)
+
+
+def run_photos(args: argparse.Namespace) -> int:
+    """Scores, writes and prints; returns the process's exit code."""
+    from i2uv_jax.imaging.annotations import ANNOTATIONS, read_annotations
+
+    path = args.folder / ANNOTATIONS
+    try:
+        annotations = read_annotations(path)
+    except FileNotFoundError:
+        raise CommandError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise CommandError(error) from error
+    if not annotations:
+        raise CommandError(f"{path}: names no picture")
+    with InterruptWatch() as watch:
+        from i2uv_jax.cli.hand_files import make_output_folder
+        from i2uv_jax.evaluate.photos import summarize
+        from i2uv_jax.inference.predictor import load_model
+
+        try:
+            predictor = load_model(args.model, batch_size=min(args.batch, len(annotations)))
+        except ValueError as error:
+            raise CommandError(error) from error
+        make_output_folder(args.out)
+        scored = _score(args, annotations, predictor, watch)
+        scores = [score for score, _ in scored]
+        summary = {"model": predictor.name, **summarize(scores)}
+        try:
+            _write(args.out, summary, scored)
+        except OSError as error:
+            raise CommandError(
+                f"--out {args.out}: results cannot be written ({error.strerror or error})",
+                EXIT_FAILED,
+            ) from error
+    _print(summary)
+    print(f"metrics.json, samples.csv, overlays.png: written to {args.out}")
+    return EXIT_FAILED if summary["failed"] else 0
+
+
+def _score(
+    args: argparse.Namespace,
+    annotations: "list[Annotation]",
+    predictor: "Predictor",
+    watch: InterruptWatch,
+) -> "list[tuple[PhotoScore, np.ndarray | None]]":
+    """Each picture's score, and the picture with the hand over it if there is one."""
+    from tqdm import tqdm
+
+    from i2uv_jax.evaluate.photos import failed_photo, score_photo
+    from i2uv_jax.imaging.crop import BoxError, crop_from_box
+    from i2uv_jax.imaging.read import ImageError, read_photo
+
+    scored = []
+    with tqdm(total=len(annotations), unit="photo", disable=not sys.stderr.isatty()) as bar:
+        for first in range(0, len(annotations), args.batch):
+            usable = []
+            for annotation in annotations[first : first + args.batch]:
+                watch.check()
+                hand = annotation.hand or _hand_by_name(annotation.file, args.left)
+                try:
+                    photo = read_photo(args.folder / annotation.file)
+                    if annotation.box_xyxy is not None:
+                        crop_from_box(annotation.box_xyxy, photo.shape[1], photo.shape[0])
+                    usable.append((annotation, hand, photo))
+                except (ImageError, BoxError) as error:
+                    named = isinstance(error, ImageError)
+                    message = str(error) if named else f"{annotation.file}: {error}"
+                    tqdm.write(f"i2uv eval: error: {message}", file=sys.stderr)
+                    scored.append((failed_photo(annotation, hand, message), None))
+            if usable:
+                predictions = predictor(
+                    [photo for *_, photo in usable],
+                    handedness=[hand for _, hand, _ in usable],
+                    box_xyxy=[annotation.box_xyxy for annotation, *_ in usable],
+                )
+                for (annotation, hand, photo), prediction in zip(usable, predictions, strict=True):
+                    score = score_photo(
+                        annotation, hand, prediction.keypoints_2d, prediction.keypoints_3d_mm
+                    )
+                    scored.append((score, _overlay(photo, prediction)))
+            bar.update(len(annotations[first : first + args.batch]))
+    return scored
+
+
+def _hand_by_name(file: str, left_patterns: list[str]) -> str:
+    is_left = any(fnmatch.fnmatch(file, pattern) for pattern in left_patterns)
+    return "left" if is_left else "right"
+
+
+def _overlay(photo: "np.ndarray", prediction: "HandPrediction") -> "np.ndarray":
+    """A tile of the crop with mesh and skeleton over it."""
+    from i2uv_jax.imaging.crop import SquareCrop, extract
+    from i2uv_jax.viewing.overlay import overlay_mesh, overlay_skeleton
+
+    left, top, right, bottom = (float(edge) for edge in prediction.crop_xyxy)
+    crop = SquareCrop(((left + right) / 2, (top + bottom) / 2), right - left)
+    tile = overlay_mesh(
+        extract(photo, crop, _TILE_PX),
+        _TILE_PX * crop.to_crop(prediction.vertices_2d),
+        prediction.vertices_mm,
+        prediction.faces,
+        opacity=0.5,
+    )
+    return overlay_skeleton(tile, _TILE_PX * crop.to_crop(prediction.keypoints_2d))
+
+
+def _write(
+    folder: Path, summary: dict, scored: "list[tuple[PhotoScore, np.ndarray | None]]"
+) -> None:
+    import numpy as np
+
+    from i2uv_jax.atomic_file import write_atomically
+    from i2uv_jax.viewing.contact_sheet import contact_sheet
+    from i2uv_jax.viewing.panel import png_bytes
+
+    write_atomically(folder / "metrics.json", (json.dumps(summary, indent=1) + "\n").encode())
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["file", "hand", "error_over_box", "aligned_keypoint_mm", "failure"])
+    for score, _ in scored:
+        error = score.mean_error
+        writer.writerow(
+            [
+                score.file,
+                score.hand,
+                "" if error is None else f"{error:.4f}",
+                "" if score.aligned_mm is None else f"{score.aligned_mm:.3f}",
+                score.failure or "",
+            ]
+        )
+    write_atomically(folder / "samples.csv", table.getvalue().encode())
+
+    def rank(item: tuple) -> float:
+        error = item[0].mean_error
+        return np.inf if error is None else error
+
+    tiles = [tile for _, tile in sorted(scored, key=rank) if tile is not None]
+    if tiles:
+        write_atomically(folder / "overlays.png", png_bytes(contact_sheet(np.stack(tiles))))
+
+
+def _print(summary: dict) -> None:
+    print(f"model {summary['model']}: {summary['pictures']} pictures", end="")
+    print(f", {len(summary['failed'])} failed" if summary["failed"] else "")
+    if summary["with_keypoints_2d"]:
+        near = next(name for name in summary if name.startswith("within_"))
+        error = summary["error_over_box"]
+        print(f"2D keypoints ({summary['with_keypoints_2d']} pictures):")
+        print(f"  mean error over box  {'-' if error is None else f'{error:.3f}'}")
+        print(f"  within 10 % of box   {100 * summary[near]:.1f} %")
+        print(f"  area under PCK curve {summary['auc_of_pck']:.3f}")
+    if summary["with_keypoints_3d"]:
+        print(f"3D keypoints ({summary['with_keypoints_3d']} pictures):")
+        print(f"  aligned error        {summary['aligned_keypoint_mm']:.1f} mm")

@@ -1,0 +1,101 @@
+"""What people say about the pictures of a folder: `annotations.json` beside them.
+
+A list of objects, one a picture:
+
+- `file`: the picture's name in the folder;
+- `box_xywh`: left, top, width, height of the hand in pixels of the picture, or null;
+- `hand`: "left" or "right", or null where nobody says;
+- `keypoints_2d`: 21 x [x, y, visible] in pixels, visible 0 or 1, or null;
+- `keypoints_3d`: 21 x [x, y, z] in millimetres, in any frame, or null.
+
+Keypoints stand in the order of FreiHAND and MANO: wrist, then thumb, index, middle, ring, little,
+each from the palm to the tip. What is null may be left out, and other entries are ignored.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+ANNOTATIONS = "annotations.json"
+
+_NUM_KEYPOINTS = 21
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What is known about one picture."""
+
+    file: str
+    box_xywh: tuple[float, float, float, float] | None = None
+    """Left, top, width and height in pixels."""
+    hand: str | None = None
+    """ "left" or "right"."""
+    keypoints_2d: Float[np.ndarray, "21 3"] | None = None
+    """x and y in pixels, and 1 where the keypoint is visible, else 0."""
+    keypoints_3d_mm: Float[np.ndarray, "21 3"] | None = None
+
+    @property
+    def box_xyxy(self) -> tuple[float, float, float, float] | None:
+        """Left, top, right and bottom edge in pixels."""
+        if self.box_xywh is None:
+            return None
+        left, top, width, height = self.box_xywh
+        return left, top, left + width, top + height
+
+
+def read_annotations(path: Path) -> list[Annotation]:
+    """All entries of a file, in its order.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: the file cannot be read or says something else; the message is one line.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(entries, list):
+        raise ValueError(f"{path}: expected a list of objects, got {type(entries).__name__}")
+    annotations = [_annotation(path, index, entry) for index, entry in enumerate(entries)]
+    files = [annotation.file for annotation in annotations]
+    doubles = sorted({file for file in files if files.count(file) > 1})
+    if doubles:
+        raise ValueError(f"{path}: {doubles[0]} is named twice")
+    return annotations
+
+
+def _annotation(path: Path, index: int, entry: object) -> Annotation:
+    if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
+        raise ValueError(f"{path}: expected objects with a 'file'; entry {index} names no file")
+
+    def numbers(name: str, *shape: int) -> np.ndarray | None:
+        value = entry.get(name)
+        if value is None:
+            return None
+        try:
+            array = np.array(value, np.float64)
+        except (TypeError, ValueError):
+            array = np.array(np.nan)
+        if array.shape != shape or not np.isfinite(array).all():
+            wanted = " x ".join(map(str, shape))
+            raise ValueError(f"{path}: entry {index}: expected {wanted} numbers as '{name}'")
+        return array
+
+    hand = entry.get("hand")
+    if hand not in (None, "left", "right"):
+        raise ValueError(
+            f"{path}: entry {index}: expected 'left', 'right' or null as 'hand', got {hand!r}"
+        )
+    box = numbers("box_xywh", 4)
+    return Annotation(
+        file=entry["file"],
+        box_xywh=None if box is None else tuple(box.tolist()),
+        hand=hand,
+        keypoints_2d=numbers("keypoints_2d", _NUM_KEYPOINTS, 3),
+        keypoints_3d_mm=numbers("keypoints_3d", _NUM_KEYPOINTS, 3),
+    )

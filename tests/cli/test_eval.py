@@ -1,0 +1,93 @@
+"""`i2uv eval photos` from the command line on: files, numbers, complaints."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from i2uv_jax.cli.main import main
+from i2uv_jax.inference.predictor import load_model
+
+
+@pytest.fixture
+def folder(tmp_path, write_photo):
+    """Two pictures and their annotations: one with keypoints, one without."""
+    write_photo("a.jpg", 80, 60).rename(tmp_path / "a.jpg")
+    write_photo("b_l.jpg", 60, 80).rename(tmp_path / "b_l.jpg")
+    return tmp_path
+
+
+def annotate(folder, *entries):
+    (folder / "annotations.json").write_text(json.dumps(entries))
+
+
+def score(folder, tiny_model_path, *words) -> int:
+    return main(
+        ["eval", "photos", str(folder), "--out", str(folder / "out"), "--model",
+         str(tiny_model_path), *words]
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("fast_network")
+def test_a_model_s_own_keypoints_have_no_error(folder, tiny_model_path, capsys):
+    box = [10, 10, 40, 40]
+    picture = np.asarray(Image.open(folder / "a.jpg"))
+    own = load_model(tiny_model_path, batch_size=1)(picture, box_xyxy=(10, 10, 50, 50))
+    keypoints = np.column_stack([own.keypoints_2d, np.ones(21)]).tolist()
+    annotate(
+        folder,
+        {"file": "a.jpg", "box_xywh": box, "keypoints_2d": keypoints,
+         "keypoints_3d": own.keypoints_3d_mm.tolist()},
+        {"file": "b_l.jpg", "box_xywh": None},
+    )  # fmt: skip
+    assert score(folder, tiny_model_path, "--left", "*_l.jpg") == 0
+    metrics = json.loads((folder / "out/metrics.json").read_text())
+    assert metrics["pictures"] == 2
+    assert metrics["error_over_box"] == pytest.approx(0, abs=1e-4)
+    assert metrics["within_0.1_of_box"] == 1
+    assert metrics["aligned_keypoint_mm"] == pytest.approx(0, abs=1e-3)
+    rows = list(csv.DictReader((folder / "out/samples.csv").read_text().splitlines()))
+    assert [(row["file"], row["hand"]) for row in rows] == [("a.jpg", "right"), ("b_l.jpg", "left")]
+    with Image.open(folder / "out/overlays.png") as overlays:
+        assert overlays.width > 2 * 192
+    assert "within 10 % of box   100.0 %" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("fast_network")
+def test_bad_pictures_are_named_and_the_others_still_scored(folder, tiny_model_path, capsys):
+    (folder / "broken.png").write_bytes(b"no picture")
+    annotate(
+        folder,
+        {"file": "a.jpg"},
+        {"file": "broken.png"},
+        {"file": "missing.png"},
+        {"file": "b_l.jpg", "box_xywh": [500, 500, 10, 10]},
+    )
+    assert score(folder, tiny_model_path) == 1
+    metrics = json.loads((folder / "out/metrics.json").read_text())
+    assert metrics["failed"] == ["b_l.jpg", "broken.png", "missing.png"]
+    errors = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
+    assert len(errors) == 3
+    assert all(any(name in line for line in errors) for name in metrics["failed"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "annotations.json: no such file"),
+        ("[]", "names no picture"),
+        ('[{"file": "a.jpg"}, {"file": "a.jpg"}]', "a.jpg is named twice"),
+        ('[{"file": "a.jpg", "hand": "both"}]', "expected 'left', 'right' or null"),
+        ('[{"file": "a.jpg", "keypoints_2d": [[1, 2]]}]', "expected 21 x 3 numbers"),
+        ('[{"file": "a.jpg", "keypoints_3d": "no"}]', "expected 21 x 3 numbers"),
+    ],
+)
+def test_unusable_annotations_are_one_line(folder, tiny_model_path, capsys, text, message):
+    if text is not None:
+        (folder / "annotations.json").write_text(text)
+    assert score(folder, tiny_model_path) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not (folder / "out").exists()

@@ -1,0 +1,67 @@
+"""Scores of annotated pictures, on cases that a pencil can check."""
+
+import numpy as np
+import pytest
+
+from i2uv_jax.evaluate.photos import failed_photo, score_photo, summarize
+from i2uv_jax.imaging.annotations import Annotation
+
+POINTS = np.stack([np.arange(21.0), 10 + np.arange(21.0) % 5], axis=1)
+
+
+def annotated(file="a.png", visible=1, **others) -> Annotation:
+    keypoints = np.column_stack([POINTS, np.full(21, visible)])
+    return Annotation(file, keypoints_2d=keypoints, **others)
+
+
+def test_errors_are_shares_of_the_box():
+    annotation = annotated(box_xywh=(0.0, 0.0, 50.0, 30.0))
+    score = score_photo(annotation, "right", POINTS + np.array([3, 4]), np.zeros((21, 3)))
+    np.testing.assert_allclose(score.errors, 0.1)
+    assert score.mean_error == pytest.approx(0.1)
+    assert score.aligned_mm is None
+
+
+def test_without_a_box_the_keypoints_own_one_is_the_unit():
+    # The points lie 20 pixels apart in x, 4 in y.
+    score = score_photo(annotated(), "right", POINTS + np.array([0, 5]), np.zeros((21, 3)))
+    assert score.mean_error == pytest.approx(0.25)
+
+
+def test_hidden_keypoints_do_not_count():
+    annotation = annotated(box_xywh=(0.0, 0.0, 10.0, 10.0))
+    annotation.keypoints_2d[5:, 2] = 0
+    predicted = POINTS.copy()
+    predicted[5:] += 1000
+    assert score_photo(annotation, "left", predicted, np.zeros((21, 3))).mean_error == 0
+
+
+def test_three_dimensional_errors_forgive_place_turn_and_scale():
+    true = np.random.default_rng(0).normal(size=(21, 3))
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    turn *= np.sign(np.linalg.det(turn))
+    annotation = Annotation("a.png", keypoints_3d_mm=true)
+    score = score_photo(annotation, "right", POINTS, 3 * true @ turn.T + 7)
+    assert score.aligned_mm == pytest.approx(0, abs=1e-5)
+    assert score.errors is None
+
+
+def test_failed_pictures_lower_the_shares_and_not_the_mean():
+    box = (0.0, 0.0, 100.0, 100.0)
+    good = score_photo(
+        annotated(box_xywh=box), "right", POINTS + np.array([0, 5]), np.zeros((21, 3))
+    )
+    failed = failed_photo(annotated("b.png", box_xywh=box), "right", "unreadable")
+    summary = summarize([good, failed, failed_photo(Annotation("c.png"), "right", "gone")])
+    assert summary["error_over_box"] == pytest.approx(0.05)
+    assert summary["within_0.1_of_box"] == 0.5
+    # The curve is 0 until a twentieth, then a half, up to three tenths.
+    assert summary["auc_of_pck"] == pytest.approx(0.5 * 0.25 / 0.3, abs=0.005)
+    assert summary["failed"] == ["b.png", "c.png"]
+    assert summary["error_over_box_by_keypoint"]["wrist"] == pytest.approx(0.05)
+
+
+def test_nothing_to_score_is_no_number():
+    summary = summarize([failed_photo(Annotation("a.png"), "right", "gone")])
+    assert summary["error_over_box"] is None
+    assert summary["aligned_keypoint_mm"] is None
