@@ -16,7 +16,7 @@ _PUBLIC = {
     "HandPrediction": "i2uv_jax.inference.prediction",
     "ImageError": "i2uv_jax.imaging.read",
     "Predictor": "i2uv_jax.inference.predictor",
-    "available_models": "i2uv_jax.inference.model_files",
+    "available_models": "i2uv_jax.models.model_files",
     "load_model": "i2uv_jax.inference.predictor",
     "read_photo": "i2uv_jax.imaging.read",
 }

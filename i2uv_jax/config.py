@@ -558,6 +558,9 @@ class TrainConfig:
     """Pictures per step over all devices."""
     seed: int = 0
     """Decides the initial parameters and every picture of the run."""
+    init_from: str | None = None
+    """Start from the weights of this model, a file or the name of a shipped one, instead of random
+    ones. Its shapes must be those of this config's model; the optimiser starts anew."""
     num_devices: int | None = None
     """How many devices share each batch; none takes all of this machine."""
     ema_decay: float | None = None

@@ -6,7 +6,7 @@ python -m launch.ship_model RUN
 import argparse
 from pathlib import Path
 
-from i2uv_jax.inference.model_files import MODEL_SUFFIX, WEIGHTS_DIRECTORY
+from i2uv_jax.models.model_files import MODEL_SUFFIX, WEIGHTS_DIRECTORY
 from i2uv_jax.models.weights import load_model_file, save_model
 from i2uv_jax.training.checkpoint import MODEL_FILE
 

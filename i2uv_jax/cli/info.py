@@ -32,8 +32,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the table or the JSON; returns the process's exit code."""
     from i2uv_jax.config import HandNetConfig
-    from i2uv_jax.inference.model_files import find_model
     from i2uv_jax.models.complexity import model_complexity, total_complexity
+    from i2uv_jax.models.model_files import find_model
     from i2uv_jax.models.weights import load_model_file
 
     try:

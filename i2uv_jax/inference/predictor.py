@@ -23,9 +23,9 @@ from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
 from i2uv_jax.hand.asset import Hand, load_hand
 from i2uv_jax.imaging.crop import SquareCrop, crop_from_box, crop_whole, extract
 from i2uv_jax.inference.geometry import drop, lift, scale_to_hand
-from i2uv_jax.inference.model_files import find_model
 from i2uv_jax.inference.prediction import Handedness, HandPrediction
 from i2uv_jax.models.hand_net import build_model
+from i2uv_jax.models.model_files import find_model
 from i2uv_jax.models.upright import predict_uv_map
 from i2uv_jax.models.weights import load_model_file
 from i2uv_jax.ops.compiling import network_compiler_options

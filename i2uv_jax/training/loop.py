@@ -26,16 +26,18 @@ from i2uv_jax.training.checkpoint import (
     MODEL_FILE,
     TENSORBOARD_FOLDER,
     Checkpoints,
+    has_checkpoints,
     open_run_folder,
     write_text,
 )
 from i2uv_jax.training.evaluation import comparison_picture, evaluate
+from i2uv_jax.training.initial_weights import load_initial_variables
 from i2uv_jax.training.interruption import StopRequest
 from i2uv_jax.training.model_file import export_state
 from i2uv_jax.training.optimizer import build_optimizer, learning_rate_schedule
 from i2uv_jax.training.reporting import Reporter
 from i2uv_jax.training.sharding import batch_sharding, check_batch_size, make_mesh, replicated
-from i2uv_jax.training.state import TrainState, init_state
+from i2uv_jax.training.state import TrainState, first_state, init_state
 from i2uv_jax.training.step import build_evaluation_step, build_loss, build_train_step
 from i2uv_jax.types import Batch
 
@@ -73,7 +75,7 @@ def train(
 
     Raises:
       ValueError: config and folder, or config and machine, do not go together, or the config names
-        a loss that does not exist.
+        a loss or a model to start from that does not exist.
       DivergedError: a loss term or the gradient is not finite.
     """
     start_time = time.monotonic()
@@ -108,6 +110,9 @@ def train(
         build_evaluation_step(model, tables, source.keypoint_regressor),
         compiler_options=network_compiler_options(),
     )
+    initial_variables = None
+    if not (resume and has_checkpoints(folder)):
+        initial_variables = load_initial_variables(config, source.atlas)
     open_run_folder(folder, config, resume=resume)
 
     with (
@@ -117,6 +122,11 @@ def train(
         if checkpoints.latest_step is not None:
             abstract_state = jax.eval_shape(create_state, params_key)
             state = checkpoints.restore(abstract_state, replicated(mesh))
+        elif initial_variables is not None:
+            create_first = jax.jit(
+                first_state, static_argnames="config", out_shardings=replicated(mesh)
+            )
+            state = create_first(initial_variables, config=config)
         else:
             state = jax.jit(create_state, out_shardings=replicated(mesh))(params_key)
         first_step = int(state.step)

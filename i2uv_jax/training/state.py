@@ -40,12 +40,15 @@ class TrainState:
 
 
 def init_state(key: Array, config: ExperimentConfig) -> TrainState:
-    """The state before the first step. Jit-able with the config static."""
-    model = build_model(config.model)
-    optimizer = build_optimizer(config.optim, config.train.num_steps)
+    """The state before the first step, of random weights. Jit-able with the config static."""
     size = config.model.image_size
     image = jnp.zeros((1, size, size, 3))
-    variables = model.init(key, image, train=False)
+    return first_state(build_model(config.model).init(key, image, train=False), config)
+
+
+def first_state(variables: dict[str, Any], config: ExperimentConfig) -> TrainState:
+    """The state before the first step, of given weights. Jit-able with the config static."""
+    optimizer = build_optimizer(config.optim, config.train.num_steps)
     params, batch_stats = variables["params"], variables.get("batch_stats", {})
     # The average starts as a copy: sharing buffers with the parameters would donate them twice.
     average = jax.tree.map(jnp.copy, {"params": params, "batch_stats": batch_stats})

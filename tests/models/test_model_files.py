@@ -2,8 +2,8 @@
 
 import pytest
 
-from i2uv_jax.inference import model_files
-from i2uv_jax.inference.model_files import UnknownModelError, available_models, find_model
+from i2uv_jax.models import model_files
+from i2uv_jax.models.model_files import UnknownModelError, available_models, find_model
 
 
 @pytest.fixture

@@ -1,0 +1,48 @@
+"""What a run starts from if not from random weights: the variables of a model file."""
+
+from typing import Any
+
+from flax.traverse_util import flatten_dict
+
+from i2uv_jax.config import ExperimentConfig
+from i2uv_jax.geometry.atlas import Atlas
+from i2uv_jax.models.model_files import find_model
+from i2uv_jax.models.weights import load_model_file, variable_shapes
+
+
+def load_initial_variables(config: ExperimentConfig, atlas: Atlas) -> dict[str, Any] | None:
+    """ "params" and "batch_stats" of the model that `train.init_from` names; None if it names none.
+
+    Raises:
+      ValueError: one line: there is no such model, it is damaged, it was trained on another UV
+        chart, or its variables have other names or shapes than those of `config.model`.
+    """
+    name = config.train.init_from
+    if name is None:
+        return None
+    _, variables, card = load_model_file(find_model(name))
+    _check_shapes(name, variables, variable_shapes(config.model))
+    trained_on = card.get("atlas")
+    if trained_on is not None and trained_on != atlas.fingerprint:
+        raise ValueError(
+            f"train.init_from: {name} was trained on another UV chart ({trained_on}) than this "
+            f"run's ({atlas.fingerprint})"
+        )
+    return variables
+
+
+def _check_shapes(name: str, variables: dict[str, Any], wanted: dict[str, Any]) -> None:
+    there, needed = (
+        {path: leaf.shape for path, leaf in flatten_dict(tree, sep="/").items()}
+        for tree in (variables, wanted)
+    )
+    for path in sorted(needed | there):
+        if there.get(path) != needed.get(path):
+            raise ValueError(
+                f"train.init_from: {name} does not fit the config's model: {path}: expected "
+                f"{_describe(needed.get(path))}, got {_describe(there.get(path))}"
+            )
+
+
+def _describe(shape: tuple[int, ...] | None) -> str:
+    return "nothing of this name" if shape is None else f"shape {shape}"

@@ -1,0 +1,80 @@
+"""`train.init_from`: a run starts from a model's weights, or says why it cannot."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from i2uv_jax.config_io import with_overrides
+from i2uv_jax.models.model_files import find_model
+from i2uv_jax.models.weights import load_model_file, save_model, variable_shapes
+from i2uv_jax.training.initial_weights import load_initial_variables
+from i2uv_jax.training.loop import train
+
+
+@pytest.fixture
+def model_file(tmp_path, sheet_config):
+    """A model of the sheet's config whose every parameter is 0.25."""
+    variables = jax.tree.map(
+        lambda leaf: np.full(leaf.shape, 0.25, np.float32), variable_shapes(sheet_config.model)
+    )
+    path = tmp_path / "start.safetensors"
+    save_model(path, sheet_config.model, variables, {"name": "start"})
+    return path
+
+
+def test_training_starts_from_the_file_s_weights(tmp_path, sheet_config, sheet_source, model_file):
+    # With a learning rate of next to nothing, one step leaves the parameters where they started.
+    overrides = [
+        f"train.init_from={model_file}",
+        "optim.peak_learning_rate=1e-12",
+        "train.max_minutes=1e-9",
+    ]
+    config = with_overrides(sheet_config, overrides)
+    result = train(config, tmp_path / "run", source=sheet_source(config))
+    for tree in (result.state.params, result.state.average["params"]):
+        jax.tree.map(lambda leaf: np.testing.assert_allclose(leaf, 0.25, atol=1e-6), tree)
+    # A resumed run goes on from its own checkpoint and needs the file no more.
+    model_file.unlink()
+    again = train(config, tmp_path / "run", source=sheet_source(config), resume=True)
+    assert again.steps_done == 2
+
+
+def test_the_shipped_model_can_be_named(request):
+    from i2uv_jax.config import ExperimentConfig
+    from i2uv_jax.config_io import load_config
+    from i2uv_jax.hand.asset import load_hand
+
+    config = load_config(request.config.rootpath / "configs" / "small.py", ExperimentConfig)
+    config = with_overrides(config, ["train.init_from=small"])
+    variables = load_initial_variables(config, load_hand().atlas)
+    jax.tree.map(np.testing.assert_array_equal, variables, load_model_file(find_model("small"))[1])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.affine.width=0.25", r"does not fit.*batch_stats/.*expected shape \(16,\), got.*8"),
+        ("model.affine.decoder_channels=16,16,8", r"expected nothing of this name, got shape"),
+        ("model.affine.decoder_channels=16,16,8,8,8", r"expected shape \(8,\), got nothing of"),
+        ("train.init_from=smal", "no model named 'smal': did you mean small"),
+        ("train.init_from=none.safetensors", "none.safetensors: no such model file"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_one_line(
+    sheet_config, sheet_source, model_file, override, message
+):
+    config = with_overrides(sheet_config, [f"train.init_from={model_file}"])
+    config = with_overrides(config, [override])
+    with pytest.raises(ValueError, match=message) as error:
+        load_initial_variables(config, sheet_source(sheet_config).atlas)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_of_another_chart_are_refused(sheet_config, sheet_source, model_file):
+    _, variables, card = load_model_file(model_file)
+    save_model(model_file, sheet_config.model, variables, {**card, "atlas": "other"})
+    config = replace(sheet_config, train=replace(sheet_config.train, init_from=str(model_file)))
+    with pytest.raises(ValueError, match=r"trained on another UV chart \(other\)"):
+        load_initial_variables(config, sheet_source(sheet_config).atlas)
