@@ -138,7 +138,15 @@ def test_failing_write_is_one_line_and_leaves_the_last_good_one(folder):
     notes = []
     assert_is_state_after(4, restore(folder, notes))
     assert not notes
-    # What the failed write left behind is gone.
+
+
+def test_what_a_killed_process_left_unfinished_is_cleared_away(folder):
+    unfinished = folder / "checkpoints" / "6.orbax-checkpoint-tmp" / "state"
+    unfinished.mkdir(parents=True)
+    (unfinished / "part").write_text("half")
+    notes = []
+    assert_is_state_after(4, restore(folder, notes))
+    assert not notes
     assert entries(folder) == ["2", "4"]
 
 
