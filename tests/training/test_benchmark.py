@@ -28,7 +28,7 @@ def test_steps_and_waiting_for_batches_are_told_apart(sheet_config, sheet_source
     assert min(speed.data_seconds) >= WAIT_SECONDS
     assert speed.batch_size == sheet_config.train.batch_size
     assert speed.images_per_second < speed.batch_size / WAIT_SECONDS
-    # Forwards alone are 2.8 MFLOP of convolutions; backwards is about twice that.
+    # Convolutions are 2.6 MFLOP forwards, and about twice that backwards.
     assert 5e6 < speed.flops_per_image < 1e8
     assert speed.program_bytes > 1e6
 
