@@ -13,6 +13,7 @@ ENCODER_NAMES = ("resnet18", "resnet34", "resnet50")
 DTYPE_NAMES = ("float32", "bfloat16")
 CPU_PATHS_MODES = ("auto", "on", "off")
 OPTIMIZER_NAMES = ("adam", "adamw", "muon")
+BAD_STEP_MODES = ("stop", "skip")
 
 STAGE_STRIDES = (16, 8, 4, 4, 2, 1)
 """Image pixels per texel at each decoder stage of AffineNet, coarsest first."""
@@ -580,7 +581,21 @@ class TrainConfig:
     """Start from the weights of this model, a file or the name of a shipped one, instead of random
     ones. Its shapes must be those of this config's model; the optimiser starts anew."""
     num_devices: int | None = None
-    """How many devices share each batch; none takes all of this machine."""
+    """How many devices share each batch; none takes all of all processes."""
+    fsdp: int = 1
+    """Split parameters and optimiser state over groups of this many devices, which have to divide
+    the run's; 1 keeps a whole copy on each."""
+    microbatches: int = 1
+    """Work through each batch in this many pieces within a step, which divides the memory that
+    activations take; see `i2uv_jax.training.gradient` for what that means to batch norm."""
+    rematerialise: bool = False
+    """Compute activations within the network's blocks anew for the gradient instead of keeping
+    them: about a third more work for a fraction of the memory."""
+    bad_steps: str = "stop"
+    """What to do at a step whose loss or gradient is not finite or whose loss is above `max_loss`:
+    "stop" the run, or "skip" the update and go on (several such steps in a row still stop it)."""
+    max_loss: float | None = 1e4
+    """A larger loss counts as exploded; none lets it grow."""
     ema_decay: float | None = None
     """Keep an exponential moving average of the weights, to be evaluated and exported."""
     max_minutes: float | None = None
@@ -593,9 +608,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         counts = ("num_steps", "batch_size", "log_every", "picture_every", "evaluate_every")
-        for name in (*counts, "save_every", "keep_checkpoints"):
+        for name in (*counts, "save_every", "keep_checkpoints", "fsdp", "microbatches"):
             _check(getattr(self, name) >= 1, f"train.{name}", "at least 1", getattr(self, name))
-        for name in ("num_devices", "max_minutes"):
+        for name in ("num_devices", "max_minutes", "max_loss"):
             value = getattr(self, name)
             _check(value is None or value > 0, f"train.{name}", "above 0 or none", value)
         _check(
@@ -603,6 +618,18 @@ class TrainConfig:
             "train.ema_decay",
             "in [0, 1) or none",
             self.ema_decay,
+        )
+        _check(
+            self.bad_steps in BAD_STEP_MODES,
+            "train.bad_steps",
+            f"one of {BAD_STEP_MODES}",
+            self.bad_steps,
+        )
+        _check(
+            self.batch_size % self.microbatches == 0,
+            "train.microbatches",
+            f"a divisor of train.batch_size ({self.batch_size})",
+            self.microbatches,
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from i2uv_jax.models.model_files import MODEL_SUFFIX, WEIGHTS_DIRECTORY
 from i2uv_jax.models.weights import load_model_file, save_model
-from i2uv_jax.training.checkpoint import MODEL_FILE
+from i2uv_jax.training.run_folder import MODEL_FILE
 
 
 def main() -> None:

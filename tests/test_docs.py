@@ -73,11 +73,12 @@ def test_documents_name_only_extras_and_files_that_exist(request):
     extras = tomllib.loads((root / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
-    text = (root / "BUILD.md").read_text() + (root / "README.md").read_text()
+    documents = ("README.md", "BUILD.md", "launch/README.md")
+    text = "".join((root / name).read_text() for name in documents)
     named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)
     assert set(named) == set(extras)
     for module in re.findall(r"python -m ([\w.]+)", text):
         if module != "pip":
             assert (root / (module.replace(".", "/") + ".py")).exists(), module
-    for path in re.findall(r"`((?:i2uv_jax|configs|launch|tests)/[\w./]+\.\w+)`", text):
+    for path in re.findall(r"`((?:i2uv_jax|configs|examples|launch|tests)/[\w./]+\.\w+)`", text):
         assert (root / path).exists(), path

@@ -14,7 +14,9 @@ _EXIT_SIGNAL_BASE = 128
 _DESCRIPTION = """Train a model on hands that are rendered as the run goes on. Every value of the
 config can be changed on the command line: --train.num_steps=2000 --optim.peak_learning_rate=3e-4.
 The run's folder gets the full config, checkpoints, TensorBoard files and, at the end, the model.
-Ctrl-C saves and stops; --resume continues as if nothing had happened."""
+Ctrl-C and SIGTERM save and stop; --resume continues as if nothing had happened. Exit codes: 0 done;
+1 failed (diverged, disk full); 2 bad input; 128 + N stopped by signal N, saved: 130 by Ctrl-C, 143
+by SIGTERM."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -22,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "train",
         help="train a model on rendered hands",
-        usage="%(prog)s --config FILE [--KEY=VALUE ...] [--out DIR] [--resume]",
+        usage="%(prog)s --config FILE [--KEY=VALUE ...] [--out DIR] [--resume] [--profile DIR]",
         description=_DESCRIPTION,
         allow_abbrev=False,
     )
@@ -36,8 +38,24 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="continue from the newest checkpoint in the run's folder; without --config, with the "
         "config found there",
     )
+    parser.add_argument(
+        "--profile", type=Path, metavar="DIR", help="write a profile of a few early steps there"
+    )
+    _add_process_options(parser)
     parser.set_defaults(run=run)
     leave_overrides(parser)
+
+
+def _add_process_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "several processes", "found out by themselves under SLURM; see launch/README.md"
+    )
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="where the first process listens")
+    group.add_argument("--num-processes", type=int, metavar="N")
+    group.add_argument("--process-id", type=int, metavar="I", help="0 to N - 1")
+    group.add_argument(
+        "--distributed", action="store_true", help="find the others as JAX does (Cloud TPU)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         if args.config is not None:
             config = load_config(args.config, ExperimentConfig)
         elif args.resume and args.out is not None:
-            from i2uv_jax.training.checkpoint import load_run_config
+            from i2uv_jax.training.run_folder import load_run_config
 
             config = load_run_config(args.out)
         else:
@@ -59,10 +77,18 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         return _fail(error, _EXIT_BAD_INPUT)
 
-    from i2uv_jax.training.loop import DivergedError, train
+    from i2uv_jax.training.bad_steps import DivergedError
+    from i2uv_jax.training.loop import train
+    from i2uv_jax.training.processes import connect
 
     try:
-        result = train(config, args.out or Path("runs") / config.name, resume=args.resume)
+        connect(args.coordinator, args.num_processes, args.process_id, ask_cluster=args.distributed)
+        result = train(
+            config,
+            args.out or Path("runs") / config.name,
+            resume=args.resume,
+            profile_folder=args.profile,
+        )
     except ValueError as error:
         return _fail(error, _EXIT_BAD_INPUT)
     except (DivergedError, OSError) as error:

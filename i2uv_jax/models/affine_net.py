@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 
 from i2uv_jax.config import STAGE_STRIDES, AffineNetConfig
 from i2uv_jax.models.hand_stage import HandStage
+from i2uv_jax.models.layers import call_block
 from i2uv_jax.models.resnet import ResNet
 from i2uv_jax.models.uv_decoder import UvDecoderStage, affine_connection
 
@@ -34,6 +35,7 @@ class AffineNet(nn.Module):
     config: AffineNetConfig
     dtype: jnp.dtype = jnp.float32
     cpu_paths: bool = False
+    rematerialise: bool = False
 
     @nn.compact
     def __call__(
@@ -52,6 +54,7 @@ class AffineNet(nn.Module):
             self.config.width,
             dtype=self.dtype,
             cpu_paths=self.cpu_paths,
+            rematerialise=self.rematerialise,
             name="encoder",
         )(image, train=train)
         stage_skips = (skips.stride16, skips.stride8, skips.stride4, skips.pooled, skips.stem, None)
@@ -67,7 +70,7 @@ class AffineNet(nn.Module):
             features = jnp.concatenate([features, near], axis=-1)
             uv_maps.append(uv_map)
         for stage, channels in remaining:
-            features, uv_map = UvDecoderStage(
+            decoder_stage = UvDecoderStage(
                 channels,
                 size // STAGE_STRIDES[stage - 1],
                 move_features=stage == 2,
@@ -77,6 +80,14 @@ class AffineNet(nn.Module):
                 dtype=self.dtype,
                 cpu_paths=self.cpu_paths,
                 name=f"stage{stage}",
-            )(features, stage_skips[stage - 1], uv_map, train=train)
+            )
+            features, uv_map = call_block(
+                decoder_stage,
+                features,
+                stage_skips[stage - 1],
+                uv_map,
+                train=train,
+                rematerialise=self.rematerialise,
+            )
             uv_maps.append(uv_map)
         return tuple(uv_maps)

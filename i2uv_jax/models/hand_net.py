@@ -30,10 +30,17 @@ class HandNet(nn.Module):
 
     config: HandNetConfig
     cpu_paths: bool = False
+    rematerialise: bool = False
+    """Whether gradients compute what lies within encoder blocks and decoder stages anew."""
 
     def setup(self) -> None:
         dtype = jnp.dtype(self.config.dtype)
-        self.affine_net = AffineNet(self.config.affine, dtype=dtype, cpu_paths=self.cpu_paths)
+        self.affine_net = AffineNet(
+            self.config.affine,
+            dtype=dtype,
+            cpu_paths=self.cpu_paths,
+            rematerialise=self.rematerialise,
+        )
         if self.config.sr is not None:
             self.sr_net = SRNet(self.config.sr, dtype=dtype, cpu_paths=self.cpu_paths)
 
@@ -60,7 +67,11 @@ class HandNet(nn.Module):
         return HandNetOutput(stage_uv_maps=stage_uv_maps, uv_map=uv_map)
 
 
-def build_model(config: HandNetConfig) -> HandNet:
-    """The network that a config describes; "auto" CPU paths are decided here, once."""
+def build_model(config: HandNetConfig, *, rematerialise: bool = False) -> HandNet:
+    """The network that a config describes; "auto" CPU paths are decided here, once.
+
+    Args:
+        rematerialise: trade work for memory in gradients; variables and results are the same.
+    """
     cpu_paths = {"on": True, "off": False, "auto": jax.default_backend() == "cpu"}
-    return HandNet(config, cpu_paths=cpu_paths[config.cpu_paths])
+    return HandNet(config, cpu_paths=cpu_paths[config.cpu_paths], rematerialise=rematerialise)

@@ -5,6 +5,7 @@ Precision, decided once: parameters and running statistics are float32; a layer 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -74,3 +75,13 @@ class ConvNormRelu(nn.Module):
         x = Conv(self.features, 3, dtype=self.dtype, cpu_paths=self.cpu_paths, name="conv")(x)
         x = batch_norm(train=train, dtype=self.dtype, name="norm")(x)
         return jax.nn.relu(x)
+
+
+def call_block(module: nn.Module, *inputs: Array | None, train: bool, rematerialise: bool) -> Any:
+    """`module(*inputs, train=train)`; if asked, gradients keep the inputs alone and compute the
+    rest anew."""
+
+    def call(module: nn.Module, *inputs: Array | None) -> Any:
+        return module(*inputs, train=train)
+
+    return (nn.remat(call) if rematerialise else call)(module, *inputs)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from i2uv_jax.models.layers import Conv, batch_norm
+from i2uv_jax.models.layers import Conv, batch_norm, call_block
 from i2uv_jax.ops.max_pool import max_pool_3x3
 
 STAGE_CHANNELS = (64, 128, 256, 512)
@@ -103,6 +103,7 @@ class ResNet(nn.Module):
     width: float = 1.0
     dtype: jnp.dtype = jnp.float32
     cpu_paths: bool = False
+    rematerialise: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w 3"], *, train: bool) -> EncoderFeatures:
@@ -124,13 +125,14 @@ class ResNet(nn.Module):
             zip(STAGE_CHANNELS, spec.num_blocks, strict=True), start=1
         ):
             for block in range(num_blocks):
-                x = ResidualBlock(
+                residual_block = ResidualBlock(
                     scaled_channels(channels, self.width),
                     stride=2 if stage > 1 and block == 0 else 1,
                     bottleneck=spec.bottleneck,
                     dtype=self.dtype,
                     cpu_paths=self.cpu_paths,
                     name=f"stage{stage}_block{block + 1}",
-                )(x, train=train)
+                )
+                x = call_block(residual_block, x, train=train, rematerialise=self.rematerialise)
             stage_outputs.append(x)
         return EncoderFeatures(stem, pooled, *stage_outputs)

@@ -1,17 +1,18 @@
-"""A run's folder: its config, its checkpoints (orbax) and where everything else goes.
-
-    RUN/config.json         the full config, every value written out
-    RUN/checkpoints/STEP    train state after STEP steps
-    RUN/tensorboard         scalars and pictures
-    RUN/evaluation.json     errors at the last evaluation
-    RUN/model.safetensors   the model, once the run has reached its end
+"""The checkpoints of a run (orbax): written while training goes on, checked when they are read.
 
 Batches derive from the seed and the step number, so state and step are all that a run needs to go
 on as if it had never stopped.
+
+    checkpoints/STEP/state          the train state after STEP steps
+    checkpoints/STEP/check          its fingerprint (`fingerprint.py`)
+    checkpoints/damaged-STEP        what could not be read any more, moved out of the way
 """
 
+import errno
 import logging
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,79 +20,38 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from i2uv_jax.config import ExperimentConfig
-from i2uv_jax.config_io import changed_fields, from_json, to_json
+from i2uv_jax.training.fingerprint import tree_fingerprint
+from i2uv_jax.training.processes import is_first_process, wait_for_all
+from i2uv_jax.training.run_folder import CHECKPOINT_FOLDER
 from i2uv_jax.training.state import TrainState
 
-CONFIG_FILE = "config.json"
-CHECKPOINT_FOLDER = "checkpoints"
-TENSORBOARD_FOLDER = "tensorboard"
-EVALUATION_FILE = "evaluation.json"
-MODEL_FILE = "model.safetensors"
-
-_FIXED_FIELDS = ("model.", "optim.algorithm", "optim.clip_norm", "train.ema_decay", "train.seed")
-"""What a checkpoint's shape or meaning depends on: a resumed run may not change these."""
+_STATE, _CHECK = "state", "check"
+_UNFINISHED = "*.orbax-checkpoint-tmp"
+_DAMAGED = "damaged-"
 
 _MAX_REASON = 200
 """Characters of the storage library's own words that an error message repeats."""
 
 
-def open_run_folder(folder: Path, config: ExperimentConfig, *, resume: bool) -> None:
-    """Makes the run's folder and writes the config into it.
+class Checkpoints:
+    """The checkpoints of one run: context manager, whose end waits for saves under way.
 
     Raises:
-      ValueError: the folder already holds checkpoints and `resume` is not asked for, or it holds
-        those of a config that this one cannot continue.
+      OSError: from `save` and at the end: a checkpoint could not be written, say for want of
+        space. Those before it are whole.
     """
-    if has_checkpoints(folder):
-        if not resume:
-            raise ValueError(
-                f"{folder} already holds checkpoints: continue them with --resume, "
-                f"or choose another --out"
-            )
-        changes = changed_fields(load_run_config(folder), config)
-        for name, (before, after) in changes.items():
-            if name.startswith(_FIXED_FIELDS):
-                raise ValueError(
-                    f"{folder} cannot be resumed with {name}={after}: it was trained with {before}"
-                )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / CONFIG_FILE, to_json(config))
-
-
-def has_checkpoints(folder: Path) -> bool:
-    """Whether a run's folder holds at least one finished checkpoint."""
-    checkpoints = folder / CHECKPOINT_FOLDER
-    return checkpoints.is_dir() and any(entry.name.isdigit() for entry in checkpoints.iterdir())
-
-
-def load_run_config(folder: Path) -> ExperimentConfig:
-    """The config that a run was started with; ValueError naming the file if there is none."""
-    path = folder / CONFIG_FILE
-    try:
-        return from_json(ExperimentConfig, path.read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file, so {folder} is no run's folder") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a whole file or none: a reader never sees half of it."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)
-
-
-class Checkpoints:
-    """The checkpoints of one run: context manager, whose end waits for saves under way."""
 
     def __init__(self, folder: Path, *, keep: int = 2) -> None:
-        # orbax logs a screenful per save at its INFO and WARNING levels.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        # orbax logs a screenful per save, and a traceback for what it raises as well.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
         policies = ocp.checkpoint_managers.preservation_policy
+        self._folder = (folder / CHECKPOINT_FOLDER).absolute()
+        if is_first_process():
+            # What a killed process left behind would fill the disk kill by kill.
+            for unfinished in self._folder.glob(_UNFINISHED):
+                shutil.rmtree(unfinished, ignore_errors=True)
         self._manager = ocp.CheckpointManager(
-            (folder / CHECKPOINT_FOLDER).absolute(),
+            self._folder,
             options=ocp.CheckpointManagerOptions(preservation_policy=policies.LatestN(keep)),
         )
 
@@ -104,7 +64,13 @@ class Checkpoints:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._manager.close()
+        if error is None:
+            self._writing("the last checkpoint", self._manager.close)
+            return
+        try:
+            self._manager.close()
+        except Exception as second:  # whatever it is, it must not hide the first error
+            error.add_note(f"closing the checkpoints failed, too: {_reason(second)}")
 
     @property
     def latest_step(self) -> int | None:
@@ -114,32 +80,107 @@ class Checkpoints:
     def save(self, state: TrainState) -> None:
         """Starts to save a state; a step that is already saved is left alone."""
         step = int(state.step)
-        if step != self.latest_step:
-            self._manager.save(step, args=ocp.args.Composite(state=ocp.args.StandardSave(state)))
+        if step == self.latest_step:
+            return
+        self._check_space(step, state)
+        items = {
+            _STATE: ocp.args.StandardSave(state),
+            _CHECK: ocp.args.JsonSave({"fingerprint": tree_fingerprint(state)}),
+        }
+        self._writing(
+            f"the checkpoint of step {step} or the one before",
+            lambda: self._manager.save(step, args=ocp.args.Composite(**items)),
+        )
 
-    def restore(self, abstract_state: Any, sharding: jax.sharding.Sharding) -> TrainState:
-        """The newest state, laid out as `sharding` says.
+    def restore(
+        self, abstract_state: Any, shardings: Any, say: Callable[[str], None]
+    ) -> TrainState:
+        """The newest state that is whole.
+
+        Newer ones, which are not, are reported and moved out of the way, so that the run can save
+        its own in their place.
 
         Args:
           abstract_state: the state's shapes, from `jax.eval_shape`.
+          shardings: how it is to lie on the devices: one sharding, or one per leaf.
+          say: takes one line for each checkpoint that could not be used.
 
         Raises:
-          ValueError: the checkpoint is incomplete, damaged or of another kind of state.
+          ValueError: none is whole and of this kind of state; all are left where they are.
         """
+        shardings = jax.tree.broadcast(shardings, abstract_state)
         target = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
             abstract_state,
+            shardings,
         )
-        try:
-            restored = self._manager.restore(
-                self.latest_step,
-                args=ocp.args.Composite(state=ocp.args.StandardRestore(target)),
+        failures: dict[int, str] = {}
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                state = self._restore(step, target)
+            # The storage library raises whatever its parts raise, bare `Exception` included.
+            except Exception as error:
+                failures[step] = f"{self._folder / str(step)}: not whole ({_reason(error)})"
+                continue
+            for failure in failures.values():
+                say(f"{failure}; going on from the checkpoint of step {step}")
+            self._set_aside(failures)
+            return state
+        raise ValueError(
+            f"{next(iter(failures.values()))}; none of the {len(failures)} checkpoints there is "
+            f"whole and of this model"
+        )
+
+    def _restore(self, step: int, target: Any) -> TrainState:
+        items = {_STATE: ocp.args.StandardRestore(target)}
+        # Runs from before there were fingerprints have none.
+        has_check = (self._folder / str(step) / _CHECK).exists()
+        if has_check:
+            items[_CHECK] = ocp.args.JsonRestore()
+        restored = self._manager.restore(step, args=ocp.args.Composite(**items))
+        if has_check and tree_fingerprint(restored[_STATE]) != restored[_CHECK]["fingerprint"]:
+            raise ValueError("its values are not those that were saved")
+        return restored[_STATE]
+
+    def _set_aside(self, steps: Any) -> None:
+        if not steps:
+            return
+        wait_for_all("damaged checkpoints were read")
+        if is_first_process():
+            for step in steps:
+                aside = self._folder / f"{_DAMAGED}{step}"
+                shutil.rmtree(aside, ignore_errors=True)
+                (self._folder / str(step)).rename(aside)
+        wait_for_all("damaged checkpoints were moved")
+        self._manager.reload()
+
+    def _check_space(self, step: int, state: TrainState) -> None:
+        needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+        free = shutil.disk_usage(self._folder).free
+        if free < needed:
+            raise OSError(
+                errno.ENOSPC,
+                f"{os.strerror(errno.ENOSPC)}: the checkpoint of step {step} takes "
+                f"{needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free; {self._last_good()}",
+                str(self._folder),
             )
-        except (KeyError, ValueError, OSError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ValueError(
-                f"{self._manager.directory / str(self.latest_step)}: not a whole checkpoint of "
-                f"this model ({reason[:_MAX_REASON]}); without this folder the run goes on from "
-                f"the checkpoint before"
+
+    def _writing(self, what: str, write: Callable[[], Any]) -> None:
+        try:
+            write()
+        # As in `restore`; what went wrong in the background comes out here, too.
+        except Exception as error:
+            raise OSError(
+                f"{self._folder}: {what} could not be written ({_reason(error)}); "
+                f"{self._last_good()}"
             ) from error
-        return restored.state
+
+    def _last_good(self) -> str:
+        # Not the manager's list: that has what is still being written, too.
+        steps = [int(entry.name) for entry in self._folder.iterdir() if entry.name.isdigit()]
+        return f"the last good one is that of step {max(steps)}" if steps else "there is none yet"
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0] if len(lines[0]) <= _MAX_REASON else f"{lines[0][:_MAX_REASON]}..."

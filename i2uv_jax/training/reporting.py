@@ -19,7 +19,10 @@ from i2uv_jax.config import TrainConfig
 
 
 class Reporter:
-    """Context manager that reports one run, from `first_step` on."""
+    """Context manager that reports one run, from `first_step` on.
+
+    Of several processes the first one reports; in the others this does nothing.
+    """
 
     def __init__(
         self,
@@ -28,10 +31,12 @@ class Reporter:
         *,
         first_step: int = 0,
         stream: TextIO | None = None,
+        is_first_process: bool = True,
     ) -> None:
+        self._is_on = is_first_process
         self._stream = stream or sys.stderr
         self._config = config
-        self._writer = SummaryWriter(str(folder))
+        self._writer = SummaryWriter(str(folder)) if self._is_on else None
         self._start_time = time.monotonic()
         self._window_start: float | None = None
         self._window_steps = 0
@@ -45,7 +50,7 @@ class Reporter:
                 bar_format="{percentage:3.0f}% {bar} {n_fmt}/{total_fmt}{postfix} "
                 "[{elapsed}, {remaining} left]",
             )
-            if self._stream.isatty()
+            if self._is_on and self._stream.isatty()
             else None
         )
 
@@ -60,10 +65,13 @@ class Reporter:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
     def say(self, text: str) -> None:
         """Prints a line without tearing the progress line apart."""
+        if not self._is_on:
+            return
         if self._bar is not None:
             self._bar.write(text, file=self._stream)
         else:
@@ -71,6 +79,8 @@ class Reporter:
 
     def step_done(self, steps_done: int, metrics: dict[str, float]) -> None:
         """Counts a finished step; every `log_every` of them it is reported."""
+        if not self._is_on:
+            return
         if self._window_start is None:
             # The first step of a window compiles or waits for an evaluation: time the others.
             self._window_start = time.monotonic()
@@ -101,6 +111,8 @@ class Reporter:
 
     def evaluated(self, steps_done: int, errors_mm: dict[str, float]) -> None:
         """Reports the errors of an evaluation."""
+        if not self._is_on:
+            return
         for name, value in errors_mm.items():
             self._writer.add_scalar(f"evaluation/{name}", value, steps_done)
         self.say(
@@ -111,6 +123,8 @@ class Reporter:
 
     def picture(self, steps_done: int, name: str, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
         """Shows a picture in TensorBoard."""
+        if not self._is_on:
+            return
         self._writer.add_image(name, pixels, steps_done, dataformats="HWC")
 
     def _time_left(self, steps_done: int) -> str:

@@ -1,6 +1,6 @@
 """One training step and one evaluation step, as pure functions of state and batch.
 
-Jit, donation and sharding are the caller's business (`loop.py`); everything here also runs
+Jit, donation and sharding are the caller's business (`program.py`); everything here also runs
 without them.
 """
 
@@ -8,9 +8,9 @@ from collections.abc import Callable
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import linen as nn
 from jaxtyping import Array, Float
 
 from i2uv_jax.config import HandNetConfig, LossConfig
@@ -22,12 +22,9 @@ from i2uv_jax.losses import mask_sizes, resolve_term, total_loss
 from i2uv_jax.metrics import aligned_position_error, mean_position_error
 from i2uv_jax.models.hand_net import HandNet, HandNetOutput
 from i2uv_jax.models.upright import predict_uv_map
+from i2uv_jax.training.gradient import GradientFunction, LossFunction, Metrics
 from i2uv_jax.training.state import TrainState, update_average
 from i2uv_jax.types import Batch
-
-Metrics = dict[str, Float[Array, ""]]
-LossFunction = Callable[[HandNetOutput, Batch], tuple[Float[Array, ""], Metrics]]
-"""Maps a model's output and its batch to the loss, and to its terms (and "total") by name."""
 
 _MM_PER_M = 1000.0
 
@@ -60,32 +57,27 @@ def build_loss(
 
 
 def build_train_step(
-    model: nn.Module,
     optimizer: optax.GradientTransformation,
-    compute_loss: LossFunction,
+    gradient_of: GradientFunction,
     *,
     average_decay: float | None,
+    skip_above: float | None = None,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """The function that takes one step.
 
     Its metrics are "loss/NAME" for each loss term and their sum "loss/total", and "gradient_norm"
     (before clipping).
+
+    Args:
+      gradient_of: see `gradient.py`.
+      average_decay: of the moving average of the weights; None for a state without one.
+      skip_above: a step whose loss is above this, or whose loss or gradient is not finite, leaves
+        everything but the step's number as it was, and the metric "skipped" is 1 instead of 0.
+        None takes every step.
     """
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        def loss_of(params):
-            output, updated = model.apply(
-                {"params": params, "batch_stats": state.batch_stats},
-                batch.image,
-                train=True,
-                mutable=["batch_stats"],
-            )
-            loss, terms = compute_loss(output, batch)
-            return loss, (terms, updated.get("batch_stats", {}))
-
-        (_, (terms, batch_stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(
-            state.params
-        )
+        gradient, terms, batch_stats = gradient_of(state.params, state.batch_stats, batch)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         average = state.average
@@ -103,6 +95,13 @@ def build_train_step(
             "gradient_norm": optax.tree.norm(gradient),
             **{f"loss/{name}": value for name, value in terms.items()},
         }
+        if skip_above is not None:
+            # Written so that NaN is no good step; infinity is none for any limit.
+            is_good = (terms["total"] <= skip_above) & jnp.isfinite(metrics["gradient_norm"])
+            is_good &= jnp.isfinite(terms["total"])
+            kept = state.replace(step=state.step + 1)
+            new_state = jax.tree.map(partial(jnp.where, is_good), new_state, kept)
+            metrics["skipped"] = 1 - is_good.astype(jnp.float32)
         return new_state, metrics
 
     return train_step

@@ -13,8 +13,10 @@ import pytest
 
 from i2uv_jax.config_io import with_overrides
 from i2uv_jax.models.weights import load_model_file
-from i2uv_jax.training.checkpoint import Checkpoints, load_run_config
-from i2uv_jax.training.loop import DivergedError, train
+from i2uv_jax.training.bad_steps import DivergedError
+from i2uv_jax.training.checkpoint import Checkpoints
+from i2uv_jax.training.loop import train
+from i2uv_jax.training.run_folder import load_run_config
 from i2uv_jax.training.sharding import make_mesh, replicated
 from i2uv_jax.training.state import init_state
 from launch import ship_model
@@ -134,6 +136,10 @@ def test_nan_stops_the_run_with_step_and_term(tmp_path, sheet_config, sheet_sour
         train(sheet_config, tmp_path, source=source)
     # The state of that step was not saved: the run can go on from before it.
     assert [entry.name for entry in (tmp_path / "checkpoints").iterdir()] == ["2"]
+    saved = np.load(tmp_path / "bad_step_3.npz")
+    assert (saved["step"], saved["seed"]) == (3, sheet_config.train.seed)
+    np.testing.assert_array_equal(saved["image"], source.training_batch(3).image)
+    assert np.isnan(saved["uv_map"]).all()
 
 
 @pytest.fixture(scope="module")
@@ -163,16 +169,18 @@ def test_time_budget_ends_a_run_saved_and_exported(one_step, one_step_folder):
     assert (one_step_folder / "model.safetensors").is_file()
 
 
-def test_damaged_checkpoint_is_named_in_one_line(tmp_path, one_step, one_step_folder, sheet_config):
+def test_only_checkpoint_is_named_in_one_line_if_damaged(
+    tmp_path, one_step, one_step_folder, sheet_config
+):
     folder = tmp_path / "run"
     shutil.copytree(one_step_folder, folder)
     shutil.rmtree(folder / "checkpoints" / "1" / "state")
     abstract_state = jax.eval_shape(partial(init_state, config=sheet_config), jax.random.key(0))
     with (
         Checkpoints(folder) as checkpoints,
-        pytest.raises(ValueError, match=r"checkpoints/1: not a whole checkpoint.*goes on from"),
+        pytest.raises(ValueError, match=r"checkpoints/1: not whole.*none of the 1 checkpoints"),
     ):
-        checkpoints.restore(abstract_state, replicated(make_mesh(1)))
+        checkpoints.restore(abstract_state, replicated(make_mesh(1)), print)
 
 
 def test_two_devices_train_as_one(tmp_path, sheet_config, sheet_source, one_step):

@@ -1,0 +1,48 @@
+"""`measure_training` times what it says, on the cheap source."""
+
+import time
+
+from i2uv_jax.training.benchmark import TrainingSpeed, measure_training
+
+WAIT_SECONDS = 0.2
+
+
+class SlowSource:
+    """Hands a source's batches on, each after a while."""
+
+    def __init__(self, source):
+        self._source = source
+
+    def __getattr__(self, name):
+        return getattr(self._source, name)
+
+    def training_batch(self, step):
+        time.sleep(WAIT_SECONDS)
+        return self._source.training_batch(step)
+
+
+def test_steps_and_waiting_for_batches_are_told_apart(sheet_config, sheet_source):
+    source = SlowSource(sheet_source(sheet_config))
+    speed = measure_training(sheet_config, num_steps=3, source=source)
+    assert len(speed.step_seconds) == len(speed.data_seconds) == 3
+    assert min(speed.data_seconds) >= WAIT_SECONDS
+    assert speed.batch_size == sheet_config.train.batch_size
+    assert speed.images_per_second < speed.batch_size / WAIT_SECONDS
+    # Convolutions are 2.6 MFLOP forwards, and about twice that backwards.
+    assert 5e6 < speed.flops_per_image < 1e8
+    assert speed.program_bytes > 1e6
+
+
+def test_derived_numbers():
+    speed = TrainingSpeed(
+        batch_size=8,
+        num_devices=1,
+        compile_seconds=1.0,
+        step_seconds=(0.3, 0.3, 0.9),
+        data_seconds=(0.1, 0.1, 0.1),
+        flops_per_image=None,
+        device_bytes=None,
+        program_bytes=None,
+    )
+    assert speed.images_per_second == 8 / 0.4
+    assert abs(speed.data_wait_share - 0.3 / 1.8) < 1e-9
