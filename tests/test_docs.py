@@ -38,17 +38,24 @@ def photo(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     Image.fromarray(pixels).save(folder / "photo.png")
+    Image.fromarray(255 - pixels).save(folder / "another.png")
     (folder / "annotations.json").write_text('[{"file": "photo.png"}]')
     return folder / "photo.png"
 
 
 @pytest.mark.slow
-def test_every_i2uv_command_of_the_readme_succeeds(request, tmp_path, photo, monkeypatch):
+@pytest.mark.parametrize(
+    ("document", "verbs"),
+    [
+        ("README.md", {"demo", "predict", "info", "train", "eval", "data", "bench"}),
+        ("docs/data.md", {"data", "bench"}),
+    ],
+)
+def test_every_i2uv_command_succeeds(request, tmp_path, photo, monkeypatch, document, verbs):
     root = request.config.rootpath
     monkeypatch.chdir(root)
-    blocks = "".join(text for language, text in code_blocks(root / "README.md") if not language)
+    blocks = "".join(text for language, text in code_blocks(root / document) if not language)
     commands = re.findall(r"uv run i2uv (.*)", blocks)
-    verbs = {"demo", "predict", "info", "train", "eval", "data", "bench"}
     assert {shlex.split(command)[0] for command in commands} == verbs
     for command in commands:
         own = {"PHOTO": str(photo), "DIR": str(photo.parent)}
@@ -73,7 +80,7 @@ def test_documents_name_only_extras_and_files_that_exist(request):
     extras = tomllib.loads((root / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
-    documents = ("README.md", "BUILD.md", "launch/README.md")
+    documents = ("README.md", "BUILD.md", "docs/data.md", "launch/README.md")
     text = "".join((root / name).read_text() for name in documents)
     named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)
     assert set(named) == set(extras)
