@@ -1,6 +1,7 @@
 """`i2uv eval`: how good a model is on annotated pictures."""
 
 import argparse
+import contextlib
 import csv
 import fnmatch
 import io
@@ -18,14 +19,15 @@ if TYPE_CHECKING:
 
     from i2uv_jax.evaluate.photos import PhotoScore
     from i2uv_jax.imaging.annotations import Annotation
-    from i2uv_jax.inference.prediction import HandPrediction
+    from i2uv_jax.imaging.crop import SquareCrop
     from i2uv_jax.inference.predictor import Predictor
 
 _TILE_PX = 192
 
 _DESCRIPTION = """Score a model on a folder of pictures with annotations.json (the format is
-described in i2uv_jax/imaging/annotations.py). Writes metrics.json, samples.csv and overlays.png:
-the pictures with the predicted hand over them, the best first, those without keypoints last."""
+described in i2uv_jax/imaging/annotations.py), or, with --pred, any other tool's keypoints in a file
+of the same format. Writes metrics.json, samples.csv and overlays.png: the pictures with the
+predicted hand over them, the best first, those without keypoints last."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -39,8 +41,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     photos.add_argument("folder", type=Path, metavar="DIR", help="pictures and annotations.json")
     photos.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
-    photos.add_argument(
+    predicted_by = photos.add_mutually_exclusive_group()
+    predicted_by.add_argument(
         "--model", default="small", metavar="NAME|PATH", help="a shipped model or a file (small)"
+    )
+    predicted_by.add_argument(
+        "--pred",
+        type=Path,
+        metavar="FILE",
+        help="predicted keypoints; a picture that is not in it counts as a hand not found",
     )
     photos.add_argument(
         "--left",
@@ -57,30 +66,28 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run_photos(args: argparse.Namespace) -> int:
     """Scores, writes and prints; returns the process's exit code."""
-    from i2uv_jax.imaging.annotations import ANNOTATIONS, read_annotations
+    from i2uv_jax.imaging.annotations import ANNOTATIONS
 
-    path = args.folder / ANNOTATIONS
-    try:
-        annotations = read_annotations(path)
-    except FileNotFoundError:
-        raise CommandError(f"{path}: no such file") from None
-    except ValueError as error:
-        raise CommandError(error) from error
+    annotations = _read(args.folder / ANNOTATIONS)
     if not annotations:
-        raise CommandError(f"{path}: names no picture")
+        raise CommandError(f"{args.folder / ANNOTATIONS}: names no picture")
+    predictions = None if args.pred is None else _read(args.pred)
     with InterruptWatch() as watch:
         from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.evaluate.photos import summarize
         from i2uv_jax.inference.predictor import load_model
 
-        try:
-            predictor = load_model(args.model, batch_size=min(args.batch, len(annotations)))
-        except ValueError as error:
-            raise CommandError(error) from error
-        make_output_folder(args.out)
-        scored = _score(args, annotations, predictor, watch)
-        scores = [score for score, _ in scored]
-        summary = {"model": predictor.name, **summarize(scores)}
+        if predictions is None:
+            try:
+                predictor = load_model(args.model, batch_size=min(args.batch, len(annotations)))
+            except ValueError as error:
+                raise CommandError(error) from error
+            make_output_folder(args.out)
+            name, scored = predictor.name, _score_model(args, annotations, predictor, watch)
+        else:
+            make_output_folder(args.out)
+            name, scored = args.pred.name, _score_file(args, annotations, predictions)
+        summary = {"model": name, **summarize([score for score, _ in scored])}
         try:
             _write(args.out, summary, scored)
         except OSError as error:
@@ -90,10 +97,22 @@ def run_photos(args: argparse.Namespace) -> int:
             ) from error
     _print(summary)
     print(f"metrics.json, samples.csv, overlays.png: written to {args.out}")
-    return EXIT_FAILED if summary["failed"] else 0
+    # A hand that another tool did not find is a result, a picture that cannot be read a failure.
+    return EXIT_FAILED if summary["failed"] and predictions is None else 0
 
 
-def _score(
+def _read(path: Path) -> "list[Annotation]":
+    from i2uv_jax.imaging.annotations import read_annotations
+
+    try:
+        return read_annotations(path)
+    except FileNotFoundError:
+        raise CommandError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise CommandError(error) from error
+
+
+def _score_model(
     args: argparse.Namespace,
     annotations: "list[Annotation]",
     predictor: "Predictor",
@@ -103,8 +122,9 @@ def _score(
     from tqdm import tqdm
 
     from i2uv_jax.evaluate.photos import failed_photo, score_photo
-    from i2uv_jax.imaging.crop import BoxError, crop_from_box
+    from i2uv_jax.imaging.crop import BoxError, extract
     from i2uv_jax.imaging.read import ImageError, read_photo
+    from i2uv_jax.viewing.overlay import overlay_mesh, overlay_skeleton
 
     scored = []
     with tqdm(total=len(annotations), unit="photo", disable=not sys.stderr.isatty()) as bar:
@@ -112,12 +132,10 @@ def _score(
             usable = []
             for annotation in annotations[first : first + args.batch]:
                 watch.check()
-                hand = annotation.hand or _hand_by_name(annotation.file, args.left)
+                hand = _hand(annotation, args.left)
                 try:
                     photo = read_photo(args.folder / annotation.file)
-                    if annotation.box_xyxy is not None:
-                        crop_from_box(annotation.box_xyxy, photo.shape[1], photo.shape[0])
-                    usable.append((annotation, hand, photo))
+                    usable.append((annotation, hand, photo, _crop(annotation, photo)))
                 except (ImageError, BoxError) as error:
                     named = isinstance(error, ImageError)
                     message = str(error) if named else f"{annotation.file}: {error}"
@@ -125,39 +143,72 @@ def _score(
                     scored.append((failed_photo(annotation, hand, message), None))
             if usable:
                 predictions = predictor(
-                    [photo for *_, photo in usable],
-                    handedness=[hand for _, hand, _ in usable],
+                    [photo for *_, photo, _ in usable],
+                    handedness=[hand for _, hand, *_ in usable],
                     box_xyxy=[annotation.box_xyxy for annotation, *_ in usable],
                 )
-                for (annotation, hand, photo), prediction in zip(usable, predictions, strict=True):
-                    score = score_photo(
-                        annotation, hand, prediction.keypoints_2d, prediction.keypoints_3d_mm
+                for (annotation, hand, photo, crop), prediction in zip(
+                    usable, predictions, strict=True
+                ):
+                    keypoints = prediction.keypoints_2d, prediction.keypoints_3d_mm
+                    tile = overlay_mesh(
+                        extract(photo, crop, _TILE_PX),
+                        _TILE_PX * crop.to_crop(prediction.vertices_2d),
+                        prediction.vertices_mm,
+                        prediction.faces,
+                        opacity=0.5,
                     )
-                    scored.append((score, _overlay(photo, prediction)))
+                    tile = overlay_skeleton(tile, _TILE_PX * crop.to_crop(keypoints[0]))
+                    scored.append((score_photo(annotation, hand, *keypoints), tile))
             bar.update(len(annotations[first : first + args.batch]))
     return scored
 
 
-def _hand_by_name(file: str, left_patterns: list[str]) -> str:
-    is_left = any(fnmatch.fnmatch(file, pattern) for pattern in left_patterns)
-    return "left" if is_left else "right"
+def _score_file(
+    args: argparse.Namespace, annotations: "list[Annotation]", predictions: "list[Annotation]"
+) -> "list[tuple[PhotoScore, np.ndarray | None]]":
+    """The same for keypoints from a file; pictures that cannot be read are only not shown."""
+    from i2uv_jax.evaluate.photos import failed_photo, score_photo
+    from i2uv_jax.imaging.crop import BoxError, extract
+    from i2uv_jax.imaging.read import ImageError, read_photo
+    from i2uv_jax.viewing.overlay import overlay_skeleton
+
+    by_file = {prediction.file: prediction for prediction in predictions}
+    unknown = sorted(set(by_file) - {annotation.file for annotation in annotations})
+    if unknown:
+        raise CommandError(f"{args.pred}: {unknown[0]} is none of the annotated pictures")
+    scored = []
+    for annotation in annotations:
+        hand, found = _hand(annotation, args.left), by_file.get(annotation.file)
+        if found is None or (found.keypoints_2d is None and found.keypoints_3d_mm is None):
+            scored.append((failed_photo(annotation, hand, "no hand found"), None))
+            continue
+        points = None if found.keypoints_2d is None else found.keypoints_2d[:, :2]
+        tile = None
+        if points is not None:
+            with contextlib.suppress(ImageError, BoxError):
+                photo = read_photo(args.folder / annotation.file)
+                crop = _crop(annotation, photo)
+                tile = overlay_skeleton(
+                    extract(photo, crop, _TILE_PX), _TILE_PX * crop.to_crop(points)
+                )
+        scored.append((score_photo(annotation, hand, points, found.keypoints_3d_mm), tile))
+    return scored
 
 
-def _overlay(photo: "np.ndarray", prediction: "HandPrediction") -> "np.ndarray":
-    """A tile of the crop with mesh and skeleton over it."""
-    from i2uv_jax.imaging.crop import SquareCrop, extract
-    from i2uv_jax.viewing.overlay import overlay_mesh, overlay_skeleton
+def _hand(annotation: "Annotation", left_patterns: list[str]) -> str:
+    is_left = any(fnmatch.fnmatch(annotation.file, pattern) for pattern in left_patterns)
+    return annotation.hand or ("left" if is_left else "right")
 
-    left, top, right, bottom = (float(edge) for edge in prediction.crop_xyxy)
-    crop = SquareCrop(((left + right) / 2, (top + bottom) / 2), right - left)
-    tile = overlay_mesh(
-        extract(photo, crop, _TILE_PX),
-        _TILE_PX * crop.to_crop(prediction.vertices_2d),
-        prediction.vertices_mm,
-        prediction.faces,
-        opacity=0.5,
-    )
-    return overlay_skeleton(tile, _TILE_PX * crop.to_crop(prediction.keypoints_2d))
+
+def _crop(annotation: "Annotation", photo: "np.ndarray") -> "SquareCrop":
+    """The square that the model looks at."""
+    from i2uv_jax.imaging.crop import crop_from_box, crop_whole
+
+    height, width, _ = photo.shape
+    if annotation.box_xyxy is None:
+        return crop_whole(width, height)
+    return crop_from_box(annotation.box_xyxy, width, height)
 
 
 def _write(

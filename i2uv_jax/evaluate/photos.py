@@ -46,8 +46,8 @@ class PhotoScore:
 def score_photo(
     annotation: Annotation,
     hand: str,
-    keypoints_2d: Float[np.ndarray, "21 2"],
-    keypoints_3d_mm: Float[np.ndarray, "21 3"],
+    keypoints_2d: Float[np.ndarray, "21 2"] | None,
+    keypoints_3d_mm: Float[np.ndarray, "21 3"] | None,
 ) -> PhotoScore:
     """One picture's score.
 
@@ -56,15 +56,15 @@ def score_photo(
 
     Args:
       hand: "left" or "right": what the prediction was told.
-      keypoints_2d: in pixels of the picture.
-      keypoints_3d_mm: in any frame.
+      keypoints_2d: in pixels of the picture; None is not scored.
+      keypoints_3d_mm: in any frame; None is not scored.
     """
     errors = visible = aligned_mm = None
-    if annotation.keypoints_2d is not None:
+    if annotation.keypoints_2d is not None and keypoints_2d is not None:
         visible = _visible(annotation)
         distances = np.linalg.norm(keypoints_2d - annotation.keypoints_2d[:, :2], axis=-1)
         errors = np.where(visible, distances / _box_side(annotation, visible), np.nan)
-    if annotation.keypoints_3d_mm is not None:
+    if annotation.keypoints_3d_mm is not None and keypoints_3d_mm is not None:
         aligned_mm = float(aligned_position_error(keypoints_3d_mm, annotation.keypoints_3d_mm))
     return PhotoScore(annotation.file, hand, errors, visible, aligned_mm)
 

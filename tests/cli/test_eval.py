@@ -73,6 +73,32 @@ def test_bad_pictures_are_named_and_the_others_still_scored(folder, tiny_model_p
     assert all(any(name in line for line in errors) for name in metrics["failed"])
 
 
+def test_another_tool_s_keypoints_from_a_file(folder, capsys):
+    points = [[10 + i, 20, 1] for i in range(21)]
+    moved = [[x + 4, y, 1] for x, y, _ in points]
+    box = [0, 0, 80, 40]
+    annotate(
+        folder,
+        {"file": "a.jpg", "box_xywh": box, "keypoints_2d": points},
+        {"file": "b_l.jpg", "keypoints_2d": points},
+    )
+    predicted = folder / "other.json"
+    words = ["eval", "photos", str(folder), "--out", str(folder / "out"), "--pred", str(predicted)]
+    predicted.write_text(json.dumps([{"file": "a.jpg", "keypoints_2d": moved}]))
+    assert main(words) == 0
+    metrics = json.loads((folder / "out/metrics.json").read_text())
+    assert metrics["model"] == "other.json"
+    assert metrics["error_over_box"] == pytest.approx(0.05)
+    assert metrics["failed"] == ["b_l.jpg"]
+    assert metrics["within_0.1_of_box"] == 0.5
+    with Image.open(folder / "out/overlays.png") as overlays:
+        assert overlays.size == (192, 192)
+
+    predicted.write_text(json.dumps([{"file": "c.jpg"}]))
+    assert main(words) == 2
+    assert "other.json: c.jpg is none of the annotated pictures" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
