@@ -49,6 +49,7 @@ def photo(tmp_path):
     [
         ("README.md", {"demo", "predict", "info", "train", "eval", "data", "bench"}),
         ("docs/data.md", {"data", "bench"}),
+        ("docs/evaluation.md", {"eval"}),
     ],
 )
 def test_every_i2uv_command_succeeds(request, tmp_path, photo, monkeypatch, document, verbs):
@@ -58,8 +59,8 @@ def test_every_i2uv_command_succeeds(request, tmp_path, photo, monkeypatch, docu
     commands = re.findall(r"uv run i2uv (.*)", blocks)
     assert {shlex.split(command)[0] for command in commands} == verbs
     for command in commands:
-        own = {"PHOTO": str(photo), "DIR": str(photo.parent)}
-        words = [own.get(word, word) for word in shlex.split(command)]
+        own = {"PHOTO": photo, "DIR": photo.parent, "FILE": photo.parent / "annotations.json"}
+        words = [str(own.get(word, word)) for word in shlex.split(command)]
         if "--out" in words:
             place = words.index("--out") + 1
             words[place] = str(tmp_path / words[place])
@@ -80,7 +81,8 @@ def test_documents_name_only_extras_and_files_that_exist(request):
     extras = tomllib.loads((root / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
-    documents = ("README.md", "BUILD.md", "docs/data.md", "launch/README.md")
+    documents = ("README.md", "BUILD.md", "docs/data.md", "docs/evaluation.md",
+                 "launch/README.md")  # fmt: skip
     text = "".join((root / name).read_text() for name in documents)
     named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)
     assert set(named) == set(extras)
