@@ -11,9 +11,13 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.config import TrainConfig
+from i2uv_jax.data.source import BatchSource
+from i2uv_jax.training.processes import is_first_process
+from i2uv_jax.training.sharding import on_every_process
 from i2uv_jax.types import Batch
 
 MAX_SKIPPED_IN_A_ROW = 10
@@ -85,6 +89,20 @@ class BadStepWatch:
             return f"{batch} is in {self._save_batch(step)}"
         except OSError as error:
             return f"{batch} could not be saved ({error})"
+
+
+def save_batch(
+    folder: Path, source: BatchSource, mesh: Mesh, config: TrainConfig, step: int
+) -> Path:
+    """Puts a step's batch into a run's folder and returns where.
+
+    It was not kept: its source makes it again. All processes have to call together.
+    """
+    path = folder / f"bad_step_{step}.npz"
+    batch = on_every_process(source.training_batch(step), mesh)
+    if is_first_process():
+        write_batch(path, batch, step=step, seed=config.seed)
+    return path
 
 
 def write_batch(path: Path, batch: Batch, *, step: int, seed: int) -> None:

@@ -3,9 +3,14 @@
 from collections.abc import Callable
 
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Float, UInt8
 
 from i2uv_jax.data.source import BatchSource
+from i2uv_jax.training.sharding import on_every_process
+from i2uv_jax.types import Batch
+
+_NUM_PICTURES = 4
 
 
 def evaluate(evaluation_step: Callable, variables: dict, source: BatchSource) -> dict[str, float]:
@@ -16,6 +21,16 @@ def evaluate(evaluation_step: Callable, variables: dict, source: BatchSource) ->
         for name, values in errors.items():
             collected.setdefault(name, []).append(np.asarray(values))
     return {name: float(np.concatenate(parts).mean()) for name, parts in collected.items()}
+
+
+def batch_picture(
+    evaluation_step: Callable, variables: dict, batch: Batch, mesh: Mesh
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The first pictures of a batch, each with its predicted and true UV map, one below another."""
+    uv_map, _ = evaluation_step(variables, batch)
+    columns = on_every_process((batch.image, uv_map, batch.uv_map), mesh)
+    rows = zip(*(np.asarray(column[:_NUM_PICTURES]) for column in columns), strict=True)
+    return np.concatenate([comparison_picture(*row) for row in rows])
 
 
 def comparison_picture(

@@ -13,13 +13,12 @@ from functools import partial
 from pathlib import Path
 
 import jax
-import numpy as np
 
 from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.data.source import BatchSource
-from i2uv_jax.training.bad_steps import BadStepWatch, write_batch
+from i2uv_jax.training.bad_steps import BadStepWatch, save_batch
 from i2uv_jax.training.checkpoint import Checkpoints
-from i2uv_jax.training.evaluation import comparison_picture, evaluate
+from i2uv_jax.training.evaluation import batch_picture, evaluate
 from i2uv_jax.training.initial_weights import load_initial_variables
 from i2uv_jax.training.interruption import StopRequest
 from i2uv_jax.training.model_file import export_model
@@ -36,9 +35,7 @@ from i2uv_jax.training.run_folder import (
     open_run_folder,
     write_text,
 )
-from i2uv_jax.training.sharding import on_every_process
 from i2uv_jax.training.state import TrainState
-from i2uv_jax.types import Batch
 
 _TIME_IS_OVER = 1
 """As a reason to stop; others are the numbers of signals. That of SIGHUP, 1, is never caught."""
@@ -109,7 +106,7 @@ def train(
                 reporter.say(note)
             watch = BadStepWatch(
                 config.train,
-                save_batch=partial(_save_batch, program, folder),
+                save_batch=partial(save_batch, folder, program.source, program.mesh, config.train),
                 say=reporter.say,
             )
 
@@ -157,7 +154,9 @@ def train(
                 if save_now:
                     checkpoints.save(state)
                 if picture_now:
-                    pixels = _batch_picture(program, state, batch)
+                    pixels = batch_picture(
+                        program.evaluation_step, state.best_variables, batch, program.mesh
+                    )
                     reporter.picture(done, "input_prediction_truth", pixels)
                 if evaluate_now:
                     measure(state)
@@ -172,7 +171,7 @@ def train(
                 reporter.say(f"stopped by a signal after step {steps_done}; continue with --resume")
                 return TrainResult(state, steps_done, {}, stop_reason)
             errors_mm = measure(state)
-            _export(program, state, folder / MODEL_FILE, errors_mm)
+            export_model(folder / MODEL_FILE, config, source.atlas, state, program.mesh, errors_mm)
             reporter.say(f"wrote {folder / MODEL_FILE}")
             return TrainResult(state, steps_done, errors_mm, None)
 
@@ -197,35 +196,3 @@ def _introduction(program: TrainingProgram, state: TrainState, folder: Path) -> 
         f"{config.name}: {num_params / 1e6:.2f} M parameters, {devices}, "
         f"steps {int(state.step)} to {config.train.num_steps}, in {folder}"
     )
-
-
-def _save_batch(program: TrainingProgram, folder: Path, step: int) -> Path:
-    # A step's batch was not kept: its source makes it again.
-    path = folder / f"bad_step_{step}.npz"
-    batch = on_every_process(program.source.training_batch(step), program.mesh)
-    if is_first_process():
-        write_batch(path, batch, step=step, seed=program.config.train.seed)
-    return path
-
-
-def _export(
-    program: TrainingProgram, state: TrainState, path: Path, errors_mm: dict[str, float]
-) -> None:
-    variables = on_every_process(state.best_variables, program.mesh)
-    if is_first_process():
-        export_model(
-            path,
-            program.config,
-            program.source.atlas,
-            variables,
-            num_steps=int(state.step),
-            errors_mm=errors_mm,
-        )
-
-
-def _batch_picture(program: TrainingProgram, state: TrainState, batch: Batch) -> np.ndarray:
-    """The first pictures of a batch, each with its predicted and true UV map, one below another."""
-    uv_map, _ = program.evaluation_step(state.best_variables, batch)
-    columns = on_every_process((batch.image, uv_map, batch.uv_map), program.mesh)
-    rows = zip(*(np.asarray(column[:4]) for column in columns), strict=True)
-    return np.concatenate([comparison_picture(*row) for row in rows])

@@ -1,30 +1,37 @@
 """From a training run to the one file that inference loads."""
 
 from pathlib import Path
-from typing import Any
+
+from jax.sharding import Mesh
 
 from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.models.weights import save_model
+from i2uv_jax.training.processes import is_first_process
+from i2uv_jax.training.sharding import on_every_process
+from i2uv_jax.training.state import TrainState
 
 
 def export_model(
     path: Path,
     config: ExperimentConfig,
     atlas: Atlas,
-    variables: dict[str, Any],
-    *,
-    num_steps: int,
+    state: TrainState,
+    mesh: Mesh,
     errors_mm: dict[str, float],
 ) -> None:
-    """Writes a run's variables as a model file.
+    """Writes a state's best variables (the average, if kept) as a model file.
 
-    The file's card holds the run's name, what it took, the evaluation's errors and the
-    fingerprint of the atlas that its UV maps are laid out on.
+    All processes have to call together; the first one writes. The file's card holds the run's name,
+    what it took, the evaluation's errors and the fingerprint of the atlas that its UV maps are laid
+    out on.
     """
+    variables = on_every_process(state.best_variables, mesh)
+    if not is_first_process():
+        return
     card = {
         "name": config.name,
-        "steps": num_steps,
+        "steps": int(state.step),
         "batch_size": config.train.batch_size,
         "evaluation_mm": errors_mm,
         "atlas": atlas.fingerprint,

@@ -19,7 +19,7 @@ NUM_KILLS = int(os.environ.get("I2UV_SOAK_KILLS", "3"))
 
 def start(folder):
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.soak_run", str(folder)],
+        [sys.executable, "-m", "tests.integration.quick_run", str(folder)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
