@@ -36,7 +36,16 @@ _GREATEST_STEP = 0.35
 """Radians that any angle may turn in one step."""
 _COST_POINTS, _COST_REACH_MM, _COST_NORMAL_MM = 1500, 20.0, 6.0
 _FINGER_STATES = ("rest", "hanging", "loose fist", "fist", "bag", "sheet")
-_THUMB_STATES = ("rest", "spread", "fist", "fist, thumb beside", "three", "pinch", "flat, thumb beside", "can")
+_THUMB_STATES = (
+    "rest",
+    "spread",
+    "fist",
+    "fist, thumb beside",
+    "three",
+    "pinch",
+    "flat, thumb beside",
+    "can",
+)
 
 
 @dataclass(frozen=True)
@@ -183,7 +192,8 @@ class ArticulatedFitter:
         rows = np.concatenate(
             [
                 root[:, None] * along_change,
-                np.sqrt(stage.point_weight) * (root[:, None, None] * change).reshape(-1, change.shape[2]),
+                np.sqrt(stage.point_weight)
+                * (root[:, None, None] * change).reshape(-1, change.shape[2]),
             ]
         )
         errors = np.concatenate(
@@ -210,7 +220,8 @@ def _finger_states(model, finger):
     """Places in the vector of one finger's angles, and values of them to try."""
     names = _THUMB_STATES if finger == "thumb" else _FINGER_STATES
     is_own = np.zeros((len(JOINT_NAMES), 3))
-    is_own[[name.startswith(finger) and "cmc" not in name or name == "thumb_cmc" and finger == "thumb" for name in JOINT_NAMES]] = 1
+    for row, name in enumerate(JOINT_NAMES):
+        is_own[row] = name.startswith(finger) and (finger == "thumb" or "cmc" not in name)
     rows = np.flatnonzero(free_angles(is_own))
     return rows, [free_angles(NAMED_POSES[name])[rows] for name in names]
 

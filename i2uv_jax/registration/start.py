@@ -107,7 +107,9 @@ def find_starts(points: Float[np.ndarray, "n 3"], templates: Templates) -> list[
     guesses = []
     for number, (_, template) in enumerate(templates.grids):
         found, distance = _refine(scan, template, _first_guesses(points, template.points), *_FIRST)
-        guesses += [(distance[i], number, *(part[i] for part in found)) for i in range(len(distance))]
+        guesses += [
+            (distance[i], number, *(part[i] for part in found)) for i in range(len(distance))
+        ]
     guesses.sort(key=lambda guess: guess[0])
     refined = []
     for number, (_, template) in enumerate(templates.grids):
@@ -115,12 +117,16 @@ def find_starts(points: Float[np.ndarray, "n 3"], templates: Templates) -> list[
         if own:
             found = tuple(np.stack(part) for part in zip(*own, strict=True))
             found, distance = _refine(scan, template, found, *_SECOND)
-            refined += [(distance[i], number, *(part[i] for part in found)) for i in range(len(own))]
+            refined += [
+                (distance[i], number, *(part[i] for part in found)) for i in range(len(own))
+            ]
     refined.sort(key=lambda guess: guess[0])
     starts: list[Start] = []
     for distance, number, scale, rotation, translation in refined:
         similarity = Similarity(float(scale), rotation, translation)
-        if any(_degrees_apart(rotation, one.similarity.rotation) < _APART_DEGREES for one in starts):
+        if any(
+            _degrees_apart(rotation, one.similarity.rotation) < _APART_DEGREES for one in starts
+        ):
             continue
         parameters = templates.parameters[templates.grids[number][0]]
         starts.append(Start(similarity, parameters, float(distance)))

@@ -1,6 +1,7 @@
 """Meshes to register, made independently of the fitter."""
 
 from functools import lru_cache, partial
+from itertools import permutations
 
 import jax
 import numpy as np
@@ -26,7 +27,9 @@ def _compiled():
     def of(key, rotations, named):
         keys = jax.random.split(key, 3)
         shape, pose = sample_shape(keys[0], hand), sample_pose(keys[1], hand)
-        pose = jax.tree.map(partial(jax.numpy.where, named), HandPose(rotations, pose.forearm_rotation), pose)
+        pose = jax.tree.map(
+            partial(jax.numpy.where, named), HandPose(rotations, pose.forearm_rotation), pose
+        )
         traits = sample_traits(keys[2], hand, DetailConfig())
         posed = pose_hand(hand, shape, pose)
         return posed, detailed_map(hand, posed, pose, traits, DetailConfig(), 256)
@@ -38,7 +41,9 @@ def _compiled():
 def detailed_hand(seed, angles=None):
     """Posed hand and its true high-fidelity map (hand frame, metres)."""
     of, to_rotations = _compiled()
-    rotations = to_rotations(np.zeros((20, 3), np.float32) if angles is None else np.asarray(angles, np.float32))
+    rotations = to_rotations(
+        np.zeros((20, 3), np.float32) if angles is None else np.asarray(angles, np.float32)
+    )
     posed, uv_map = of(jax.random.key(seed), rotations, angles is not None)
     return jax.tree.map(np.asarray, posed), np.asarray(uv_map)
 
@@ -68,7 +73,9 @@ def retessellated(vertices, faces, rng, cell=0.0012):
     count = np.bincount(cluster)
     merged = np.stack([np.bincount(cluster, axis) for axis in vertices.T], -1) / count[:, None]
     faces = cluster[faces]
-    distinct = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
+    distinct = (
+        (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
+    )
     faces = faces[distinct]
     return merged, faces[rng.permutation(len(faces))]
 
@@ -86,7 +93,17 @@ def with_holes(vertices, faces, rng, share=0.1):
     return vertices[used], faces.reshape(-1, 3)
 
 
-def make_scan(seed, *, angles=None, forearm=False, noise=0.0003, holes=0.1, scale=None, mirror=False, axes=True):
+def make_scan(
+    seed,
+    *,
+    angles=None,
+    forearm=False,
+    noise=0.0003,
+    holes=0.1,
+    scale=None,
+    mirror=False,
+    axes=True,
+):
     """vertices, faces, truth dict."""
     rng = np.random.default_rng(seed)
     posed, uv_map = detailed_hand(seed, angles)
@@ -100,7 +117,110 @@ def make_scan(seed, *, angles=None, forearm=False, noise=0.0003, holes=0.1, scal
     rotation = Rotation.random(random_state=rng).as_matrix() if axes else np.eye(3)
     scale = rng.choice([1000.0, 100.0, 1.0, 39.37, 7.3]) if scale is None else scale
     offset = rng.normal(0, 0.2, 3)
-    return (vertices @ rotation.T + offset) * scale, faces, {
-        "scale": scale, "uv_map": uv_map, "posed": posed, "vertices": true_vertices, "faces": true_faces,
-        "rotation": rotation, "offset": offset,
-    }
+    return (
+        (vertices @ rotation.T + offset) * scale,
+        faces,
+        {
+            "scale": scale,
+            "uv_map": uv_map,
+            "posed": posed,
+            "vertices": true_vertices,
+            "faces": true_faces,
+            "rotation": rotation,
+            "offset": offset,
+        },
+    )
+
+
+_BONES_MM = {
+    "index": ((22, 88, 0), (42, 25, 20), (9.0, 8.2, 7.2), 0.10),
+    "middle": ((0, 92, 0), (46, 29, 21), (9.2, 8.4, 7.4), 0.0),
+    "ring": ((-20, 86, 0), (43, 27, 21), (8.8, 8.0, 7.0), -0.10),
+    "little": ((-38, 76, -2), (34, 20, 18), (7.8, 7.0, 6.2), -0.22),
+}
+"""MCP, lengths of the phalanges, radii, and spread in radians."""
+
+
+def sculpted_hand(flexion_degrees=(10, 15, 10), step_mm=2.0):
+    """A right hand of blended capsules, as one could model it in clay: no rigged mesh behind it.
+
+    Hand frame, metres.
+    """
+    flexion = np.cumsum(np.deg2rad(flexion_degrees))
+    capsules = []
+    for mcp, lengths, radii, spread in _BONES_MM.values():
+        place = np.array(mcp, float)
+        capsules.append((np.array([0.45 * mcp[0], 6, 0]), place, 11.0, 10.0))
+        for length, radius, bend, thinner in zip(
+            lengths, radii, flexion, (*radii[1:], 0.94 * radii[2]), strict=True
+        ):
+            along = np.array([np.sin(spread), np.cos(bend), np.sin(bend)])
+            reached = place + length * along / np.linalg.norm(along)
+            capsules.append((place, reached, radius, thinner))
+            place = reached
+    thumb = np.array([(14, 16, 4), (40, 46, 20), (54, 72, 26), (62, 92, 28)], float)
+    for start, stop, radius in zip(thumb[:-1], thumb[1:], (13.0, 10.5, 9.5), strict=True):
+        capsules.append((start, stop, radius, 0.9 * radius))
+    for side in (-12.0, 12.0):
+        capsules.append((np.array([side, -45, 0]), np.array([1.2 * side, 12, 0]), 16.0, 14.0))
+
+    ends = np.array([end for start, stop, *_ in capsules for end in (start, stop)])
+    low, high = ends.min(axis=0) - 22, ends.max(axis=0) + 22
+    grid = np.stack(
+        np.meshgrid(
+            *(np.arange(a, b, step_mm) for a, b in zip(low, high, strict=True)), indexing="ij"
+        ),
+        -1,
+    )
+    blend = 3.0
+    total = np.zeros(grid.shape[:3])
+    for start, stop, first, last in capsules:
+        axis = stop - start
+        share = np.clip((grid - start) @ axis / (axis @ axis), 0, 1)
+        distance = np.linalg.norm(grid - start - share[..., None] * axis, axis=-1)
+        total += np.exp(-(distance - first - share * (last - first)) / blend)
+    vertices, faces = isosurface(-blend * np.log(total + 1e-300), low, step_mm)
+    return 1e-3 * vertices, faces
+
+
+def isosurface(field, low, step):
+    """Triangles of the surface where a field on a grid is zero, facing its positive side.
+
+    Marching tetrahedra: each cube in six, whose corners lie along a path from one of its corners to
+    the opposite one, so that neighbours agree on their common faces.
+    """
+    shape = np.array(field.shape)
+    strides = np.array([shape[1] * shape[2], shape[2], 1])
+    bases = np.indices(shape - 1).reshape(3, -1).T @ strides
+    paths = [np.cumsum([0, *strides[list(order)]]) for order in permutations(range(3))]
+    corners = np.concatenate([bases[:, None] + path for path in paths])
+    values = field.ravel()
+    inside = values[corners] < 0
+    mixed = inside.any(axis=1) & ~inside.all(axis=1)
+    corners, inside = corners[mixed], inside[mixed]
+    order = np.argsort(~inside, axis=1, kind="stable")
+    corners = np.take_along_axis(corners, order, axis=1)
+    count = inside.sum(axis=1)
+    triangles, withins = [], []
+    for number, edges in (
+        (1, [((0, 1), (0, 2), (0, 3))]),
+        (2, [((0, 2), (0, 3), (1, 3)), ((0, 2), (1, 3), (1, 2))]),
+        (3, [((0, 3), (1, 3), (2, 3))]),
+    ):
+        for three in edges:
+            triangles.append(corners[count == number][:, three])
+            withins.append(corners[count == number][:, 0])
+    edges = np.sort(np.concatenate(triangles).reshape(-1, 2), axis=1)
+    edges, faces = np.unique(edges, axis=0, return_inverse=True)
+    faces = faces.reshape(-1, 3)
+    first, second = values[edges].T
+    share = first / (first - second)
+    places = np.stack(np.unravel_index(edges, shape), axis=-1).astype(float)
+    vertices = low + step * (places[:, 0] + share[:, None] * (places[:, 1] - places[:, 0]))
+    # Outside is where the tetrahedron's first corner is not.
+    corner = vertices[faces]
+    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    within = low + step * np.stack(np.unravel_index(np.concatenate(withins), shape), axis=-1)
+    inwards = (normal * (corner.mean(axis=1) - within)).sum(axis=1) < 0
+    faces[inwards] = faces[inwards][:, ::-1]
+    return vertices, faces
