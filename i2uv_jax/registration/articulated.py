@@ -10,7 +10,6 @@ within their limits. All lengths are millimetres here.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
@@ -25,7 +24,7 @@ from i2uv_jax.registration.parameters import (
     SmoothMesh,
     free_angles,
 )
-from i2uv_jax.registration.start import Similarity, Start
+from i2uv_jax.registration.placement import Fit, Similarity
 from i2uv_jax.registration.surface import SurfaceSamples, vertex_normals
 
 _FOREARM_WEIGHT = 0.3
@@ -36,16 +35,13 @@ _GREATEST_STEP = 0.35
 """Radians that any angle may turn in one step."""
 _COST_POINTS, _COST_REACH_MM, _COST_NORMAL_MM = 1500, 20.0, 6.0
 _FINGER_STATES = ("rest", "hanging", "loose fist", "fist", "bag", "sheet")
-_THUMB_STATES = (
-    "rest",
-    "spread",
-    "fist",
-    "fist, thumb beside",
-    "three",
-    "pinch",
-    "flat, thumb beside",
-    "can",
+_FINGER_JOINTS, _THUMB_JOINTS = (
+    (("mcp", "pip", "dip"), ("pip", "dip")),
+    (("cmc", "mcp", "ip"), ("mcp", "ip")),
 )
+_THUMB_STATES = (
+    "rest", "spread", "fist", "fist, thumb beside", "three", "pinch", "flat, thumb beside", "can",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,15 +70,6 @@ FINE = (
 )
 
 
-@dataclass(frozen=True)
-class Fit:
-    """Where the rigged hand lies in a scan."""
-
-    similarity: Similarity
-    """From the scan's frame and unit to the hand's, metres."""
-    parameters: Float[np.ndarray, "p"]
-
-
 class ArticulatedFitter:
     """Fits one rigged hand; what depends on the hand alone is worked out once."""
 
@@ -92,9 +79,9 @@ class ArticulatedFitter:
         self._back = np.random.default_rng(0).permutation(mesh.num_hand_vertices)[:1000]
         hand = model.hand
         self._rig_faces = np.concatenate([hand.faces, hand.forearm_faces])
-        self._finger_states = [_finger_states(model, finger) for finger in FINGER_NAMES]
+        self._finger_tries = [_finger_tries(finger) for finger in FINGER_NAMES]
 
-    def refine(self, fit: Fit | Start, scan: SurfaceSamples, stages: tuple[Stage, ...]) -> Fit:
+    def refine(self, fit: Fit, scan: SurfaceSamples, stages: tuple[Stage, ...]) -> Fit:
         """Goes through the stages from a fit that is roughly right already.
 
         The similarity's scale stays: the shape's size takes it up.
@@ -119,21 +106,23 @@ class ArticulatedFitter:
         return Fit(similarity, parameters)
 
     def with_best_fingers(self, fit: Fit, scan: SurfaceSamples) -> Fit:
-        """Tries each finger in a few typical states, the others as they are, and keeps the best.
+        """Tries each finger, or what lies beyond its first joint, in a few typical states, the
+        others as they are, and keeps the best.
 
         Steps alone cannot lead a finger from the fist to where the scan's stands out.
         """
-        parameters, cost = fit.parameters, self.cost_mm(fit, scan)
-        for rows, states in self._finger_states:
-            best = parameters
-            for state in states:
-                tried = parameters.copy()
-                tried[rows] = state
-                tried_cost = self.cost_mm(replace(fit, parameters=tried), scan)
+        best, cost = fit, self.cost_mm(fit, scan)
+        for tries in self._finger_tries:
+            # All of one finger's tries start from the same pose.
+            before = best
+            for rows, angles in tries:
+                parameters = before.parameters.copy()
+                parameters[rows] = angles
+                tried = replace(fit, parameters=parameters)
+                tried_cost = self.cost_mm(tried, scan)
                 if tried_cost < cost:
                     best, cost = tried, tried_cost
-            parameters = best
-        return replace(fit, parameters=parameters)
+        return best
 
     def cost_mm(self, fit: Fit, scan: SurfaceSamples) -> float:
         """How badly a fit explains a scan: the mean distance of points both ways, by place and
@@ -188,18 +177,13 @@ class ArticulatedFitter:
         change[:, :, 6:] = -1e3 * own.reshape(len(vertex), 3, -1)
         along_change = np.einsum("nd,ndp->np", normals[vertex], change)
         along = (gap * normals[vertex]).sum(axis=1)
-        root = np.sqrt(weight)
-        rows = np.concatenate(
-            [
-                root[:, None] * along_change,
-                np.sqrt(stage.point_weight)
-                * (root[:, None, None] * change).reshape(-1, change.shape[2]),
-            ]
+        # Each pair counts with its distance along the normal and, less, with the whole gap.
+        weighted = (stage.point_weight * weight)[:, None, None] * change
+        normal_matrix = change.reshape(-1, change.shape[2]).T @ weighted.reshape(
+            -1, change.shape[2]
         )
-        errors = np.concatenate(
-            [root * along, np.sqrt(stage.point_weight) * (root[:, None] * gap).ravel()]
-        )
-        normal_matrix, gradient = rows.T @ rows, rows.T @ errors
+        normal_matrix += along_change.T @ (weight[:, None] * along_change)
+        gradient = np.einsum("ndp,nd->p", weighted, gap) + along_change.T @ (weight * along)
         stiffness = stage.prior / SPREAD**2
         normal_matrix[6:, 6:] += np.diag(stiffness)
         gradient[6:] += stiffness * (parameters - start)
@@ -216,14 +200,17 @@ class ArticulatedFitter:
         return step * min(1, _GREATEST_STEP / max(np.abs(angles).max(), 1e-9))
 
 
-def _finger_states(model, finger):
-    """Places in the vector of one finger's angles, and values of them to try."""
-    names = _THUMB_STATES if finger == "thumb" else _FINGER_STATES
-    is_own = np.zeros((len(JOINT_NAMES), 3))
-    for row, name in enumerate(JOINT_NAMES):
-        is_own[row] = name.startswith(finger) and (finger == "thumb" or "cmc" not in name)
-    rows = np.flatnonzero(free_angles(is_own))
-    return rows, [free_angles(NAMED_POSES[name])[rows] for name in names]
+def _finger_tries(finger):
+    """(places in the vector, angles) to try for one finger."""
+    tries = []
+    for name in _THUMB_STATES if finger == "thumb" else _FINGER_STATES:
+        angles = free_angles(NAMED_POSES[name])
+        for joints in _THUMB_JOINTS if finger == "thumb" else _FINGER_JOINTS:
+            is_own = np.zeros((len(JOINT_NAMES), 3))
+            is_own[[JOINT_NAMES.index(f"{finger}_{joint}") for joint in joints]] = 1
+            rows = np.flatnonzero(free_angles(is_own))
+            tries.append((rows, angles[rows]))
+    return tries
 
 
 def _evenly(length, count):

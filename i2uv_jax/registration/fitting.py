@@ -8,11 +8,12 @@ from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
 
 from i2uv_jax.hand.asset import Hand
-from i2uv_jax.registration.articulated import FINE, ROUGH, ArticulatedFitter, Fit
+from i2uv_jax.registration.articulated import FINE, ROUGH, ArticulatedFitter
 from i2uv_jax.registration.displacement import displace
 from i2uv_jax.registration.parameters import MEAN_LENGTH_M, HandParameters, SmoothMesh
+from i2uv_jax.registration.placement import Fit, Similarity
 from i2uv_jax.registration.scan import Scan
-from i2uv_jax.registration.start import Similarity, Templates, find_starts
+from i2uv_jax.registration.start import Templates, find_starts
 from i2uv_jax.registration.surface import DistanceTo, SurfaceSamples, sample_surface
 
 METRES_PER_UNIT = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
@@ -24,7 +25,9 @@ _START_POINTS, _FIT_POINTS, _SURFACE_POINTS, _MEASURED_POINTS = 4000, 6000, 80_0
 _REAL_LENGTHS_M = (0.14, 0.225)
 """Straight lengths of hands, from children of about ten to large men."""
 _KNOWN_UNIT_LENGTHS_M = (0.08, 0.25)
-_NUM_ROUGH, _NUM_FINE = 3, 2
+_NUM_FINE = 2
+_HOPELESS = 1.3
+"""Times the least cost after the rough fit, from which on a place is given up."""
 _FAR_MM = 20.0
 """Longer distances count as this in the decision, so that a table beside the hand is no reason."""
 
@@ -94,8 +97,12 @@ class HandFitter:
         rough = [guess for side in sides for guess in self._rough_fits(side, samples[side])]
         rough.sort(key=lambda guess: guess[0])
         best = []
-        for _, side, fit in rough[:_NUM_FINE]:
+        for rough_cost, side, fit in rough[:_NUM_FINE]:
+            if rough_cost > _HOPELESS * rough[0][0]:
+                break
             fit, unit_is_known = self._at_real_size(fit, unit)
+            fit = self._fitter.refine(fit, samples[side], FINE[:1])
+            fit = self._fitter.with_best_fingers(fit, samples[side])
             fit = self._fitter.refine(fit, samples[side], FINE)
             cost = self._fitter.cost_mm(fit, samples[side])
             best.append((cost, side, fit, unit_is_known))
@@ -104,10 +111,10 @@ class HandFitter:
 
     def _rough_fits(self, side, samples):
         """(cost, side, fit) of the most promising places."""
-        step = len(samples.points) // _START_POINTS or 1
+        step = max(1, len(samples.points) // _START_POINTS)
         found = []
-        for start in find_starts(samples.points[::step], self._templates)[:_NUM_ROUGH]:
-            fit = self._fitter.refine(Fit(start.similarity, start.parameters), samples, ROUGH[:1])
+        for start in find_starts(samples.points[::step], self._templates):
+            fit = self._fitter.refine(start, samples, ROUGH[:1])
             fit = self._fitter.with_best_fingers(fit, samples)
             fit = self._fitter.refine(fit, samples, ROUGH)
             found.append((self._fitter.cost_mm(fit, samples), side, fit))

@@ -6,8 +6,6 @@ McKay 1992, "A method for registration of 3-D shapes"; both ways, the farthest p
 the best go on with more points. All in batches of NumPy arrays.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float
 from scipy.spatial import cKDTree
@@ -15,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from i2uv_jax.hand.named_poses import NAMED_POSES
 from i2uv_jax.registration.parameters import HandParameters, SmoothMesh
+from i2uv_jax.registration.placement import Fit, Similarity
 from i2uv_jax.registration.surface import sample_surface
 
 _POSES = (
@@ -27,36 +26,10 @@ _KEPT_OF_SCAN, _KEPT_OF_HAND = 0.85, 0.95
 _FIRST, _SECOND = (100, 4), (300, 12)
 """Points and steps for every guess, then for the best."""
 _NUM_SECOND = 250
-_NUM_STARTS = 5
+_NUM_STARTS = 3
 _APART_DEGREES = 35.0
 _GRID_CELLS = 32
 _TEMPLATE_POINTS = 3000
-
-
-@dataclass(frozen=True)
-class Similarity:
-    """hand = scale * rotation @ scan + translation."""
-
-    scale: float
-    rotation: Float[np.ndarray, "3 3"]
-    translation: Float[np.ndarray, "3"]
-
-    def __call__(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
-        return self.scale * points @ self.rotation.T + self.translation
-
-    def inverse(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
-        """From the hand's frame to the scan's."""
-        return (points - self.translation) @ self.rotation / self.scale
-
-
-@dataclass(frozen=True)
-class Start:
-    """A guess to refine."""
-
-    similarity: Similarity
-    parameters: Float[np.ndarray, "p"]
-    distance_m: float
-    """Trimmed mean distance of points, both ways, at real size."""
 
 
 class NearestGrid:
@@ -97,7 +70,7 @@ class Templates:
                 self.grids.append((pose, NearestGrid(samples.points)))
 
 
-def find_starts(points: Float[np.ndarray, "n 3"], templates: Templates) -> list[Start]:
+def find_starts(points: Float[np.ndarray, "n 3"], templates: Templates) -> list[Fit]:
     """The most promising guesses, best first, with rotations that differ.
 
     Args:
@@ -106,33 +79,33 @@ def find_starts(points: Float[np.ndarray, "n 3"], templates: Templates) -> list[
     scan = NearestGrid(points)
     guesses = []
     for number, (_, template) in enumerate(templates.grids):
-        found, distance = _refine(scan, template, _first_guesses(points, template.points), *_FIRST)
-        guesses += [
-            (distance[i], number, *(part[i] for part in found)) for i in range(len(distance))
-        ]
+        found = _first_guesses(points, template.points)
+        guesses += _refined(scan, template, number, found, *_FIRST)
     guesses.sort(key=lambda guess: guess[0])
     refined = []
     for number, (_, template) in enumerate(templates.grids):
         own = [guess[2:] for guess in guesses[:_NUM_SECOND] if guess[1] == number]
         if own:
             found = tuple(np.stack(part) for part in zip(*own, strict=True))
-            found, distance = _refine(scan, template, found, *_SECOND)
-            refined += [
-                (distance[i], number, *(part[i] for part in found)) for i in range(len(own))
-            ]
+            refined += _refined(scan, template, number, found, *_SECOND)
     refined.sort(key=lambda guess: guess[0])
-    starts: list[Start] = []
-    for distance, number, scale, rotation, translation in refined:
-        similarity = Similarity(float(scale), rotation, translation)
-        if any(
-            _degrees_apart(rotation, one.similarity.rotation) < _APART_DEGREES for one in starts
-        ):
-            continue
-        parameters = templates.parameters[templates.grids[number][0]]
-        starts.append(Start(similarity, parameters, float(distance)))
+    starts: list[Fit] = []
+    for _, number, scale, rotation, translation in refined:
         if len(starts) == _NUM_STARTS:
             break
+        if all(
+            _degrees_apart(rotation, one.similarity.rotation) > _APART_DEGREES for one in starts
+        ):
+            pose, _ = templates.grids[number]
+            similarity = Similarity(float(scale), rotation, translation)
+            starts.append(Fit(similarity, templates.parameters[pose]))
     return starts
+
+
+def _refined(scan, template, number, guess, count, steps):
+    """(distance, template's number, scale, rotation, translation) of each guess, improved."""
+    found, distance = _refine(scan, template, guess, count, steps)
+    return list(zip(distance, [number] * len(distance), *found, strict=True))
 
 
 def _first_guesses(points, template):

@@ -13,7 +13,7 @@ from i2uv_jax.registration import fitting
 from i2uv_jax.registration.fitted_hand import read_fitted_hand
 from i2uv_jax.registration.fitting import NoHandError, Registration, SurfaceDistances
 from i2uv_jax.registration.parameters import HandParameters
-from i2uv_jax.registration.start import Similarity
+from i2uv_jax.registration.placement import Similarity
 
 
 class StandIn:

@@ -1,6 +1,7 @@
 """Meshes to register, made independently of the fitter."""
 
-from functools import lru_cache, partial
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import permutations
 
 import jax
@@ -14,9 +15,10 @@ from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.detail import sample_traits
 from i2uv_jax.hand.detail_chart import subdivision_of
 from i2uv_jax.hand.high_fidelity import detailed_map
-from i2uv_jax.hand.model import HandPose, pose_hand
+from i2uv_jax.hand.model import pose_hand
 from i2uv_jax.hand.pose_prior import joint_rotations_from_angles, sample_pose
 from i2uv_jax.hand.shape_prior import sample_shape
+from i2uv_jax.registration.scan import Scan
 
 
 @lru_cache
@@ -24,28 +26,29 @@ def _compiled():
     hand = load_hand()
 
     @jax.jit
-    def of(key, rotations, named):
+    def random_hand(key):
         keys = jax.random.split(key, 3)
-        shape, pose = sample_shape(keys[0], hand), sample_pose(keys[1], hand)
-        pose = jax.tree.map(
-            partial(jax.numpy.where, named), HandPose(rotations, pose.forearm_rotation), pose
-        )
         traits = sample_traits(keys[2], hand, DetailConfig())
+        return sample_shape(keys[0], hand), sample_pose(keys[1], hand), traits
+
+    @jax.jit
+    def surface(shape, pose, traits):
         posed = pose_hand(hand, shape, pose)
         return posed, detailed_map(hand, posed, pose, traits, DetailConfig(), 256)
 
-    angles_to_rotations = jax.jit(lambda angles: joint_rotations_from_angles(hand, angles))
-    return of, angles_to_rotations
+    return random_hand, surface, jax.jit(lambda angles: joint_rotations_from_angles(hand, angles))
 
 
 def detailed_hand(seed, angles=None):
-    """Posed hand and its true high-fidelity map (hand frame, metres)."""
-    of, to_rotations = _compiled()
-    rotations = to_rotations(
-        np.zeros((20, 3), np.float32) if angles is None else np.asarray(angles, np.float32)
-    )
-    posed, uv_map = of(jax.random.key(seed), rotations, angles is not None)
-    return jax.tree.map(np.asarray, posed), np.asarray(uv_map)
+    """A random person's posed hand and true high-fidelity map (hand frame, metres).
+
+    The pose is random too unless joint angles are given.
+    """
+    random_hand, surface, to_rotations = _compiled()
+    shape, pose, traits = random_hand(jax.random.key(seed))
+    if angles is not None:
+        pose = pose.replace(joint_rotations=to_rotations(np.asarray(angles, np.float32)))
+    return jax.tree.map(np.asarray, surface(shape, pose, traits))
 
 
 def surface_of(posed, uv_map, *, forearm):
@@ -93,43 +96,51 @@ def with_holes(vertices, faces, rng, share=0.1):
     return vertices[used], faces.reshape(-1, 3)
 
 
+@dataclass(frozen=True)
+class Truth:
+    """What a scan shows: the hand's surface without the forearm, hand frame, metres."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    uv_map: np.ndarray
+    keypoints: np.ndarray
+    is_mirrored: bool
+    scale: float
+    rotation: np.ndarray
+    offset: np.ndarray
+
+    def to_world(self, registration, points=None):
+        """Fitted points (the surface, unless others are given) in the frame of the truth."""
+        points = registration.surface_vertices if points is None else points
+        in_scan = registration.similarity.inverse(points.astype(np.float64))
+        if registration.handedness == "left":
+            in_scan = in_scan * [-1, 1, 1]
+        points = (in_scan / self.scale - self.offset) @ self.rotation
+        return points * [-1, 1, 1] if self.is_mirrored else points
+
+
 def make_scan(
-    seed,
-    *,
-    angles=None,
-    forearm=False,
-    noise=0.0003,
-    holes=0.1,
-    scale=None,
-    mirror=False,
-    axes=True,
+    seed, *, angles=None, forearm=False, mirror=False, scale=None, noise_m=0.0003, holes=0.1
 ):
-    """vertices, faces, truth dict."""
+    """A rough scan of a random hand with holes, turned and moved, in some unit; and the truth.
+
+    Its triangles are not those of the rig.
+    """
     rng = np.random.default_rng(seed)
     posed, uv_map = detailed_hand(seed, angles)
-    true_vertices, true_faces = surface_of(posed, uv_map, forearm=forearm)
-    vertices, faces = retessellated(true_vertices, true_faces, rng)
-    if holes:
-        vertices, faces = with_holes(vertices, faces, rng, holes)
-    vertices = vertices + rng.normal(0, noise, vertices.shape)
+    true_vertices, true_faces = surface_of(posed, uv_map, forearm=False)
+    vertices, faces = surface_of(posed, uv_map, forearm=forearm)
+    vertices, faces = with_holes(*retessellated(vertices, faces, rng), rng, holes)
+    vertices = vertices + rng.normal(0, noise_m, vertices.shape)
     if mirror:
         vertices, faces = vertices * [-1, 1, 1], faces[:, ::-1]
-    rotation = Rotation.random(random_state=rng).as_matrix() if axes else np.eye(3)
-    scale = rng.choice([1000.0, 100.0, 1.0, 39.37, 7.3]) if scale is None else scale
+    rotation = Rotation.random(random_state=rng).as_matrix()
     offset = rng.normal(0, 0.2, 3)
-    return (
-        (vertices @ rotation.T + offset) * scale,
-        faces,
-        {
-            "scale": scale,
-            "uv_map": uv_map,
-            "posed": posed,
-            "vertices": true_vertices,
-            "faces": true_faces,
-            "rotation": rotation,
-            "offset": offset,
-        },
+    scale = float(rng.choice([1000.0, 100.0, 1.0, 39.37, 7.3])) if scale is None else scale
+    truth = Truth(
+        true_vertices, true_faces, uv_map, posed.keypoints, mirror, scale, rotation, offset
     )
+    return Scan((vertices @ rotation.T + offset) * scale, faces), truth
 
 
 _BONES_MM = {
