@@ -12,9 +12,9 @@ from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
 from i2uv_jax.registration.parameters import SmoothMesh
-from i2uv_jax.registration.surface import SurfaceSamples, vertex_normals
+from i2uv_jax.registration.surface import SurfaceSamples, unit, vertex_normals
 
-_STAGES = ((2000.0, 10.0), (100.0, 6.0), (8.0, 4.0), (2.0, 3.0))
+_STAGES = ((2000.0, 10.0), (300.0, 6.0), (50.0, 4.0), (8.0, 3.0), (2.0, 3.0))
 """Stiffness against a weight of one for the average vertex, and reach in millimetres."""
 _NORMAL_MM = 4.0
 _RIDGE = 1e-4
@@ -31,8 +31,8 @@ def displace(
       vertices: of `mesh`, hand then forearm, in the frame and unit (mm) of the scan's points.
     """
     num = mesh.num_hand_vertices
-    plate = _laplacian(mesh)
-    plate = plate.T @ plate
+    roughness = _laplacian(mesh)
+    plate = roughness.T @ roughness
     vertices = np.array(vertices)
     for stiffness, reach in _STAGES:
         normals = vertex_normals(vertices, mesh.faces)
@@ -44,7 +44,12 @@ def displace(
         wanted = np.bincount(vertex, weight, minlength=num) * num / len(scan.points)
         total = np.bincount(vertex, weight * height, minlength=num) * num / len(scan.points)
         system = sparse.diags(wanted + _RIDGE) + stiffness * plate
-        vertices[:num] += splu(system.tocsc()).solve(total)[:, None] * normals[:num]
+        height = splu(system.tocsc()).solve(total)
+        # As smooth as the heights: neighbours that move far in crossing directions would fold.
+        directions = normals[:num]
+        for _ in range(round(np.sqrt(stiffness) / 2)):
+            directions = directions - 0.5 * (roughness @ directions)
+        vertices[:num] += height[:, None] * unit(directions)
     normals = vertex_normals(vertices, mesh.faces)[:num]
     tree = cKDTree(np.concatenate([scan.points, _NORMAL_MM * scan.normals], axis=1))
     distance, _ = tree.query(np.concatenate([vertices[:num], _NORMAL_MM * normals], axis=1))
