@@ -33,7 +33,7 @@ _BACK_WEIGHT = 0.5
 """Of pairs from the hand to the scan, against those from the scan to the hand."""
 _GREATEST_STEP = 0.35
 """Radians that any angle may turn in one step."""
-_COST_POINTS, _COST_REACH_MM, _COST_NORMAL_MM = 1500, 20.0, 6.0
+_COST_POINTS, _COST_REACH_MM, _COST_NORMAL_MM = 1200, 20.0, 6.0
 _FINGER_STATES = ("rest", "hanging", "loose fist", "fist", "bag", "sheet")
 _FINGER_JOINTS, _THUMB_JOINTS = (
     (("mcp", "pip", "dip"), ("pip", "dip")),
@@ -111,33 +111,31 @@ class ArticulatedFitter:
 
         Steps alone cannot lead a finger from the fist to where the scan's stands out.
         """
-        best, cost = fit, self.cost_mm(fit, scan)
+        target = _CostTarget(fit, scan)
+        best, cost = fit, self._cost_mm(fit.parameters, target)
         for tries in self._finger_tries:
             # All of one finger's tries start from the same pose.
             before = best
             for rows, angles in tries:
                 parameters = before.parameters.copy()
                 parameters[rows] = angles
-                tried = replace(fit, parameters=parameters)
-                tried_cost = self.cost_mm(tried, scan)
+                tried_cost = self._cost_mm(parameters, target)
                 if tried_cost < cost:
-                    best, cost = tried, tried_cost
+                    best, cost = replace(fit, parameters=parameters), tried_cost
         return best
 
     def cost_mm(self, fit: Fit, scan: SurfaceSamples) -> float:
         """How badly a fit explains a scan: the mean distance of points both ways, by place and
         normal, far ones cut off. To compare fits by; its least value depends on the density."""
-        parameters = fit.parameters
+        return self._cost_mm(fit.parameters, _CostTarget(fit, scan))
+
+    def _cost_mm(self, parameters, target):
         posed = self._model.posed(parameters)
         vertices = 1e3 * np.concatenate([posed.vertices, posed.forearm_vertices])
         normals = vertex_normals(vertices, self._rig_faces)
-        chosen = _evenly(len(scan.points), _COST_POINTS)
-        moved = 1e3 * fit.similarity(scan.points[chosen])
-        turned = scan.normals[chosen] @ fit.similarity.rotation.T
         hand = np.concatenate([vertices, _COST_NORMAL_MM * normals], axis=1)
-        points = np.concatenate([moved, _COST_NORMAL_MM * turned], axis=1)
-        there, nearest = cKDTree(hand).query(points)
-        back, _ = cKDTree(points).query(hand[: len(posed.vertices)])
+        there, nearest = cKDTree(hand).query(target.points)
+        back, _ = target.tree.query(hand[: len(posed.vertices)])
         weight = np.where(nearest < len(posed.vertices), 1, _FOREARM_WEIGHT)
         mean_there = (weight * np.minimum(there, _COST_REACH_MM)).sum() / weight.sum()
         return float(mean_there + np.minimum(back, _COST_REACH_MM).mean()) / 2
@@ -198,6 +196,17 @@ class ArticulatedFitter:
         )
         angles = np.concatenate([step[:3], step[6 : 6 + NUM_ANGLES]])
         return step * min(1, _GREATEST_STEP / max(np.abs(angles).max(), 1e-9))
+
+
+class _CostTarget:
+    """Some of a scan's points and normals in the hand frame of a fit."""
+
+    def __init__(self, fit: Fit, scan: SurfaceSamples) -> None:
+        chosen = _evenly(len(scan.points), _COST_POINTS)
+        moved = 1e3 * fit.similarity(scan.points[chosen])
+        turned = scan.normals[chosen] @ fit.similarity.rotation.T
+        self.points = np.concatenate([moved, _COST_NORMAL_MM * turned], axis=1)
+        self.tree = cKDTree(self.points)
 
 
 def _finger_tries(finger):

@@ -21,13 +21,13 @@ METRES_PER_UNIT = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
 NO_HAND_LIMIT_MM = 2.5
 """Mean distance after fitting pose and shape, both ways, from which on a mesh is no hand."""
 
-_START_POINTS, _FIT_POINTS, _SURFACE_POINTS, _MEASURED_POINTS = 4000, 6000, 80_000, 20_000
+_FIT_POINTS, _SURFACE_POINTS, _MEASURED_POINTS = 6000, 60_000, 20_000
 _REAL_LENGTHS_M = (0.14, 0.225)
 """Straight lengths of hands, from children of about ten to large men."""
 _KNOWN_UNIT_LENGTHS_M = (0.08, 0.25)
-_NUM_FINE = 2
-_HOPELESS = 1.3
-"""Times the least cost after the rough fit, from which on a place is given up."""
+_NUM_ROUNDS = 3
+_HOPELESS = 1.35
+"""Times the least cost, from which on a fit is given up."""
 _FAR_MM = 20.0
 """Longer distances count as this in the decision, so that a table beside the hand is no reason."""
 
@@ -94,55 +94,67 @@ class HandFitter:
         """
         sides = ("right", "left") if handedness == "auto" else (handedness,)
         samples = {side: _samples(scan, side) for side in sides}
-        rough = [guess for side in sides for guess in self._rough_fits(side, samples[side])]
-        rough.sort(key=lambda guess: guess[0])
-        best = []
-        for rough_cost, side, fit in rough[:_NUM_FINE]:
-            if rough_cost > _HOPELESS * rough[0][0]:
-                break
-            fit, unit_is_known = self._at_real_size(fit, unit)
-            fit = self._fitter.refine(fit, samples[side], FINE[:1])
+        rough = [
+            (side, self._fitter.refine(start, samples[side], ROUGH[:1]))
+            for side in sides
+            for start in find_starts(samples[side].points, self._templates)
+        ]
+        better = []
+        for side, fit in self._promising(rough, samples, 3):
             fit = self._fitter.with_best_fingers(fit, samples[side])
-            fit = self._fitter.refine(fit, samples[side], FINE)
-            cost = self._fitter.cost_mm(fit, samples[side])
-            best.append((cost, side, fit, unit_is_known))
-        _, side, fit, unit_is_known = min(best, key=lambda guess: guess[0])
-        return self._finish(scan, side, fit, unit_is_known)
+            better.append((side, self._fitter.refine(fit, samples[side], ROUGH)))
+        best = [
+            (side, self._refine_fully(self._at_real_size(fit, unit), samples[side]))
+            for side, fit in self._promising(better, samples, 2)
+        ]
+        ((side, fit),) = self._promising(best, samples, 1)
+        return self._finish(scan, side, fit)
 
-    def _rough_fits(self, side, samples):
-        """(cost, side, fit) of the most promising places."""
-        step = max(1, len(samples.points) // _START_POINTS)
-        found = []
-        for start in find_starts(samples.points[::step], self._templates):
-            fit = self._fitter.refine(start, samples, ROUGH[:1])
-            fit = self._fitter.with_best_fingers(fit, samples)
-            fit = self._fitter.refine(fit, samples, ROUGH)
-            found.append((self._fitter.cost_mm(fit, samples), side, fit))
-        return found
+    def _promising(self, fits, samples, count):
+        """At most `count` of the (side, fit), best first; none that is far behind the best."""
+        costs = [self._fitter.cost_mm(fit, samples[side]) for side, fit in fits]
+        order = np.argsort(costs)[:count]
+        return [fits[i] for i in order if costs[i] < _HOPELESS * costs[order[0]]]
 
-    def _at_real_size(self, fit: Fit, unit: str) -> tuple[Fit, bool]:
-        """The fit with the scan's unit settled, and whether it is more than a guess."""
-        length_m = self.model.length_m(fit.parameters)
+    def _refine_fully(self, fit: Fit, samples: SurfaceSamples) -> Fit:
+        """All stages, again for as long as other states of the fingers lead to a better fit."""
+        fit = self._fitter.refine(fit, samples, FINE[:1])
+        best, best_cost = fit, np.inf
+        for _ in range(_NUM_ROUNDS):
+            tried = self._fitter.with_best_fingers(fit, samples)
+            if tried is fit and best_cost < np.inf:
+                break
+            fit = self._fitter.refine(tried, samples, FINE)
+            cost = self._fitter.cost_mm(fit, samples)
+            if cost < best_cost:
+                best, best_cost = fit, cost
+        return best
+
+    def _at_real_size(self, fit: Fit, unit: str) -> Fit:
+        """The fit with the scan's unit settled, as far as it can be."""
+        # In the scan's own unit.
+        length = self.model.length_m(fit.parameters) / fit.similarity.scale
         if unit != "auto":
-            factor = METRES_PER_UNIT[unit] / fit.similarity.scale
-            if not _KNOWN_UNIT_LENGTHS_M[0] <= length_m * factor <= _KNOWN_UNIT_LENGTHS_M[1]:
-                raise NoHandError(
-                    f"no hand: it would be {1e3 * length_m * factor:.3g} mm long in {unit}"
-                )
-            return self._scaled(fit, factor), True
+            metres = METRES_PER_UNIT[unit]
+            if not _KNOWN_UNIT_LENGTHS_M[0] <= length * metres <= _KNOWN_UNIT_LENGTHS_M[1]:
+                length_mm = 1e3 * length * metres
+                raise NoHandError(f"no hand: it would be {length_mm:.3g} mm long in {unit}")
+            return self._with_scale(fit, metres)
         for metres in METRES_PER_UNIT.values():
-            factor = metres / fit.similarity.scale
-            if _REAL_LENGTHS_M[0] <= length_m * factor <= _REAL_LENGTHS_M[1]:
-                return self._scaled(fit, factor), True
-        return self._scaled(fit, MEAN_LENGTH_M / length_m), False
+            if _REAL_LENGTHS_M[0] <= length * metres <= _REAL_LENGTHS_M[1]:
+                return self._with_scale(fit, metres)
+        return self._with_scale(fit, MEAN_LENGTH_M / length)
 
-    def _scaled(self, fit: Fit, factor: float) -> Fit:
+    def _with_scale(self, fit: Fit, scale: float) -> Fit:
+        """The same fit of a smaller or larger hand."""
         old = fit.similarity
-        similarity = Similarity(factor * old.scale, old.rotation, factor * old.translation)
-        length_m = factor * self.model.length_m(fit.parameters)
-        return Fit(similarity, self.model.with_length(fit.parameters, length_m))
+        factor = scale / old.scale
+        parameters = self.model.with_length(
+            fit.parameters, factor * self.model.length_m(fit.parameters)
+        )
+        return Fit(Similarity(scale, old.rotation, factor * old.translation), parameters)
 
-    def _finish(self, scan, side, fit, unit_is_known) -> Registration:
+    def _finish(self, scan, side, fit) -> Registration:
         """Displacement and distances."""
         vertices_scan = _one_sided(scan.vertices, side)
         vertices_mm = 1e3 * fit.similarity(vertices_scan)
@@ -170,7 +182,7 @@ class HandFitter:
             parameters=fit.parameters,
             surface_vertices=(1e-3 * surface).astype(np.float32),
             seen=seen,
-            unit_is_known=unit_is_known,
+            unit_is_known=fit.similarity.scale in METRES_PER_UNIT.values(),
             rig_mm=float(error_mm),
             scan_to_hand=_summary(there),
             hand_to_scan=_summary(back),
