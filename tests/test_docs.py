@@ -6,9 +6,11 @@ import tomllib
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from i2uv_jax.cli.main import main
+from i2uv_jax.hand.asset import load_hand
 
 PLAIN = [f"--render.{key}=0" for key in (
     "skin.detail", "skin.relief", "skin.variation", "light.environment", "light.shadows",
@@ -43,6 +45,15 @@ def photo(tmp_path):
     return folder / "photo.png"
 
 
+@pytest.fixture
+def scans(tmp_path):
+    """A folder with the mesh of the packaged hand."""
+    hand = load_hand()
+    (tmp_path / "scans").mkdir()
+    trimesh.Trimesh(hand.template, hand.faces).export(tmp_path / "scans" / "hand.ply")
+    return tmp_path / "scans"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("document", "verbs"),
@@ -52,19 +63,21 @@ def photo(tmp_path):
         ("docs/evaluation.md", {"eval"}),
     ],
 )
-def test_every_i2uv_command_succeeds(request, tmp_path, photo, monkeypatch, document, verbs):
+def test_every_i2uv_command_succeeds(request, tmp_path, photo, scans, monkeypatch, document, verbs):
     root = request.config.rootpath
     monkeypatch.chdir(root)
     blocks = "".join(text for language, text in code_blocks(root / document) if not language)
     commands = re.findall(r"uv run i2uv (.*)", blocks)
     assert {shlex.split(command)[0] for command in commands} == verbs
     for command in commands:
-        own = {"PHOTO": photo, "DIR": photo.parent, "FILE": photo.parent / "annotations.json"}
+        own = {"PHOTO": photo, "DIR": photo.parent, "FILE": photo.parent / "annotations.json",
+               "SCANS": scans}  # fmt: skip
         words = [str(own.get(word, word)) for word in shlex.split(command)]
         if "--out" in words:
             place = words.index("--out") + 1
             words[place] = str(tmp_path / words[place])
-        assert main([*words, *SHORTENED.get(words[0], [])]) == 0, command
+        shortened = [] if "register" in words else SHORTENED.get(words[0], [])
+        assert main([*words, *shortened]) == 0, command
 
 
 def test_the_readme_s_python_example_runs(request, photo):

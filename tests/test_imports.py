@@ -27,18 +27,20 @@ MAY_IMPORT = {
     "inference": "config types ops geometry hand imaging models",
     "viewing": "geometry render imaging inference",
     "evaluate": "geometry imaging metrics",
+    "registration": "geometry hand viewing",
     "cli": "config config_io types atomic_file geometry hand imaging metrics render models "
-    "data training inference viewing evaluate",
+    "data training inference viewing evaluate registration",
 }
 
 # Third-party packages that some parts must stay free of, and those parts.
 FREE_OF = {
     "jax": "config config_io atomic_file imaging",
     "flax": "config config_io imaging",
-    "optax": "ops geometry hand render models losses metrics data inference viewing",
-    "orbax": "ops geometry hand render models losses metrics data inference viewing",
-    "grain": "ops geometry hand render models losses metrics inference viewing",
-    "tensorflow_datasets": "ops geometry hand render models losses metrics inference viewing",
+    "optax": "ops geometry hand render models losses metrics data inference viewing registration",
+    "orbax": "ops geometry hand render models losses metrics data inference viewing registration",
+    "grain": "ops geometry hand render models losses metrics inference viewing registration",
+    "tensorflow_datasets": "ops geometry hand render models losses metrics inference viewing "
+    "registration",
 }
 
 MODULES = sorted((ROOT / "i2uv_jax").rglob("*.py"))

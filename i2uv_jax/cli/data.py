@@ -1,4 +1,4 @@
-"""`i2uv data`: looking at generated pictures, measuring them, and storing them."""
+"""`i2uv data`: looking at generated pictures, measuring and storing them; registering scans."""
 
 import argparse
 import dataclasses
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from i2uv_jax.cli import register
 from i2uv_jax.cli.argument_types import positive_int, seed
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
@@ -39,13 +40,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Adds the verb to a command line."""
     parser = subparsers.add_parser(
         "data",
-        help="look at, measure or store generated pictures",
-        description="Look at, measure or store the pictures that training is made of.",
+        help="look at, measure or store generated pictures; fit the hand to scans",
+        description="Look at, measure or store what training is made of.",
     )
     verbs = parser.add_subparsers(title="verbs", dest="data_verb", metavar="VERB", required=True)
     _add_sheet(verbs)
     _add_stats(verbs)
     _add_build(verbs)
+    register.add_parser(verbs)
 
 
 def run_sheet(args: argparse.Namespace) -> int:

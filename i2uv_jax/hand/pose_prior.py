@@ -58,9 +58,9 @@ _LIMITS_DEGREES = {
 ANGLE_LIMITS = np.deg2rad([_LIMITS_DEGREES[name] for name in JOINT_NAMES])
 """(joints, 3, 2): least and greatest flexion, abduction, twist, radians."""
 
-_WRIST_LIMITS = np.deg2rad([(-65, 60), (-28, 18), (-70, 70)])
-"""Of the wrist: extension (negative: flexion), radial deviation (negative: ulnar), twist of the
-forearm about its axis (pronation and supination); radians."""
+WRIST_LIMITS = np.deg2rad([(-65, 60), (-28, 18), (-70, 70)])
+"""(3, 2): least and greatest extension of the wrist (negative: flexion), radial deviation
+(negative: ulnar), twist of the forearm about its axis (pronation and supination); radians."""
 
 _NUM_CANDIDATES = 6
 _HARMLESS_MM = 1.0
@@ -126,9 +126,14 @@ def sample_angles(key: PRNGKeyArray) -> Float[Array, "j 3"]:
 
 def sample_forearm_rotation(key: PRNGKeyArray, hand: Hand) -> Float[Array, "3 3"]:
     """A random bend of the wrist and pronation of the forearm."""
-    spread = jnp.asarray(_WRIST_LIMITS[:, 1] - _WRIST_LIMITS[:, 0], jnp.float32) / 5
+    spread = jnp.asarray(WRIST_LIMITS[:, 1] - WRIST_LIMITS[:, 0], jnp.float32) / 5
     angles = jax.random.normal(key, (3,)) * spread
-    angles = jnp.clip(angles, _WRIST_LIMITS[:, 0], _WRIST_LIMITS[:, 1])
+    angles = jnp.clip(angles, WRIST_LIMITS[:, 0], WRIST_LIMITS[:, 1])
+    return forearm_rotation_from_angles(hand, angles)
+
+
+def forearm_rotation_from_angles(hand: Hand, angles: Float[Array, "3"]) -> Float[Array, "3 3"]:
+    """Rotation of the forearm from the wrist's angles, radians, in the order of `WRIST_LIMITS`."""
     extension = axis_angle_matrix(jnp.array([1.0, 0.0, 0.0]), angles[0])
     deviation = axis_angle_matrix(jnp.array([0.0, 0.0, 1.0]), angles[1])
     twist = axis_angle_matrix(jnp.asarray(hand.forearm_axis), angles[2])
