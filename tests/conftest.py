@@ -62,7 +62,7 @@ def fast_renderer(monkeypatch):
     from i2uv_jax.data import generator
     from i2uv_jax.types import Batch, Camera
 
-    def sample_batch(key, hand, config, batch_size, assets):
+    def sample_batch(key, hand, config, batch_size, assets, *, sharding=None):
         image_key, turn_key = jax.random.split(key)
         size = config.image_size
         angle = jax.random.uniform(turn_key, (batch_size,), maxval=2 * jnp.pi)

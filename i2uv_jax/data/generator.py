@@ -33,13 +33,15 @@ class HandGenerator:
         self.batch_size = batch_size
         self._assets = jax.tree.map(jnp.asarray, load_render_assets(config, hand))
 
-        def render(key: Array, assets: RenderAssets) -> Batch:
-            return sample_batch(key, hand, config, batch_size, assets)
-
         devices = np.array(jax.devices())
         is_shared = len(devices) > 1 and batch_size % len(devices) == 0
-        shardings = NamedSharding(Mesh(devices, "batch"), PartitionSpec("batch"))
-        self._render = jax.jit(render, out_shardings=shardings if is_shared else None)
+        shards = NamedSharding(Mesh(devices, "batch"), PartitionSpec("batch"))
+        sharding = shards if is_shared else None
+
+        def render(key: Array, assets: RenderAssets) -> Batch:
+            return sample_batch(key, hand, config, batch_size, assets, sharding=sharding)
+
+        self._render = jax.jit(render, out_shardings=sharding)
 
     @cached_property
     def compiled(self) -> jax.stages.Compiled:

@@ -54,7 +54,7 @@ class SyntheticSource:
         @partial(jax.jit, out_shardings=sharding)
         def render(key: Array, index: Array, assets: RenderAssets) -> Batch:
             key = jax.random.fold_in(key, index)
-            return sample_batch(key, hand, render_config, batch_size, assets)
+            return sample_batch(key, hand, render_config, batch_size, assets, sharding=sharding)
 
         @partial(jax.jit, out_shardings=sharding)
         def draw(key: Array, step: Array, pool: Batch) -> Batch:

@@ -13,7 +13,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from flax import struct
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from i2uv_jax.config import RenderConfig
 from i2uv_jax.geometry.camera import project, to_crop_space
@@ -62,12 +64,26 @@ class _Picture(NamedTuple):
     hand_mask: Float[Array, "*b h w"]
 
 
+@struct.dataclass
+class _PictureKeys:
+    """What decides each picture of a batch; all leaves have the batch's axis."""
+
+    placing: PRNGKeyArray
+    colour: PRNGKeyArray
+    background: PRNGKeyArray
+    sensor: PRNGKeyArray
+    mixing: Float[Array, "b 2"]
+    """Uniform from 0 to 1: whether amplitudes are mixed, and how far."""
+
+
 def sample_batch(
     key: Array,
     hand: Hand,
     config: RenderConfig,
     batch_size: int,
     assets: RenderAssets | None = None,
+    *,
+    sharding: NamedSharding | None = None,
 ) -> Batch:
     """Renders `batch_size` random right hands.
 
@@ -78,18 +94,43 @@ def sample_batch(
       assets: what `load_render_assets` gives for this config. Without, it is loaded while this is
         traced and becomes a constant of the compiled program: handy, but no way to pass many
         photographic skins.
+      sharding: splits the batch over devices, each of which renders its own pictures and nothing
+        else: left to itself, the compiler would have every device work on the others' too.
+        Pictures are the same for any number of devices that leaves each an even number of them.
     """
-    placing_key, picture_key = jax.random.split(key)
-    placing_keys = jax.random.split(placing_key, batch_size)
-    placed = jax.vmap(lambda one_key: _place_hand(one_key, hand, config))(placing_keys)
-    colour_key, finish_key = jax.random.split(picture_key)
-    colour_keys = jax.random.split(colour_key, batch_size)
+    keys = _split_key(key, batch_size)
     assets = load_render_assets(config, hand) if assets is None else assets
+
+    def render(keys: _PictureKeys, assets: RenderAssets) -> Batch:
+        return _render(keys, hand, config, assets)
+
+    if sharding is not None and sharding.mesh.size > 1:
+        spec = sharding.spec
+        specs = {"in_specs": (spec, PartitionSpec()), "out_specs": spec}
+        render = jax.shard_map(render, mesh=sharding.mesh, check_vma=False, **specs)
+    return render(keys, assets)
+
+
+def _split_key(key, batch_size) -> _PictureKeys:
+    placing_key, picture_key = jax.random.split(key)
+    colour_key, finish_key = jax.random.split(picture_key)
+    background_key, mix_key, sensor_key = jax.random.split(finish_key, 3)
+    return _PictureKeys(
+        placing=jax.random.split(placing_key, batch_size),
+        colour=jax.random.split(colour_key, batch_size),
+        background=jax.random.split(background_key, batch_size),
+        sensor=jax.random.split(sensor_key, batch_size),
+        mixing=jax.random.uniform(mix_key, (2, batch_size)).T,
+    )
+
+
+def _render(keys: _PictureKeys, hand, config, assets) -> Batch:
+    placed = jax.vmap(lambda one_key: _place_hand(one_key, hand, config))(keys.placing)
     if is_plain(config):
-        picture = _draw_plainly(colour_keys, hand, config, placed)
+        picture = _draw_plainly(keys.colour, hand, config, placed)
     else:
-        picture = _draw(colour_keys, hand, config, assets.skins, placed)
-    image = _finish(finish_key, config, assets.backgrounds, picture)
+        picture = _draw(keys.colour, hand, config, assets.skins, placed)
+    image = _finish(keys, config, assets.backgrounds, picture)
 
     vertices = placed.vertices_m[:, : hand.num_vertices]
     wrist_depth_m = placed.keypoints_m[:, WRIST, 2]
@@ -262,12 +303,11 @@ def _coverage(hand, config, face):
     return coverage, _average_samples(is_hand[..., None], config.supersampling)[..., 0]
 
 
-def _finish(key, config, pictures, picture):
+def _finish(keys: _PictureKeys, config, pictures, picture):
     """The batch's images (sRGB, 0 to 1): hands before backgrounds, through cameras."""
-    size, batch = config.image_size, len(picture.colour)
-    background_key, mix_key, sensor_key = jax.random.split(key, 3)
+    size = config.image_size
     backgrounds = jax.vmap(lambda one: sample_background(one, size, config.background, pictures))(
-        jax.random.split(background_key, batch)
+        keys.background
     )
     # Pixels on the outline mix skin and background; where there is no skin its colour is unused.
     skin = linear_to_srgb(picture.colour)
@@ -275,14 +315,16 @@ def _finish(key, config, pictures, picture):
     sensor = config.sensor
     spectrum_share = sensor.strength * sensor.spectrum_share
     if spectrum_share > 0:
-        lots, shares = jax.random.uniform(mix_key, (2, batch))
-        # Another picture's background: the neighbour's costs nothing.
+        lots, shares = keys.mixing.T
+        # Another picture's background costs nothing: the other's of each pair of neighbours.
+        partner = np.minimum(np.arange(len(images)) ^ 1, len(images) - 1)
         mixed = jax.vmap(partial(mix_amplitudes, cycles=sensor.spectrum_cycles))(
-            images, jnp.roll(backgrounds, 1, axis=0), shares * (lots < spectrum_share)
+            images, backgrounds[partner], shares * (lots < spectrum_share)
         )
         images = jnp.clip(mixed, 0, 1)
-    keys = jax.random.split(sensor_key, batch)
-    return jax.vmap(lambda one_key, image: apply_sensor(one_key, image, sensor))(keys, images)
+    return jax.vmap(lambda one_key, image: apply_sensor(one_key, image, sensor))(
+        keys.sensor, images
+    )
 
 
 def _average_samples(samples, supersampling):
