@@ -73,7 +73,7 @@ class FittedHand:
         return {
             "handedness": self.handedness,
             "unit_is_known": bool(self.unit_is_known),
-            "metres_per_unit": float(self.scale),
+            "metres_per_unit": float(f"{self.scale:.6g}"),
             "seen_share": round(float(self.seen_share), 3),
             "rig_mm": round(float(self.rig_mm), 3),
             "scan_to_hand_mean_mm": round(float(self.scan_to_hand_mm[0]), 3),

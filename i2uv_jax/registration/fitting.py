@@ -18,7 +18,7 @@ from i2uv_jax.registration.surface import DistanceTo, SurfaceSamples, sample_sur
 
 METRES_PER_UNIT = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
 
-NO_HAND_LIMIT_MM = 2.5
+NO_HAND_LIMIT_MM = 2.0
 """Mean distance after fitting pose and shape, both ways, from which on a mesh is no hand."""
 
 _FIT_POINTS, _SURFACE_POINTS, _MEASURED_POINTS = 6000, 60_000, 20_000

@@ -27,7 +27,7 @@ class StandIn:
 
     def fit(self, scan, *, handedness, unit):
         if len(scan.faces) < 400:
-            raise NoHandError("no hand (mean distance 9.1 mm after fitting, limit 2.5 mm)")
+            raise NoHandError("no hand (mean distance 9.1 mm after fitting, limit 2.0 mm)")
         self.fitted.append((handedness, unit))
         num_vertices = subdivision_of(self.hand).atlas.num_vertices
         return Registration(
@@ -71,7 +71,7 @@ def test_a_folder_gives_maps_meshes_and_a_report(tmp_path, scans, capsys):
     assert len(lines) == 2
     assert lines[0] == (
         f"i2uv data: error: {scans / 'ball.stl'}: "
-        "no hand (mean distance 9.1 mm after fitting, limit 2.5 mm)"
+        "no hand (mean distance 9.1 mm after fitting, limit 2.0 mm)"
     )
     assert "broken.glb: no readable GLB mesh" in lines[1]
     assert "a.ply: right hand at an adult's mean size, mean (95 %) distance in mm:" in output.out
