@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
+from i2uv_jax.geometry.host_normals import unit
+
 _NORMAL_NEIGHBOURS = 12
 _CANDIDATES = 8
 
@@ -50,27 +52,6 @@ def sample_surface(
     # Neighbours on the other side of a thin part do not count.
     same_side = (normals[near] * normals[:, None]).sum(axis=-1, keepdims=True) > 0
     return SurfaceSamples(points, unit((normals[near] * same_side).sum(axis=1)), face)
-
-
-def unit(vectors: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
-    """Vectors of length 1; zero vectors stay zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-300)
-
-
-def vertex_normals(
-    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]
-) -> Float[np.ndarray, "v 3"]:
-    """Unit normals weighted by area, as `geometry.mesh.vertex_normals` (nothing to compile)."""
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    per_face = np.cross(b - a, c - a)
-    total = np.stack(
-        [
-            np.bincount(faces.ravel(), np.repeat(per_face[:, axis], 3), minlength=len(vertices))
-            for axis in range(3)
-        ],
-        axis=-1,
-    )
-    return unit(total)
 
 
 class DistanceTo:

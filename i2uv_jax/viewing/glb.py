@@ -11,7 +11,7 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from i2uv_jax.geometry.atlas import Atlas
-from i2uv_jax.viewing.mesh_picture import vertex_normals
+from i2uv_jax.geometry.host_normals import vertex_normals
 
 CAMERA_TO_GLTF = np.array([1.0, -1.0, -1.0])
 """Factors of x, y and z from the camera frame to glTF's."""

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from i2uv_jax.geometry.host_normals import vertex_normals
 from i2uv_jax.render.rasterise import rasterise
 
 _SUPERSAMPLING = 2
@@ -62,22 +63,6 @@ def draw_meshes(
         )
         pictures[index, ..., 3] = np.round(255 * alpha)
     return pictures
-
-
-def vertex_normals(
-    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]
-) -> Float[np.ndarray, "v 3"]:
-    """Unit normals, weighted by area.
-
-    NumPy in place of `geometry.mesh.vertex_normals`: nothing to compile for one mesh.
-    """
-    a, b, c = (vertices[faces[:, corner]].astype(np.float64) for corner in range(3))
-    per_face = np.cross(b - a, c - a)
-    total = np.zeros((len(vertices), 3))
-    for corner in range(3):
-        np.add.at(total, faces[:, corner], per_face)
-    length = np.linalg.norm(total, axis=-1, keepdims=True)
-    return total / np.maximum(length, 1e-20)
 
 
 def _brightness(normals):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from i2uv_jax.registration.surface import DistanceTo, sample_surface, vertex_normals
+from i2uv_jax.geometry.host_normals import vertex_normals
+from i2uv_jax.registration.surface import DistanceTo, sample_surface
 
 
 @pytest.fixture(scope="module")
