@@ -247,14 +247,15 @@ def _write(
 
 
 def _print(summary: dict) -> None:
+    from i2uv_jax.evaluate.photos import NEAR_SHARE
+
     print(f"model {summary['model']}: {summary['pictures']} pictures", end="")
     print(f", {len(summary['failed'])} failed" if summary["failed"] else "")
     if summary["with_keypoints_2d"]:
-        near = next(name for name in summary if name.startswith("within_"))
         error = summary["error_over_box"]
         print(f"2D keypoints ({summary['with_keypoints_2d']} pictures):")
         print(f"  mean error over box  {'-' if error is None else f'{error:.3f}'}")
-        print(f"  within 10 % of box   {100 * summary[near]:.1f} %")
+        print(f"  within 10 % of box   {100 * summary[NEAR_SHARE]:.1f} %")
         print(f"  area under PCK curve {summary['auc_of_pck']:.3f}")
     if summary["with_keypoints_3d"]:
         print(f"3D keypoints ({summary['with_keypoints_3d']} pictures):")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from i2uv_jax.cli.failure import CommandError
+from i2uv_jax.cli.folder_listing import files_with_suffix
 
 
 @dataclass(frozen=True)
@@ -56,16 +57,7 @@ def _expand(argument: Path, out: Path) -> Iterator[Path]:
         return
     if _identity(argument) == _identity(out):
         raise CommandError(f"--out {out}: is also an input folder, choose another")
-    try:
-        entries = sorted(argument.iterdir())
-    except OSError as error:
-        raise CommandError(f"{argument}: cannot be listed ({error.strerror})") from error
-    pictures = [path for path in entries if path.suffix.lower() in PICTURE_SUFFIXES]
-    if not pictures:
-        raise CommandError(
-            f"{argument}: the folder holds no pictures ({', '.join(PICTURE_SUFFIXES)})"
-        )
-    yield from pictures
+    yield from files_with_suffix(argument, PICTURE_SUFFIXES, "pictures")
 
 
 def _identity(path: Path) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
+from i2uv_jax.cli.folder_listing import files_with_suffix
 from i2uv_jax.cli.interruption import InterruptWatch
 
 if TYPE_CHECKING:
@@ -191,15 +192,7 @@ def _list_scans(arguments: list[Path], out: Path) -> dict[str, Path]:
     for argument in arguments:
         found = [argument]
         if argument.is_dir():
-            try:
-                entries = sorted(argument.iterdir())
-            except OSError as error:
-                raise CommandError(f"{argument}: cannot be listed ({error.strerror})") from error
-            found = [path for path in entries if path.suffix.lower() in SCAN_SUFFIXES]
-            if not found:
-                raise CommandError(
-                    f"{argument}: the folder holds no meshes ({', '.join(SCAN_SUFFIXES)})"
-                )
+            found = files_with_suffix(argument, SCAN_SUFFIXES, "meshes")
         for path in found:
             if path.absolute().parent.resolve() == out.resolve():
                 raise CommandError(f"--out {out}: holds scans, choose another folder")

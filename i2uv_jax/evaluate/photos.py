@@ -12,6 +12,8 @@ from i2uv_jax.metrics import aligned_position_error, area_under_curve, share_wit
 
 NEAR = 0.1
 """Errors of at most this share of the hand's box count as near."""
+NEAR_SHARE = f"within_{NEAR:g}_of_box"
+"""Name in summaries of the share of keypoints that are near."""
 
 _MAX_SHARE = 0.3
 """Right end of the PCK curve whose area is reported, as a share of the hand's box."""
@@ -92,7 +94,7 @@ def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
         "with_keypoints_2d": len(annotated),
         "with_keypoints_3d": len(in_3d),
         "error_over_box": _mean([score.mean_error for score in found]),
-        f"within_{NEAR:g}_of_box": None,
+        NEAR_SHARE: None,
         "auc_of_pck": None,
         "error_over_box_by_keypoint": None,
         "aligned_keypoint_mm": _mean(in_3d),
@@ -102,9 +104,7 @@ def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
         visible = np.stack([score.visible for score in annotated])
         thresholds = np.linspace(0, _MAX_SHARE, _NUM_THRESHOLDS + 1)
         curve = share_within(errors, thresholds, visible)
-        summary[f"within_{NEAR:g}_of_box"] = float(
-            share_within(errors, np.array([NEAR]), visible)[0]
-        )
+        summary[NEAR_SHARE] = float(share_within(errors, np.array([NEAR]), visible)[0])
         summary["auc_of_pck"] = float(area_under_curve(curve, thresholds))
         summary["error_over_box_by_keypoint"] = {
             name: _mean([error for error in column.tolist() if not np.isnan(error)])
