@@ -26,6 +26,7 @@ from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.model import pose_hand, rest_hand
 from i2uv_jax.hand.pose_prior import sample_pose
 from i2uv_jax.hand.shape_prior import sample_shape
+from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.appearance import build_appearance_tables, dress, sample_look, shade_samples
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.background import sample_background
@@ -98,7 +99,7 @@ def sample_batch(
         else: left to itself, the compiler would have every device work on the others' too.
         Pictures are the same for any number of devices that leaves each an even number of them.
     """
-    keys = _split_key(key, batch_size)
+    keys = _split_key(hash_key(key), batch_size)
     assets = load_render_assets(config, hand) if assets is None else assets
 
     def render(keys: _PictureKeys, assets: RenderAssets) -> Batch:
