@@ -4,7 +4,7 @@ Each call of JAX's own generator (Threefry) becomes a loop of some fifteen kerne
 about half a second to the compile time; a renderer with a hundred calls takes a minute. Keys made
 by `hash_key` serve all functions of `jax.random` just the same, and may be split, vmapped and
 sharded. A 64-bit key and a counter go through three rounds of an integer hash, so numbers are the
-same on every backend. Good for pictures and initial weights, not for cryptography.
+same on every backend. Good for pictures, not for cryptography.
 """
 
 import math

@@ -10,7 +10,6 @@ from jaxtyping import Array, Int
 
 from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.models.hand_net import build_model
-from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.training.optimizer import build_optimizer
 
 _EMA_WARMUP_STEPS = 10
@@ -44,8 +43,7 @@ def init_state(key: Array, config: ExperimentConfig) -> TrainState:
     """The state before the first step, of random weights. Jit-able with the config static."""
     size = config.model.image_size
     image = jnp.zeros((1, size, size, 3))
-    variables = build_model(config.model).init(hash_key(key), image, train=False)
-    return first_state(variables, config)
+    return first_state(build_model(config.model).init(key, image, train=False), config)
 
 
 def first_state(variables: dict[str, Any], config: ExperimentConfig) -> TrainState:
