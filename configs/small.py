@@ -28,7 +28,7 @@ def get_config() -> ExperimentConfig:
                 coarse_to_fine=True,
                 upsample_last=True,
             ),
-            sr=SRNetConfig(channels=(8,), kernels=(5, 3), size=32),
+            sr=SRNetConfig(channels=(8,), kernels=(5, 3), residual=True, size=32),
             image_size=64,
             upright=True,
         ),

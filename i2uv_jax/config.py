@@ -74,7 +74,7 @@ class SRNetConfig:
     """Channels of the hidden convolutions."""
     kernels: tuple[int, ...] = (9, 5, 5)
     """Odd kernel sizes, one per convolution; the last convolution gives the map."""
-    residual: bool = True
+    residual: bool = False
     """Predict a correction of the coarse map (starting at zero) instead of the map itself."""
     size: int = 256
     """Side of the map that comes out; the coarse map is resized to it, corner-aligned."""

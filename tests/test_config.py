@@ -31,7 +31,7 @@ def config():
         ("optim.peak_learning_rate=3e-4", "optim.peak_learning_rate", 3e-4),
         ("optim.clip_norm=2", "optim.clip_norm", 2.0),
         ("train.max_minutes=none", "train.max_minutes", None),
-        ("model.sr.residual=false", "model.sr.residual", False),
+        ("model.sr.residual=true", "model.sr.residual", True),
         ("model.affine.encoder=resnet18", "model.affine.encoder", "resnet18"),
         ("model.affine.decoder_channels=8,4", "model.affine.decoder_channels", (8, 4)),
         (

@@ -23,7 +23,7 @@ from tests.models.compiling import INIT_KEY, quick_jit
 
 TINY = HandNetConfig(
     affine=AffineNetConfig("resnet18", width=0.125, decoder_channels=(12, 10, 8, 8, 8, 4)),
-    sr=SRNetConfig(channels=(6, 4), kernels=(5, 3, 3), size=64),
+    sr=SRNetConfig(channels=(6, 4), kernels=(5, 3, 3), residual=True, size=64),
     image_size=64,
     cpu_paths="off",
 )
