@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from i2uv_jax.config import RenderConfig
 from i2uv_jax.hand.asset import Hand
+from i2uv_jax.ops.compiling import network_compiler_options
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.scene import sample_batch
 from i2uv_jax.types import Batch
@@ -46,7 +47,8 @@ class HandGenerator:
     @cached_property
     def compiled(self) -> jax.stages.Compiled:
         """The renderer's program, a function of a key and the assets."""
-        return self._render.lower(jax.random.key(0), self._assets).compile()
+        lowered = self._render.lower(jax.random.key(0), self._assets)
+        return lowered.compile(network_compiler_options())
 
     def __call__(self, key: Array) -> Batch:
         """The batch of a key. Returns at once: the device works on."""

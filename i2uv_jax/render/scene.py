@@ -235,8 +235,7 @@ def _draw(keys, hand, config, textures, placed) -> _Picture:
             looks.light, placed.occluders
         )
         colour += _occluder_colour(shown, len(tables.faces), lit)
-    batch, size = len(keys), config.image_size
-    return _Picture(colour.reshape(batch, -1, size, size, 3).mean(axis=1), coverage, hand_mask)
+    return _Picture(shown.mean_colour(colour), coverage, hand_mask)
 
 
 def _shade(looks, dressed, tables, config, textures, camera, shown):
