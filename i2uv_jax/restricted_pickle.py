@@ -1,7 +1,7 @@
 """Reading the pickles in which MANO, HO-3D and HIC are shipped, without running what is in them.
 
 A pickle is a program that may call anything. Here it may name only what those files are made of:
-NumPy arrays, dtypes and scalars, SciPy's csc and csr matrices, chumpy's `Ch` and `Select`, and sets.
+NumPy arrays, dtypes and scalars, SciPy's csc and csr matrices, chumpy's `Ch` and `Select`, sets.
 Even these are never made: each name stands for an inert class of this module that notes down what
 the pickle says, and `numpy.frombuffer` builds the arrays afterwards. So nothing of NumPy, SciPy or
 chumpy (which need not be installed) sees the file's own words. Anything else is refused by name.

@@ -63,7 +63,7 @@ def load_mano(path: str | os.PathLike) -> Mano:
     """Reads MANO_RIGHT.pkl (or MANO_LEFT.pkl) as its owners ship it.
 
     Raises:
-      ValueError: one line: the file cannot be read, asks for more than numbers, or is no MANO model.
+      ValueError: one line: the file cannot be read, asks for more than numbers or is no MANO
     """
     content = read_restricted_pickle(path)
     num_pose = 9 * (NUM_JOINTS - 1)
