@@ -106,7 +106,7 @@ def write_ho3d(folder, mano_path, version, count=2):
     truths = {}
     for split, sequence in (("train", "ABF10"), ("evaluation", "SM1")):
         poses, betas, vertices, keypoints = hands(mano_path, count, len(split))
-        translation = np.array([0.02, 0.03, -0.6])
+        translation = np.array([-0.08, -0.09, -0.6])
         for index, colour in enumerate(colours(count)):
             frame = f"{index:04d}"
             ours = (vertices[index] + translation) * flip
@@ -139,21 +139,20 @@ def write_ho3d(folder, mano_path, version, count=2):
 
 
 def write_hic(folder, mano_path, count=2):
-    """One sequence of both hands; truth by name, the left hand as it is in the picture."""
+    """One sequence, right and left hands in turn; truth by name, left hands as in the picture."""
     matrix = np.array([[525.0, 0, 319.5], [0, 525.0, 239.5], [0, 0, 1]])
     _, _, vertices, _ = hands(mano_path, count, 5)
     truths = {}
     for index, colour in enumerate(colours(count)):
-        right = vertices[index] + np.array([0.02, 0.0, 0.7])
-        left = right * [-1, 1, 1]
-        at_px = projected(matrix, right[MARKED_VERTEX], first_pixel=0.5)
+        side, mirror = ("L", [-1, 1, 1]) if index % 2 else ("R", [1, 1, 1])
+        mesh = (vertices[index] + np.array([-0.08, -0.09, 0.7])) * mirror
+        at_px = projected(matrix, mesh[MARKED_VERTEX], first_pixel=0.5)
         picture(folder / "01" / "1" / "rgb" / f"{index:03d}.png", (640, 480), colour, at_px)
-        for side, mesh in (("R", right), ("L", left)):
-            place = folder / "IJCV16___Results_MANO___parms_for___joints21"
-            place /= f"IJCV16___fakeGT___IJCV___01___Model_Hand_{side}___ncomps45"
-            place.mkdir(parents=True, exist_ok=True)
-            content = {"pose": np.zeros(48), "betas": np.zeros(10), "trans": np.zeros(3), "v": mesh}
-            (place / f"{index:03d}.pkl").write_bytes(pickle.dumps(content, 2))
-            name = f"01/{index:03d}/{'right' if side == 'R' else 'left'}"
-            truths[name] = Truth(mesh, None, colour)
+        place = folder / "IJCV16___Results_MANO___parms_for___joints21"
+        place /= f"IJCV16___fakeGT___IJCV___01___Model_Hand_{side}___ncomps45"
+        place.mkdir(parents=True, exist_ok=True)
+        content = {"pose": np.zeros(48), "betas": np.zeros(10), "trans": np.zeros(3), "v": mesh}
+        (place / f"{index:03d}.pkl").write_bytes(pickle.dumps(content, 2))
+        name = f"01/{index:03d}/{'left' if side == 'L' else 'right'}"
+        truths[name] = Truth(mesh, None, colour)
     return truths

@@ -18,9 +18,8 @@ def mano_arrays(seed=0):
     rows = -(-NUM_VERTICES // columns)
     grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1).reshape(-1, 2)
     grid = grid[:NUM_VERTICES]
-    template = np.concatenate(
-        [0.18 * grid / rows, 0.01 * rng.standard_normal((NUM_VERTICES, 1))], axis=1
-    )
+    place = grid / rows
+    template = 0.18 * np.concatenate([place, 0.1 * np.sin(5 * place[:, :1])], axis=1)
     faces = [
         corners
         for row in range(rows - 1)
@@ -31,12 +30,17 @@ def mano_arrays(seed=0):
     ]
     regressor = rng.random((16, NUM_VERTICES)) * (rng.random((16, NUM_VERTICES)) < 0.02)
     regressor[:, :16] += np.eye(16)
-    weights = rng.random((NUM_VERTICES, 16)) ** 8
+    # Smooth, as a hand's: a sheet of noise would have no UV map to speak of.
+    anchors = np.stack(np.meshgrid(*2 * [np.linspace(0.1, 0.9, 4)]), -1).reshape(16, 2)
+    weights = np.exp(-20 * ((place[:, None] - anchors) ** 2).sum(-1))
+    waves = np.sin(place @ rng.normal(0, 6, (2, 30)) + rng.random(30))
+    directions = waves @ rng.normal(0, 1 / 30, (30, 3 * 145))
+    directions = directions.reshape(NUM_VERTICES, 3, 145)
     table = np.array([PARENTS, range(16)], np.int64).astype(np.uint32)
     return {
         "v_template": template,
-        "shapedirs": 0.003 * rng.standard_normal((NUM_VERTICES, 3, 10)),
-        "posedirs": 0.002 * rng.standard_normal((NUM_VERTICES, 3, 135)),
+        "shapedirs": 0.02 * directions[..., :10],
+        "posedirs": 0.02 * directions[..., 10:],
         "J_regressor": scipy.sparse.csc_matrix(regressor / regressor.sum(1, keepdims=True)),
         "weights": weights / weights.sum(1, keepdims=True),
         "f": np.array(faces, np.uint32),
