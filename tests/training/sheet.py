@@ -54,6 +54,11 @@ class SheetSource:
     def evaluation_batches(self):
         yield self._make(jax.random.key(8))
 
+    def state(self, step):
+        return {"step": step, "sheet": self._grid}
+
+    _grid = _GRID
+
     def _make_batch(self, key):
         batch_size, size = self._config.train.batch_size, self._config.model.image_size
         angle_key, bend_key = jax.random.split(key)
