@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import grain
 from absl import flags
 
-from i2uv_jax.data.stored_set import HostSample, StoredSet, ToHostCrop
+from i2uv_jax.data.stored_set import HostSample, StoredSet, ToHostCrop, quiet_readers
 
 _BATCHES_AHEAD = 2
 """Batches that are made ready per worker process, or altogether without any."""
@@ -95,7 +95,8 @@ def read_ahead(
         dataset = dataset.mp_prefetch(
             grain.MultiprocessingOptions(
                 num_workers=num_workers, per_worker_buffer_size=_BATCHES_AHEAD
-            )
+            ),
+            worker_init_fn=lambda worker, count: quiet_readers(),
         )
     return iter(dataset)
 

@@ -6,12 +6,14 @@ together. A thread keeps the next batches on the device.
 """
 
 import itertools
+import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,22 +103,15 @@ class FileSource:
         self._key = key
         self._vary = jax.jit(vary, out_shardings=sharding)
         self._as_it_is = jax.jit(lambda host: batch_of_host(host, tables), out_shardings=sharding)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
-        self._waiting: deque[Future] = deque()
-        self._next_step: int | None = None
+        self._ahead: _ReadAhead | None = None
 
     def training_batch(self, step: int) -> Batch:
         """The batch to train on at a step; steps in a row are read ahead."""
-        if step != self._next_step:
-            self._waiting.clear()
-            iterator = read_ahead(self._training, first=step, num_workers=self._num_workers)
-            self._load = lambda: self._to_devices(next(iterator))
-            self._next_step = step
-        while len(self._waiting) <= _ON_DEVICE:
-            self._waiting.append(self._thread.submit(self._load))
-        host = self._waiting.popleft().result()
-        self._next_step = step + 1
-        return self._vary(host, step, self._key)
+        if self._ahead is None or self._ahead.next_step != step:
+            if self._ahead is not None:
+                self._ahead.close()
+            self._ahead = _ReadAhead(self._training, step, self._num_workers, self._to_devices)
+        return self._vary(self._ahead.next(), step, self._key)
 
     def evaluation_batches(self) -> Iterator[Batch]:
         """The whole evaluation set: the same pictures at every call, not varied."""
@@ -132,6 +127,47 @@ class FileSource:
             name: jax.make_array_from_process_local_data(self._sharding, values)
             for name, values in host.items()
         }
+
+
+class _ReadAhead:
+    """Batches in a row from a step on, the next of which wait on the devices already."""
+
+    def __init__(
+        self,
+        batches: grain.MapDataset[HostSample],
+        first_step: int,
+        num_workers: int,
+        to_devices: Callable[[HostSample], dict[str, jax.Array]],
+    ) -> None:
+        self.next_step = first_step
+        self._iterator = read_ahead(batches, first=first_step, num_workers=num_workers)
+        self._to_devices = to_devices
+        # One thread: batches come in the iterator's order.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._waiting: deque[Future] = deque()
+        # Worker processes do not end by themselves; a run does not have to remember them.
+        self._closing = weakref.finalize(self, _close, self._thread, self._iterator)
+
+    def next(self) -> dict[str, jax.Array]:
+        while len(self._waiting) <= _ON_DEVICE:
+            self._waiting.append(self._thread.submit(_load, self._iterator, self._to_devices))
+        self.next_step += 1
+        return self._waiting.popleft().result()
+
+    def close(self) -> None:
+        self._closing()
+
+
+def _load(
+    iterator: grain.DatasetIterator[HostSample],
+    to_devices: Callable[[HostSample], dict[str, jax.Array]],
+) -> dict[str, jax.Array]:
+    return to_devices(next(iterator))
+
+
+def _close(thread: ThreadPoolExecutor, iterator: grain.DatasetIterator[HostSample]) -> None:
+    thread.shutdown(wait=True, cancel_futures=True)
+    iterator.close()
 
 
 def batch_of_host(host: dict[str, Array], tables: UvTables) -> Batch:

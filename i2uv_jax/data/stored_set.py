@@ -5,6 +5,7 @@ crops (`stored.py`). Both end as the same host sample, in NumPy alone, so that w
 never start an accelerator. No TensorFlow: tensorflow-datasets reads ArrayRecord without it.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import grain
 import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float, UInt8
+from PIL import Image
 
 from i2uv_jax.data.stored import dequantise
 from i2uv_jax.data.stored_hand import StoredHand, hand_of_set
@@ -63,6 +65,7 @@ def open_set(folder: Path) -> StoredSet:
             f"{folder}: no stored set (no dataset_info.json); `i2uv data build` makes one and says "
             "where it is"
         )
+    quiet_readers()
     try:
         builder = tfds.builder_from_directory(folder)
         hand = hand_of_set(builder.info.metadata or {})
@@ -82,6 +85,11 @@ def open_set(folder: Path) -> StoredSet:
         num_bytes=int(builder.info.dataset_size),
         builder=builder,
     )
+
+
+def quiet_readers() -> None:
+    """tensorflow-datasets says in every process that OpenCV would decode faster than Pillow."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
 
 
 class ToHostCrop(grain.transforms.Map):
@@ -139,12 +147,11 @@ def host_crop(photo: PosedPhoto, crop: SquareCrop, size: int, *, edge_px: int = 
 def _extract_mask(
     mask: UInt8[np.ndarray, "h w"], crop: SquareCrop, size: int
 ) -> UInt8[np.ndarray, "size size"]:
-    """As `extract`, with nothing outside the picture: beside the mask goes what is inside."""
-    inside = np.full_like(mask, 255)
-    both = extract(np.stack([mask, inside, inside], axis=-1), crop, size).astype(np.int32)
-    # Outside stands `FILL` in both: inside = 255 - 128 * outside share, and mask alike.
-    outside = (255 - both[..., 1]) / 128
-    return np.clip(both[..., 0] - 127 * outside, 0, 255).round().astype(np.uint8)
+    """As `extract`, but 0 outside the picture and plainly bilinear, which is quicker."""
+    extracted = Image.fromarray(np.ascontiguousarray(mask)).transform(
+        (size, size), Image.Transform.EXTENT, crop.xyxy_px, resample=Image.Resampling.BILINEAR
+    )
+    return np.asarray(extracted)
 
 
 def _decode_crop(sample: Mapping[str, Any]) -> PosedPhoto:

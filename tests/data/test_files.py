@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 from scipy.spatial import ConvexHull
 
-from i2uv_jax.config import DataConfig, EvaluationConfig
+from i2uv_jax.config import DataConfig, EvaluationConfig, RenderConfig
 from i2uv_jax.data.builders.freihand import FreiHandPhotos
 from i2uv_jax.data.builders.hand_photos import PhotoSetConfig
 from i2uv_jax.data.builders.hic import HicPhotos
 from i2uv_jax.data.builders.ho3d import Ho3dV2, Ho3dV3
+from i2uv_jax.data.builders.synthetic_hands import (
+    BuildSettings,
+    SyntheticHands,
+    SyntheticHandsConfig,
+)
 from i2uv_jax.data.file_order import (
     CropSettings,
     Part,
@@ -22,9 +27,11 @@ from i2uv_jax.data.file_order import (
     training_batches,
 )
 from i2uv_jax.data.files import FileSource
+from i2uv_jax.data.stored import decode_sample
 from i2uv_jax.data.stored_set import open_set
 from i2uv_jax.geometry.camera import project, to_crop_space
 from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
+from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.training.sharding import batch_sharding, make_mesh
 from tests import archives
 from tests.mano_files import write_mano, write_template
@@ -155,6 +162,32 @@ def test_varied_batches_stay_exact(built):
 
 def assert_same(first, second):
     jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+def test_rendered_sets_come_through_as_they_were_drawn(tmp_path, fast_renderer):
+    settings = BuildSettings(
+        render=RenderConfig(image_size=48, uv_map_size=2), seed=5, count=12, num_shards=1,
+        batch_size=4, image_format="png",
+    )  # fmt: skip
+    builder = SyntheticHands(data_dir=tmp_path, config=SyntheticHandsConfig(settings=settings))
+    builder.download_and_prepare()
+    stored = open_set(builder.data_path)
+    samples = stored.samples("train")
+    (batch,) = source_of(stored).evaluation_batches()
+    # The last two of twelve are held out. At 64 pixels: the drawn 48, enlarged.
+    tables = build_tables(load_hand().atlas, 16)
+    for index, sample in enumerate((samples[10], samples[11])):
+        drawn = decode_sample(sample, tables)
+        ours = jax.tree.map(lambda leaf, i=index: np.asarray(leaf[i]), batch)
+        for name in ("vertices", "keypoints", "uv_map"):
+            np.testing.assert_allclose(
+                getattr(ours, name), getattr(drawn, name), rtol=1e-4, atol=1e-5, err_msg=name
+            )
+        np.testing.assert_allclose(ours.camera.principal, drawn.camera.principal, atol=1e-5)
+        np.testing.assert_allclose(
+            ours.image.mean(axis=(0, 1)), drawn.image.mean(axis=(0, 1)), atol=0.01
+        )
+        assert ours.hand_mask.mean() == pytest.approx(drawn.hand_mask.mean(), abs=0.02)
 
 
 def test_a_resumed_order_is_the_uninterrupted_one(built):
