@@ -8,7 +8,7 @@ together. A thread keeps the next batches on the device.
 import itertools
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -110,23 +110,17 @@ class FileSource:
         if self._ahead is None or self._ahead.next_step != step:
             if self._ahead is not None:
                 self._ahead.close()
-            self._ahead = _ReadAhead(self._training, step, self._num_workers, self._to_devices)
+            self._ahead = _ReadAhead(self._training, step, self._num_workers, self._sharding)
         return self._vary(self._ahead.next(), step, self._key)
 
     def evaluation_batches(self) -> Iterator[Batch]:
         """The whole evaluation set: the same pictures at every call, not varied."""
         for host in read_ahead(self._evaluation, first=0, num_workers=0):
-            yield self._as_it_is(self._to_devices(host))
+            yield self._as_it_is(to_devices(host, self._sharding))
 
     def state(self, step: int) -> dict[str, Any]:
         """Where the order stands before a step, and what the order depends on; of JSON's types."""
         return {"next_index": step, **self._order}
-
-    def _to_devices(self, host: HostSample) -> dict[str, jax.Array]:
-        return {
-            name: jax.make_array_from_process_local_data(self._sharding, values)
-            for name, values in host.items()
-        }
 
 
 class _ReadAhead:
@@ -137,11 +131,11 @@ class _ReadAhead:
         batches: grain.MapDataset[HostSample],
         first_step: int,
         num_workers: int,
-        to_devices: Callable[[HostSample], dict[str, jax.Array]],
+        sharding: Sharding,
     ) -> None:
         self.next_step = first_step
         self._iterator = read_ahead(batches, first=first_step, num_workers=num_workers)
-        self._to_devices = to_devices
+        self._sharding = sharding
         # One thread: batches come in the iterator's order.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._waiting: deque[Future] = deque()
@@ -150,7 +144,7 @@ class _ReadAhead:
 
     def next(self) -> dict[str, jax.Array]:
         while len(self._waiting) <= _ON_DEVICE:
-            self._waiting.append(self._thread.submit(_load, self._iterator, self._to_devices))
+            self._waiting.append(self._thread.submit(_load, self._iterator, self._sharding))
         self.next_step += 1
         return self._waiting.popleft().result()
 
@@ -158,16 +152,22 @@ class _ReadAhead:
         self._closing()
 
 
-def _load(
-    iterator: grain.DatasetIterator[HostSample],
-    to_devices: Callable[[HostSample], dict[str, jax.Array]],
-) -> dict[str, jax.Array]:
-    return to_devices(next(iterator))
+def _load(iterator: grain.DatasetIterator[HostSample], sharding: Sharding) -> dict[str, jax.Array]:
+    return to_devices(next(iterator), sharding)
 
 
 def _close(thread: ThreadPoolExecutor, iterator: grain.DatasetIterator[HostSample]) -> None:
     thread.shutdown(wait=True, cancel_futures=True)
     iterator.close()
+
+
+def to_devices(host: HostSample, sharding: Sharding) -> dict[str, jax.Array]:
+    """The global batch of which this process has read its share."""
+    # Copied: workers hand arrays over in shared memory, which JAX would keep in use on CPUs.
+    return {
+        name: jax.make_array_from_process_local_data(sharding, np.array(values))
+        for name, values in host.items()
+    }
 
 
 def batch_of_host(host: dict[str, Array], tables: UvTables) -> Batch:

@@ -26,7 +26,7 @@ from i2uv_jax.data.file_order import (
     read_ahead,
     training_batches,
 )
-from i2uv_jax.data.files import FileSource
+from i2uv_jax.data.files import FileSource, to_devices
 from i2uv_jax.data.stored import decode_sample
 from i2uv_jax.data.stored_set import open_set
 from i2uv_jax.geometry.camera import project, to_crop_space
@@ -134,7 +134,7 @@ def test_values_reach_the_network_as_the_owners_wrote_them(built, kind):
             np.testing.assert_allclose(host["keypoints"][0], truth.keypoints, atol=1e-6)
         # The corner shows the picture's colour, within JPEG's losses.
         np.testing.assert_allclose(host["image"][0, 2, 2], truth.colour, atol=5)
-        batch = source._as_it_is(source._to_devices(host))
+        batch = source._as_it_is(to_devices(host, source._sharding))
         check_batch(batch, stored.hand.atlas)
         # The hand's box and its margin: 1.25 sides.
         place = np.asarray(project(batch.camera, batch.vertices))[0]
