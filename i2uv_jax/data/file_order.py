@@ -41,8 +41,16 @@ class Share:
     count: int = 1
 
 
+@dataclass(frozen=True)
+class CropSettings:
+    """See `ToHostCrop`."""
+
+    sides: float
+    size: int
+
+
 def training_batches(
-    parts: Sequence[Part], crop_of: "CropSettings", *, seed: int, batch_size: int, share: Share
+    parts: Sequence[Part], crop_of: CropSettings, *, seed: int, batch_size: int, share: Share
 ) -> grain.MapDataset[HostSample]:
     """This process's batches by step, each as they would come in an uninterrupted run.
 
@@ -60,20 +68,12 @@ def training_batches(
 
 
 def evaluation_batches(
-    part: Part, crop_of: "CropSettings", *, num_batches: int, batch_size: int, share: Share
+    part: Part, crop_of: CropSettings, *, num_batches: int, batch_size: int, share: Share
 ) -> grain.MapDataset[HostSample]:
     """So many batches in stored order; from the start again where the part is shorter."""
     endless = _crops(part, crop_of).repeat()
     mine = endless[share.index :: share.count]
     return mine.batch(batch_size, drop_remainder=True)[:num_batches]
-
-
-@dataclass(frozen=True)
-class CropSettings:
-    """See `ToHostCrop`."""
-
-    sides: float
-    size: int
 
 
 def read_ahead(

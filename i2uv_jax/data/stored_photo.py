@@ -67,12 +67,13 @@ def encode_photo(
     try:
         content = photo.image_path.read_bytes()
         with Image.open(io.BytesIO(content)) as image:
+            image.load()  # a picture that is cut off is found here, not in the middle of a run
             size = image.size
         seen = np.ones(size[::-1], bool)
         if photo.mask_path is not None:
             with Image.open(photo.mask_path) as mask:
                 seen = np.asarray(mask.convert("L")) > _MASK_THRESHOLD
-    except OSError as error:
+    except (OSError, SyntaxError) as error:  # Pillow calls broken PNG files a syntax error
         raise ValueError(f"{photo.image_path}: cannot be read with its mask ({error})") from error
     place = photo.focal_px * vertices[:, :2] / vertices[:, 2:] + photo.principal_px
     covered = silhouette(place, faces, size)

@@ -296,6 +296,16 @@ def test_missing_archives_name_page_and_terms_and_leave_no_set(tmp_path, mano_fi
     assert not list((tmp_path / "sets").rglob("dataset_info.json"))
 
 
+def test_a_picture_that_is_cut_off_is_named_as_the_set_is_built(tmp_path, mano_files):
+    archives.write_hic(tmp_path / "archives", mano_files.mano_path)
+    path = tmp_path / "archives" / "01" / "1" / "rgb" / "001.png"
+    path.write_bytes(path.read_bytes()[:-400])
+    builder = HicPhotos(data_dir=tmp_path / "sets", config=mano_files)
+    with pytest.raises(ValueError, match=r"rgb/001\.png: cannot be read with its mask \("):
+        builder.build(tmp_path / "archives")
+    assert not list((tmp_path / "sets").rglob("dataset_info.json"))
+
+
 def test_freihand_without_shipped_vertices_takes_mano_s(tmp_path, mano_files, built):
     truths = archives.write_freihand(
         tmp_path / "archives", mano_files.mano_path, with_vertices=False
