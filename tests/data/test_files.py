@@ -227,7 +227,9 @@ def test_two_processes_read_disjoint_shards_that_cover_all(built):
 
 
 @pytest.mark.slow
-def test_worker_processes_change_nothing(built):
+def test_worker_processes_change_nothing_and_need_no_accelerator(built, monkeypatch):
+    # Inherited by the workers: whoever asks JAX for a device there fails.
+    monkeypatch.setenv("JAX_PLATFORMS", "nowhere")
     batches = batches_of(built["freihand"][0])
     expected = order(batches, 5)[1:]
     iterator = read_ahead(batches, first=1, num_workers=2)
