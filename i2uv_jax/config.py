@@ -516,9 +516,40 @@ class DataConfig:
     reuse: int = 1
     """How often each generated picture is trained on, every time turned, scaled, shifted and
     coloured anew; more than 1 pays where generating costs about as much as a step."""
+    sets: tuple[tuple[str, float], ...] = ()
+    """Stored sets to train on instead of pictures rendered on the device: pairs of a folder (see
+    `i2uv data build`) and its weight in the mix; none renders. The evaluation is the first set's
+    split of that name or, where it has none, its last samples."""
+    workers: int = 2
+    """Processes that decode stored pictures beside each training process; 0 uses threads."""
+    turn_degrees: float | None = None
+    """Standard deviation of the turn by which stored pictures are varied; none is any angle."""
+    variation: float = 1.0
+    """Scales how much size, place and colours of stored pictures are varied; 0 leaves them."""
 
     def __post_init__(self) -> None:
         _check(self.reuse >= 1, "data.reuse", "at least 1", self.reuse)
+        for pair in self.sets:
+            _check(
+                len(pair) == 2 and bool(pair[0]) and pair[1] > 0,
+                "data.sets",
+                "pairs of a folder and a weight above 0 (DIR:1)",
+                pair,
+            )
+        _check(
+            self.reuse == 1 or not self.sets,
+            "data.reuse",
+            "1 with data.sets, which are varied in any case",
+            self.reuse,
+        )
+        _check(0 <= self.workers <= 256, "data.workers", "0 to 256", self.workers)
+        _check(
+            self.turn_degrees is None or self.turn_degrees >= 0,
+            "data.turn_degrees",
+            "at least 0, or none",
+            self.turn_degrees,
+        )
+        _check(0 <= self.variation <= 2, "data.variation", "0 to 2", self.variation)
 
 
 @dataclass(frozen=True)
@@ -635,12 +666,12 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """The fixed set of unseen renders that a run is measured on."""
+    """The fixed set of unseen pictures that a run is measured on."""
 
     num_images: int = 256
     """Rounded up to whole training batches."""
     seed: int = 1_000_003
-    """Key of the set; it never meets a training key, which derives from `train.seed`."""
+    """Key of rendered ones; it never meets a training key, which derives from `train.seed`."""
 
     def __post_init__(self) -> None:
         _check(self.num_images >= 1, "evaluation.num_images", "at least 1", self.num_images)

@@ -79,12 +79,27 @@ def test_overrides_are_validated_together(config):
         ("train=5", "set one of its parts"),
         ("train.seed", "expected --key=value"),
         ("train.seed.more=1", "train.seed is 0 and has no part 'more'"),
+        (
+            "data.sets=somewhere",
+            "config key data.sets: expected tuple[str, float], got 'somewhere'",
+        ),
+        ("data.sets=somewhere:0", "data.sets: expected pairs of a folder and a weight above 0"),
+        ("data.workers=-1", "data.workers: expected 0 to 256, got -1"),
+        ("data.variation=3", "data.variation: expected 0 to 2, got 3.0"),
     ],
 )
 def test_bad_override_is_one_clear_line(config, text, message):
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         with_overrides(config, [text])
     assert "\n" not in str(error.value)
+
+
+def test_stored_sets_are_pairs_of_folder_and_weight(config):
+    changed = with_overrides(config, ["--data.sets=a/b:1,C:/d:0.5", "data.turn_degrees=20"])
+    assert changed.data.sets == (("a/b", 1.0), ("C:/d", 0.5))
+    assert from_json(ExperimentConfig, to_json(changed)) == changed
+    with pytest.raises(ValueError, match=r"data\.reuse: expected 1 with data\.sets"):
+        with_overrides(config, ["data.sets=a:1", "data.reuse=2"])
 
 
 def test_json_round_trip_keeps_every_value(config):

@@ -11,6 +11,8 @@ from PIL import Image
 
 from i2uv_jax.cli.main import main
 from i2uv_jax.hand.asset import load_hand
+from tests.archives import write_freihand
+from tests.mano_files import write_mano, write_template
 
 PLAIN = [f"--render.{key}=0" for key in (
     "skin.detail", "skin.relief", "skin.variation", "light.environment", "light.shadows",
@@ -54,16 +56,28 @@ def scans(tmp_path):
     return tmp_path / "scans"
 
 
+@pytest.fixture
+def archives(tmp_path):
+    """What `i2uv data build --set freihand` reads, in miniature."""
+    mano = write_mano(tmp_path / "MANO_RIGHT.pkl")
+    write_freihand(tmp_path / "archives", mano)
+    template = write_template(tmp_path / "template.obj")
+    return {"ARCHIVES": tmp_path / "archives", "MANO": mano, "TEMPLATE": template}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("document", "verbs"),
     [
         ("README.md", {"demo", "predict", "info", "train", "eval", "data", "bench"}),
         ("docs/data.md", {"data", "bench"}),
+        ("docs/datasets.md", {"data"}),
         ("docs/evaluation.md", {"eval"}),
     ],
 )
-def test_every_i2uv_command_succeeds(request, tmp_path, photo, scans, monkeypatch, document, verbs):
+def test_every_i2uv_command_succeeds(
+    request, tmp_path, photo, scans, archives, monkeypatch, document, verbs
+):
     root = request.config.rootpath
     monkeypatch.chdir(root)
     blocks = "".join(text for language, text in code_blocks(root / document) if not language)
@@ -71,12 +85,13 @@ def test_every_i2uv_command_succeeds(request, tmp_path, photo, scans, monkeypatc
     assert {shlex.split(command)[0] for command in commands} == verbs
     for command in commands:
         own = {"PHOTO": photo, "DIR": photo.parent, "FILE": photo.parent / "annotations.json",
-               "SCANS": scans}  # fmt: skip
+               "SCANS": scans, **archives}  # fmt: skip
         words = [str(own.get(word, word)) for word in shlex.split(command)]
         if "--out" in words:
             place = words.index("--out") + 1
             words[place] = str(tmp_path / words[place])
-        shortened = [] if "register" in words else SHORTENED.get(words[0], [])
+        is_quick = "register" in words or "--set" in words
+        shortened = [] if is_quick else SHORTENED.get(words[0], [])
         assert main([*words, *shortened]) == 0, command
 
 
@@ -94,7 +109,7 @@ def test_documents_name_only_extras_and_files_that_exist(request):
     extras = tomllib.loads((root / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
-    documents = ("README.md", "BUILD.md", "docs/data.md", "docs/evaluation.md",
+    documents = ("README.md", "BUILD.md", "docs/data.md", "docs/datasets.md", "docs/evaluation.md",
                  "launch/README.md")  # fmt: skip
     text = "".join((root / name).read_text() for name in documents)
     named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)

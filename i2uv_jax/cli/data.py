@@ -8,32 +8,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from i2uv_jax.cli import register
+from i2uv_jax.cli import data_build, register
 from i2uv_jax.cli.argument_types import positive_int, seed
-from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.rendering import (
-    NO_UV_MAPS,
+    BATCH_SIZE,
     add_render_options,
-    experiment_config,
+    picture_config,
+    progress_bar,
     rendering_mishaps,
 )
 
 if TYPE_CHECKING:
     import numpy as np
-    from tqdm import tqdm
 
     from i2uv_jax.config import RenderConfig
-
-_BATCH_SIZE = 16
 
 _STATS_DESCRIPTION = """Compare generated with real pictures: colours, gradients, spectra. For each
 statistic the means over pictures; the distance of the two distributions over pictures, in standard
 deviations of the real ones; and the distance that chance alone would rarely pass."""
-
-_BUILD_DESCRIPTION = """Render a set of hands once and store it for tensorflow-datasets, readable
-without TensorFlow: DIR/synthetic_hands/sizeS_seedN/VERSION. The same command continues an
-interrupted build."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -46,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     verbs = parser.add_subparsers(title="verbs", dest="data_verb", metavar="VERB", required=True)
     _add_sheet(verbs)
     _add_stats(verbs)
-    _add_build(verbs)
+    data_build.add_parser(verbs)
     register.add_parser(verbs)
 
 
@@ -54,7 +48,7 @@ def run_sheet(args: argparse.Namespace) -> int:
     """Renders and writes the sheet; returns the process's exit code."""
     if args.out.suffix.lower() != ".png":
         raise CommandError(f"--out {args.out}: expected a file name that ends in .png")
-    config = _picture_config(args)
+    config = picture_config(args)
     from i2uv_jax.atomic_file import write_atomically
     from i2uv_jax.cli.hand_files import make_output_folder
     from i2uv_jax.viewing.contact_sheet import contact_sheet
@@ -74,7 +68,7 @@ def run_sheet(args: argparse.Namespace) -> int:
 
 def run_stats(args: argparse.Namespace) -> int:
     """Prints the table or the JSON; returns the process's exit code."""
-    config = _picture_config(args)
+    config = picture_config(args)
     from i2uv_jax.data.real_pictures import read_real_pictures
     from i2uv_jax.data.statistics import MIN_SIDE_PX, compare
 
@@ -116,62 +110,6 @@ def run_stats(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_build(args: argparse.Namespace) -> int:
-    """Renders what is missing of the set; returns the process's exit code."""
-    config = _picture_config(args)
-    with InterruptWatch() as watch, rendering_mishaps():
-        import logging
-
-        from i2uv_jax.cli.hand_files import make_output_folder
-        from i2uv_jax.data.builders.synthetic_hands import (
-            SAMPLES_PER_SHARD,
-            BuildSettings,
-            SyntheticHands,
-            SyntheticHandsConfig,
-        )
-
-        settings = BuildSettings(
-            render=config,
-            seed=args.seed,
-            count=args.count,
-            num_shards=args.shards or -(-args.count // SAMPLES_PER_SHARD),
-            batch_size=args.batch or _BATCH_SIZE,
-            image_format=args.format,
-            quality=args.quality,
-        )
-        make_output_folder(args.out)
-        logging.getLogger("absl").setLevel(logging.ERROR)  # its warnings are about TensorFlow
-        builder = SyntheticHands(data_dir=args.out, config=SyntheticHandsConfig(settings=settings))
-        bar = _progress_bar(args.count)
-
-        def on_progress(num_samples: int) -> None:
-            watch.check()
-            bar.update(num_samples)
-
-        try:
-            with bar:
-                builder.download_and_prepare(on_progress=on_progress)
-        except KeyboardInterrupt:
-            print(
-                f"i2uv data: interrupted; the same command continues from the last whole shard in "
-                f"{builder.data_path}",
-                file=sys.stderr,
-            )
-            return EXIT_INTERRUPTED
-        except OSError as error:
-            raise CommandError(
-                f"{error.filename or builder.data_path}: cannot be written ({error.strerror}); "
-                "once it can, the same command continues",
-                EXIT_FAILED,
-            ) from error
-    split = builder.info.splits["train"]
-    print(
-        f"{split.num_examples} samples in {split.num_shards} shards, "
-        f"{split.num_bytes / split.num_examples / 1000:.1f} KB a sample: {builder.data_path}"
-    )
-    return 0
-
-
 def _add_sheet(verbs: argparse._SubParsersAction) -> None:
     parser = verbs.add_parser(
         "sheet", help="one picture of many generated ones", description="Draw a contact sheet."
@@ -197,39 +135,6 @@ def _add_stats(verbs: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run_stats)
 
 
-def _add_build(verbs: argparse._SubParsersAction) -> None:
-    parser = verbs.add_parser(
-        "build", help="store a set of samples", description=_BUILD_DESCRIPTION
-    )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of sets")
-    parser.add_argument(
-        "--count", required=True, type=positive_int, metavar="N", help="samples in all"
-    )
-    parser.add_argument("--seed", type=seed, default=0, help="decides every picture (0)")
-    parser.add_argument(
-        "--shards", type=positive_int, metavar="K", help="files (one for 1024 samples)"
-    )
-    parser.add_argument(
-        "--image-size",
-        "--size",
-        dest="size",
-        type=positive_int,
-        default=256,
-        metavar="S",
-        help="side of the pictures in pixels (256)",
-    )
-    parser.add_argument("--format", choices=("jpeg", "png"), default="jpeg", help="(jpeg)")
-    parser.add_argument(
-        "--quality",
-        type=positive_int,
-        default=95,
-        metavar="Q",
-        help="JPEG quality (95), lower for pictures that would make a sample pass 40 KB",
-    )
-    add_render_options(parser)
-    parser.set_defaults(run=run_build)
-
-
 def _add_picture_options(parser: argparse.ArgumentParser, *, count: int) -> None:
     parser.add_argument("--seed", type=seed, default=0, help="decides every picture (0)")
     parser.add_argument(
@@ -244,25 +149,14 @@ def _add_picture_options(parser: argparse.ArgumentParser, *, count: int) -> None
     add_render_options(parser)
 
 
-def _picture_config(args: argparse.Namespace) -> "RenderConfig":
-    """What is drawn, for pictures without UV maps."""
-    config = experiment_config(args).render
-    try:
-        return dataclasses.replace(
-            config, image_size=args.size or config.image_size, uv_map_size=NO_UV_MAPS
-        )
-    except ValueError as error:
-        raise CommandError(error) from error
-
-
 def _render(config: "RenderConfig", seed: int, count: int, batch_size: int | None) -> "np.ndarray":
     """(count, size, size, 3) pictures as bytes."""
     import numpy as np
 
     with InterruptWatch() as watch, rendering_mishaps():
-        pictures, bar = [], _progress_bar(count)
+        pictures, bar = [], progress_bar(count)
         with bar:
-            for chunk in _picture_chunks(config, seed, count, batch_size or _BATCH_SIZE):
+            for chunk in _picture_chunks(config, seed, count, batch_size or BATCH_SIZE):
                 watch.check()
                 pictures.append(chunk)
                 bar.update(len(chunk))
@@ -280,13 +174,3 @@ def _picture_chunks(
     generator = HandGenerator(config, load_hand(), batch_size)
     for batch in generator.batches(jax.random.key(seed), count):
         yield to_bytes(batch.image)
-
-
-def _progress_bar(count: int) -> "tqdm":
-    """On a terminal, a bar; elsewhere nothing."""
-    from tqdm import tqdm
-
-    on_terminal = sys.stderr.isatty()
-    if on_terminal:
-        print("compiling the renderer ...", file=sys.stderr)
-    return tqdm(total=count, unit="picture", disable=not on_terminal)

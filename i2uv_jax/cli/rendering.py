@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,12 @@ from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.overrides import leave_overrides
 
 if TYPE_CHECKING:
-    from i2uv_jax.config import ExperimentConfig
+    from tqdm import tqdm
+
+    from i2uv_jax.config import ExperimentConfig, RenderConfig
+
+BATCH_SIZE = 16
+"""Pictures rendered at a time, unless said otherwise."""
 
 NO_UV_MAPS = 2
 """The smallest UV map: for pictures whose maps nobody looks at."""
@@ -83,3 +89,24 @@ def rendering_mishaps() -> Iterator[None]:
         raise CommandError(
             f"rendering failed ({reason}); a smaller --batch needs less memory", EXIT_FAILED
         ) from error
+
+
+def picture_config(args: argparse.Namespace) -> "RenderConfig":
+    """What is drawn, for pictures without UV maps."""
+    config = experiment_config(args).render
+    try:
+        return dataclasses.replace(
+            config, image_size=args.size or config.image_size, uv_map_size=NO_UV_MAPS
+        )
+    except ValueError as error:
+        raise CommandError(error) from error
+
+
+def progress_bar(count: int) -> "tqdm":
+    """On a terminal, a bar; elsewhere nothing."""
+    from tqdm import tqdm
+
+    on_terminal = sys.stderr.isatty()
+    if on_terminal:
+        print("compiling the renderer ...", file=sys.stderr)
+    return tqdm(total=count, unit="picture", disable=not on_terminal)

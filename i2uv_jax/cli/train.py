@@ -11,19 +11,19 @@ _EXIT_FAILED = 1
 _EXIT_SIGNAL_BASE = 128
 """A run that a signal stopped exits as shells report it: 128 + its number."""
 
-_DESCRIPTION = """Train a model on hands that are rendered as the run goes on. Every value of the
-config can be changed on the command line: --train.num_steps=2000 --optim.peak_learning_rate=3e-4.
-The run's folder gets the full config, checkpoints, TensorBoard files and, at the end, the model.
-Ctrl-C and SIGTERM save and stop; --resume continues as if nothing had happened. Exit codes: 0 done;
-1 failed (diverged, disk full); 2 bad input; 128 + N stopped by signal N, saved: 130 by Ctrl-C, 143
-by SIGTERM."""
+_DESCRIPTION = """Train a model on hands that are rendered as the run goes on, or on stored sets:
+--data.sets=DIR:1 (docs/datasets.md). Every value of the config can be changed on the command line:
+--train.num_steps=2000 --optim.peak_learning_rate=3e-4. The run's folder gets the full config,
+checkpoints, TensorBoard files and, at the end, the model. Ctrl-C and SIGTERM save and stop;
+--resume continues as if nothing had happened. Exit codes: 0 done; 1 failed (diverged, disk full);
+2 bad input; 128 + N stopped by signal N, saved: 130 by Ctrl-C, 143 by SIGTERM."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Adds the verb to a command line; arguments it does not know become config overrides."""
     parser = subparsers.add_parser(
         "train",
-        help="train a model on rendered hands",
+        help="train a model on rendered hands or stored sets",
         usage="%(prog)s --config FILE [--KEY=VALUE ...] [--out DIR] [--resume] [--profile DIR]",
         description=_DESCRIPTION,
         allow_abbrev=False,

@@ -1,7 +1,7 @@
 """What training asks of any source of data, be it a renderer on the device or files on a disk."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -28,4 +28,12 @@ class BatchSource(Protocol):
 
     def evaluation_batches(self) -> Iterator[Batch]:
         """The whole evaluation set, in batches of the training batch's shape."""
+        ...
+
+    def state(self, step: int) -> dict[str, Any]:
+        """Where the source stands before a step, and all that its order depends on; JSON's types.
+
+        A checkpoint keeps it. Since batches go by step there is nothing to restore; a run that is
+        resumed with a source of another state would not be the one that was interrupted.
+        """
         ...

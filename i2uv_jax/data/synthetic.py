@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -88,3 +89,7 @@ class SyntheticSource:
         """The whole evaluation set: the same pictures at every call."""
         for index in range(self._num_evaluation_batches):
             yield self._render(self._evaluation_key, index)
+
+    def state(self, step: int) -> dict[str, Any]:
+        """Nothing: the run's config, which decides all pictures, is kept beside checkpoints."""
+        return {}

@@ -20,11 +20,22 @@ _MAX_SHIFT = 0.05
 """Largest shift along each axis, in crop sides."""
 
 
-def vary_batch(key: Array, batch: Batch, *, turn_degrees: float | None) -> Batch:
+def vary_batch(
+    key: Array,
+    batch: Batch,
+    *,
+    turn_degrees: float | None,
+    strength: float = 1.0,
+    zoom: float = 1.0,
+    size: int | None = None,
+) -> Batch:
     """Each picture under a random similarity of its own and in light of another colour.
 
     Args:
       turn_degrees: standard deviation of the turn; None turns by any angle.
+      strength: scales how much scale, place and colour vary.
+      zoom: enlarges what is in the middle of all pictures.
+      size: side in pixels of the pictures that come out; that of those that go in unless given.
     """
     turn_key, scale_key, shift_key, gain_key = jax.random.split(hash_key(key), 4)
     count = batch.image.shape[0]
@@ -32,20 +43,29 @@ def vary_batch(key: Array, batch: Batch, *, turn_degrees: float | None) -> Batch
         angle = jax.random.uniform(turn_key, (count,), maxval=2 * jnp.pi)
     else:
         angle = jnp.deg2rad(turn_degrees) * jax.random.normal(turn_key, (count,))
-    scale = jnp.exp(_SCALE_SPREAD * jax.random.normal(scale_key, (count,)))
-    shift = _MAX_SHIFT * jax.random.uniform(shift_key, (count, 2), minval=-1, maxval=1)
-    batch = transform_batch(batch, angle, scale, shift)
-    gain = sample_tints(gain_key, count)[:, None, None]
+    scale = zoom * jnp.exp(strength * _SCALE_SPREAD * jax.random.normal(scale_key, (count,)))
+    shift = strength * _MAX_SHIFT * jax.random.uniform(shift_key, (count, 2), minval=-1, maxval=1)
+    batch = transform_batch(batch, angle, scale, shift, size=size)
+    gain = sample_tints(gain_key, count)[:, None, None] ** strength
     return batch.replace(image=jnp.clip(batch.image * gain, 0, 1))
 
 
 def transform_batch(
-    batch: Batch, angle: Float[Array, "b"], scale: Float[Array, "b"], shift: Float[Array, "b 2"]
+    batch: Batch,
+    angle: Float[Array, "b"],
+    scale: Float[Array, "b"],
+    shift: Float[Array, "b 2"],
+    *,
+    size: int | None = None,
 ) -> Batch:
     """Takes crop coordinates p of each picture to scale R(angle) (p - 1/2) + 1/2 + shift.
 
     Positive angles (radians) turn x towards y: clockwise as seen. What comes into the picture from
     beyond its edge repeats the edge.
+
+    Args:
+      size: side in pixels of the pictures that come out; that of those that go in unless given.
+        Sampling is bilinear: `scale` times both sides' ratio far from 1 blurs or aliases.
     """
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     turn = jnp.stack([jnp.stack([cos, -sin], axis=-1), jnp.stack([sin, cos], axis=-1)], axis=-2)
@@ -67,7 +87,11 @@ def transform_batch(
     keypoints = turned(batch.keypoints)
     plane = project(camera, keypoints)
     image = _resample(
-        jnp.concatenate([batch.image, batch.hand_mask[..., None]], axis=-1), turn, scale, shift
+        jnp.concatenate([batch.image, batch.hand_mask[..., None]], axis=-1),
+        turn,
+        scale,
+        shift,
+        size or batch.image.shape[1],
     )
     return batch.replace(
         image=image[..., :3],
@@ -80,14 +104,15 @@ def transform_batch(
     )
 
 
-def _resample(image, turn, scale, shift):
+def _resample(image, turn, scale, shift, size):
     """Bilinear values of (b, n, n, c) pictures where the transformed pixels come from."""
-    size = image.shape[1]
+    side = image.shape[1]
     centres = (jnp.arange(size) + 0.5) / size
     x, y = jnp.meshgrid(centres, centres)
     target = jnp.stack([x, y], axis=-1).reshape(1, -1, 2) - 0.5 - shift[:, None]
     # The transposed turn is the inverse.
     source = jnp.einsum("bji,bnj->bni", turn, target) / scale[:, None, None] + 0.5
     # `grid_sample` puts 0 and 1 at the centres of the corner pixels.
-    corner_aligned = (source * size - 0.5) / (size - 1)
-    return grid_sample(image, corner_aligned).reshape(image.shape)
+    corner_aligned = (source * side - 0.5) / (side - 1)
+    sampled = grid_sample(image, corner_aligned)
+    return sampled.reshape(len(image), size, size, -1)

@@ -58,7 +58,7 @@ def measure_training(
 
     Args:
       num_steps: how many steps to time, after two that warm up.
-      source: where batches come from; the renderer unless given.
+      source: where batches come from; what `config.data` says unless given.
 
     Raises:
       ValueError: config and machine do not go together.

@@ -4,7 +4,7 @@ Batches derive from the seed and the step number, so state and step are all that
 on as if it had never stopped.
 
     checkpoints/STEP/state          the train state after STEP steps
-    checkpoints/STEP/check          its fingerprint (`fingerprint.py`)
+    checkpoints/STEP/check          its fingerprint (`fingerprint.py`), and the source's state
     checkpoints/damaged-STEP        what could not be read any more, moved out of the way
 """
 
@@ -50,6 +50,8 @@ class Checkpoints:
             # What a killed process left behind would fill the disk kill by kill.
             for unfinished in self._folder.glob(_UNFINISHED):
                 shutil.rmtree(unfinished, ignore_errors=True)
+        self.restored_source_state: dict[str, Any] | None = None
+        """What was saved of the source of data with the state that was restored, if anything."""
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(preservation_policy=policies.LatestN(keep)),
@@ -77,15 +79,21 @@ class Checkpoints:
         """Steps taken at the newest checkpoint; None if there is none."""
         return self._manager.latest_step()
 
-    def save(self, state: TrainState) -> None:
-        """Starts to save a state; a step that is already saved is left alone."""
+    def save(self, state: TrainState, source_state: dict[str, Any] | None = None) -> None:
+        """Starts to save a state; a step that is already saved is left alone.
+
+        Args:
+          source_state: of the source of data before the step to take next (`BatchSource.state`).
+        """
         step = int(state.step)
         if step == self.latest_step:
             return
         self._check_space(step, state)
         items = {
             _STATE: ocp.args.StandardSave(state),
-            _CHECK: ocp.args.JsonSave({"fingerprint": tree_fingerprint(state)}),
+            _CHECK: ocp.args.JsonSave(
+                {"fingerprint": tree_fingerprint(state), "source": source_state}
+            ),
         }
         self._writing(
             f"the checkpoint of step {step} or the one before",
@@ -140,6 +148,7 @@ class Checkpoints:
         restored = self._manager.restore(step, args=ocp.args.Composite(**items))
         if has_check and tree_fingerprint(restored[_STATE]) != restored[_CHECK]["fingerprint"]:
             raise ValueError("its values are not those that were saved")
+        self.restored_source_state = restored[_CHECK].get("source") if has_check else None
         return restored[_STATE]
 
     def _set_aside(self, steps: Any) -> None:

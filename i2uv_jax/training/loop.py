@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -67,7 +68,7 @@ def train(
       config: the whole experiment.
       folder: the run's folder; see `run_folder.py` for what it holds. Several processes share it.
       resume: continue from the newest checkpoint in the folder, if there is one.
-      source: where batches come from; the renderer unless given.
+      source: where batches come from; what `config.data` says unless given.
       profile_folder: where a profile of a few steps goes, if one is wanted.
 
     Raises:
@@ -93,6 +94,7 @@ def train(
         if checkpoints.latest_step is not None:
             shapes = abstract_state(config)
             state = checkpoints.restore(shapes, program.state_shardings, notes.append)
+            check_source(checkpoints.restored_source_state, source.state(int(state.step)), folder)
         else:
             state = program.first_state(initial_variables)
         reporter = Reporter(
@@ -152,7 +154,7 @@ def train(
                     # First make sure that this very state is worth keeping.
                     report(*waiting.pop())
                 if save_now:
-                    checkpoints.save(state)
+                    checkpoints.save(state, source.state(done))
                 if picture_now:
                     pixels = batch_picture(
                         program.evaluation_step, state.best_variables, batch, program.mesh
@@ -179,6 +181,18 @@ def train(
 def should_run(steps_done: int, every: int, is_last: bool = False) -> bool:
     """Whether something that runs every so many steps, and at the last, is due."""
     return is_last or steps_done % every == 0
+
+
+def check_source(saved: dict[str, Any] | None, now: dict[str, Any], folder: Path) -> None:
+    """Raises ValueError if a run's source of data is not the one that its checkpoint came from."""
+    if saved is None:  # from before sources had a state
+        return
+    for name in dict.fromkeys([*saved, *now]):
+        if saved.get(name) != now.get(name):
+            raise ValueError(
+                f"{folder} cannot be resumed with other data ({name}: {now.get(name)}, at the "
+                f"checkpoint {saved.get(name)}); start another run with --train.init_from"
+            )
 
 
 def _time_is_over(start_time: float, max_minutes: float | None) -> int:

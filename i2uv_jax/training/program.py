@@ -66,17 +66,16 @@ def build_program(config: ExperimentConfig, source: BatchSource | None = None) -
     """Puts a run together; nothing is compiled yet.
 
     Args:
-      source: where batches come from; the renderer unless given.
+      source: where batches come from; what `config.data` says unless given.
 
     Raises:
-      ValueError: config and machine do not go together, or the config names a loss that does not
-        exist.
+      ValueError: config and machine do not go together, or the config names a loss or a stored set
+        that cannot be used.
     """
     mesh = make_mesh(config.train.num_devices, config.train.fsdp)
     check_batch_size(config.train, mesh)
     if source is None:
-        # Parameters and batches get keys of their own, so that neither moves the other.
-        source = SyntheticSource(config, jax.random.key(config.train.seed), batch_sharding(mesh))
+        source = _source(config, mesh)
     is_split = config.train.fsdp > 1
     shardings = state_shardings(abstract_state(config), mesh) if is_split else replicated(mesh)
     model = build_model(config.model, rematerialise=config.train.rematerialise)
@@ -105,6 +104,17 @@ def build_program(config: ExperimentConfig, source: BatchSource | None = None) -
         compiler_options=network_compiler_options(),
     )
     return TrainingProgram(config, mesh, source, shardings, train_step, evaluation_step)
+
+
+def _source(config: ExperimentConfig, mesh: Mesh) -> BatchSource:
+    # Parameters and batches get keys of their own, so that neither moves the other.
+    key = jax.random.key(config.train.seed)
+    if not config.data.sets:
+        return SyntheticSource(config, key, batch_sharding(mesh))
+    # Only now: reading stored sets takes a second of imports.
+    from i2uv_jax.data.files import FileSource
+
+    return FileSource(config, key, batch_sharding(mesh))
 
 
 def _skip_limit(config: TrainConfig) -> float | None:

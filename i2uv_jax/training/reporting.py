@@ -116,7 +116,7 @@ class Reporter:
         for name, value in errors_mm.items():
             self._writer.add_scalar(f"evaluation/{name}", value, steps_done)
         self.say(
-            f"step {steps_done}: on unseen renders vertices "
+            f"step {steps_done}: on unseen pictures vertices "
             f"{errors_mm['aligned_vertex_mm']:.2f} mm, keypoints "
             f"{errors_mm['aligned_keypoint_mm']:.2f} mm (aligned)"
         )

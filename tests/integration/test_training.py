@@ -50,6 +50,9 @@ class OneBatch:
     def evaluation_batches(self):
         yield self._batch
 
+    def state(self, step):
+        return {}
+
 
 @pytest.mark.slow
 def test_four_rendered_hands_are_learned_to_under_two_millimetres(tiny_config, tmp_path):

@@ -37,6 +37,8 @@ def _sheet_atlas() -> Atlas:
 class SheetSource:
     """A `BatchSource` of bent sheets; at `poison_step` its labels are NaN."""
 
+    _grid = _GRID
+
     def __init__(self, config, *, poison_step=None, sharding=None):
         self.atlas = _sheet_atlas()
         self.keypoint_regressor = np.eye(_GRID**2, dtype=np.float32)[:21]
@@ -53,6 +55,9 @@ class SheetSource:
 
     def evaluation_batches(self):
         yield self._make(jax.random.key(8))
+
+    def state(self, step):
+        return {"step": step, "sheet": self._grid}
 
     def _make_batch(self, key):
         batch_size, size = self._config.train.batch_size, self._config.model.image_size

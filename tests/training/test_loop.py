@@ -130,6 +130,14 @@ def test_folder_with_checkpoints_is_not_overwritten(
         train(other, finished_folder, source=sheet_source(other), resume=True)
 
 
+def test_a_run_is_not_resumed_on_other_data(
+    sheet_config, sheet_source, finished, finished_folder, monkeypatch
+):
+    monkeypatch.setattr(sheet_source, "_grid", 7)
+    with pytest.raises(ValueError, match=r"cannot be resumed with other data \(sheet: 7, at the "):
+        train(sheet_config, finished_folder, source=sheet_source(sheet_config), resume=True)
+
+
 def test_nan_stops_the_run_with_step_and_term(tmp_path, sheet_config, sheet_source):
     source = sheet_source(sheet_config, poison_step=3)
     with pytest.raises(DivergedError, match=r"^step 3: loss/\w+/uv_\w+ is nan"):

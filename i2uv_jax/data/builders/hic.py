@@ -1,0 +1,26 @@
+"""`hic`: HIC's photos, one sample for each hand in them; keypoints are regressed from the meshes.
+
+A left hand is stored as it is and mirrored when it is read; its mesh, of MANO's left model, then
+stands for one of the right model's, vertex by vertex.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from i2uv_jax.data.builders.hand_photos import HandPhotos
+from i2uv_jax.data.layouts.hand_photo import HandPhoto
+from i2uv_jax.data.layouts.hic import HIC, list_fits, read_fit
+
+
+class HicPhotos(HandPhotos):
+    """Split "train"."""
+
+    name = "hic"
+    ARCHIVE = HIC
+    IMAGE_FORMAT = "png"
+
+    def splits(self, folder: Path) -> list[str]:
+        return ["train"]
+
+    def photos(self, folder: Path, split: str) -> Iterator[HandPhoto]:
+        yield from map(read_fit, list_fits(folder))

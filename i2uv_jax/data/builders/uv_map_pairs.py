@@ -1,0 +1,76 @@
+"""`uv_map_pairs`: a folder of high-fidelity UV maps, as SuperHandScan is described."""
+
+import dataclasses
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from i2uv_jax.data.builders.hand_photos import prepare
+from i2uv_jax.data.layouts.uv_maps import list_uv_maps, read_uv_maps
+from i2uv_jax.hand.asset import load_hand
+
+_DESCRIPTION = """UV position maps of hands in the hand's frame, metres: the surface in full detail
+and the rigged mesh's below it."""
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class UvMapPairsConfig(tfds.core.BuilderConfig):
+    """Where the maps are."""
+
+    name: str = "maps"
+    folder: Path
+
+
+class UvMapPairs(tfds.core.GeneratorBasedBuilder):
+    """Split "train"; all maps have the size of the folder's first."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    url_infos = None
+    """See `HandPhotos`."""
+
+    def __init__(self, *, config: UvMapPairsConfig, **arguments: Any) -> None:
+        self._folder = config.folder
+        super().__init__(config=config, file_format="array_record", **arguments)
+
+    def build(self) -> None:
+        """Builds the set, if it is not there.
+
+        Raises:
+          ValueError: the folder holds no maps, or one that differs in size or cannot be read.
+          OSError: the set cannot be written.
+        """
+        prepare(self)
+
+    @cached_property
+    def _size(self) -> int:
+        return len(read_uv_maps(list_uv_maps(self._folder)[0]).uv_map)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        uv_map = tfds.features.Tensor(
+            shape=(self._size, self._size, 3), dtype=np.float32, encoding="zlib"
+        )
+        features = {"uv_map": uv_map, "coarse_uv_map": uv_map, "name": tfds.features.Text()}
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=_DESCRIPTION,
+            features=tfds.features.FeaturesDict(features),
+            metadata=tfds.core.MetadataDict(settings={"atlas": load_hand().atlas.fingerprint}),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+        del dl_manager  # nothing is downloaded
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[str, dict]]:
+        for path in list_uv_maps(self._folder):
+            pair = read_uv_maps(path)
+            if len(pair.uv_map) != self._size:
+                raise ValueError(
+                    f"{path}: expected maps of {self._size} texels a side as the folder's first, "
+                    f"got {len(pair.uv_map)}"
+                )
+            yield pair.name, dataclasses.asdict(pair)
