@@ -144,7 +144,7 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def compile_batched(
     function: Callable,
     whole: tuple,
-    batched: tuple[jax.ShapeDtypeStruct, ...],
+    batched: tuple,
     *,
     precision: str = "default",
 ) -> jax.stages.Compiled:
@@ -155,9 +155,9 @@ def compile_batched(
     Args:
       function: takes the whole arguments, then the batched ones; all it returns is batched.
       whole: arguments that every device has whole, such as variables (shapes suffice).
-      batched: shapes of those whose first axis is the batch.
+      batched: shapes (or trees of them) of those whose first axis is the batch.
     """
-    mesh = batch_mesh(batched[0].shape[0])
+    mesh = batch_mesh(jax.tree.leaves(batched)[0].shape[0])
     if mesh.size > 1:
         specs = (*(P() for _ in whole), *(P("batch") for _ in batched))
         function = jax.shard_map(

@@ -55,7 +55,9 @@ def test_the_function_stays_the_same(config):
     for one, other in zip(plain, folded, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
         assert np.ptp(one[..., :2]) > 0.02
-    names = {path[-1] for path in flatten_dict(folded_variables["params"]) if "stem" not in path[-2]}
+    names = {
+        path[-1] for path in flatten_dict(folded_variables["params"]) if "stem" not in path[-2]
+    }
     assert names == {"kernel", "bias"}
     # The stem's alone is left, and folding has not touched what it was given.
     assert len(flatten_dict(folded_variables["batch_stats"])) == 2
