@@ -27,6 +27,8 @@ def random_variables(config: HandNetConfig, seed: int = 0) -> dict[str, Any]:
             return rng.normal(0, deviation, leaf.shape).astype(np.float32)
         if "head" in names:
             return np.full(leaf.shape, 0.5, np.float32)
+        if names[-2:] == ["norm3", "scale"]:  # Else each bottleneck would double the variance.
+            return np.full(leaf.shape, 0.2, np.float32)
         return np.full(leaf.shape, names[-1] in ("scale", "var"), np.float32)
 
     return jax.tree.map_with_path(draw, variable_shapes(config))
