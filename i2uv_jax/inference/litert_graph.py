@@ -43,10 +43,8 @@ def litert_model(
         return path.read_bytes()
 
 
-def quantised(
-    model: bytes, input_name: str, pictures: Iterable[np.ndarray]
-) -> bytes:
-    """Convolutions and dense layers in int8; everything else, coordinates above all, stays float.
+def quantised(model: bytes, input_name: str, pictures: Iterable[np.ndarray]) -> bytes:
+    """Convolutions in int8; all else, the arithmetic on coordinates above all, stays float.
 
     Args:
       pictures: what the model may be given; their activations decide the ranges.
@@ -57,21 +55,18 @@ def quantised(
         path = Path(folder) / "model.tflite"
         path.write_bytes(model)
         plan = quantizer.Quantizer(str(path))
-        for operation in (qtyping.TFLOperationName.CONV_2D, qtyping.TFLOperationName.FULLY_CONNECTED):
-            plan.update_quantization_recipe(
-                regex=".*",
-                operation_name=operation,
-                op_config=qtyping.OpQuantizationConfig(
-                    activation_tensor_config=qtyping.TensorQuantizationConfig(
-                        num_bits=8, symmetric=False
-                    ),
-                    weight_tensor_config=qtyping.TensorQuantizationConfig(
-                        num_bits=8,
-                        symmetric=True,
-                        granularity=qtyping.QuantGranularity.CHANNELWISE,
-                    ),
-                    compute_precision=qtyping.ComputePrecision.INTEGER,
+        plan.update_quantization_recipe(
+            regex=".*",
+            operation_name=qtyping.TFLOperationName.CONV_2D,
+            op_config=qtyping.OpQuantizationConfig(
+                activation_tensor_config=qtyping.TensorQuantizationConfig(
+                    num_bits=8, symmetric=False
                 ),
-            )
+                weight_tensor_config=qtyping.TensorQuantizationConfig(
+                    num_bits=8, symmetric=True, granularity=qtyping.QuantGranularity.CHANNELWISE
+                ),
+                compute_precision=qtyping.ComputePrecision.INTEGER,
+            ),
+        )
         ranges = plan.calibrate({SIGNATURE: [{input_name: picture} for picture in pictures]})
         return bytes(plan.quantize(ranges).quantized_model)

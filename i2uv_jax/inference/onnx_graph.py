@@ -11,6 +11,7 @@ which onnxruntime moves and cancels when it loads the graph.
 Needs the extra `onnx`.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,7 @@ class _Graph:
         self.initializers: list[onnx.TensorProto] = []
         self._batch = batch
         self._num_names = 0
+        self._constants: dict[tuple, str] = {}
         shape = self.add("Shape", [input_name])
         self._batch_tensor = self.add("Slice", [shape, self.ints([0]), self.ints([1])])
 
@@ -123,10 +125,14 @@ class _Graph:
             return [self._broadcast(equation, *inputs)]
         avals = [variable.aval for variable in equation.invars]
         outputs = [variable.aval for variable in equation.outvars]
-        if inputs and all(value.is_constant for value in inputs) and all(
-            isinstance(side, int) for aval in (*avals, *outputs) for side in aval.shape
+        if (
+            inputs
+            and all(value.is_constant for value in inputs)
+            and all(isinstance(side, int) for aval in (*avals, *outputs) for side in aval.shape)
         ):
-            arrays = [np.broadcast_to(v.content, a.shape) for v, a in zip(inputs, avals, strict=True)]
+            arrays = [
+                np.broadcast_to(v.content, a.shape) for v, a in zip(inputs, avals, strict=True)
+            ]
             result = equation.primitive.bind(*arrays, **equation.params)
             results = result if equation.primitive.multiple_results else [result]
             return [_constant(array) for array in results]
@@ -154,9 +160,15 @@ class _Graph:
         """The tensor of a value as it is stored."""
         if not value.is_constant:
             return value.content
-        name = self._new_name()
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(value.content), name))
-        return name
+        array = np.ascontiguousarray(value.content)
+        # Equal constants are stored once: a network that looks twice has its weights twice here.
+        digest = hashlib.sha256(array.tobytes()).digest()
+        key = array.dtype, value.content.shape, digest
+        if key not in self._constants:
+            self._constants[key] = self._new_name()
+            tensor = numpy_helper.from_array(array.reshape(key[1]), self._constants[key])
+            self.initializers.append(tensor)
+        return self._constants[key]
 
     def dense(self, value: _Value, aval: Any) -> str:
         """The tensor of a value in its full shape."""
@@ -436,7 +448,9 @@ def _select(graph: _Graph, equation: Any, inputs: list[_Value]) -> list[_Value]:
     for number, case in enumerate(cases[1:], start=1):
         here = which
         if by_number:
-            text = graph.add("Equal", [graph.name_of(which), graph.name_of(_constant(np.int32(number)))])
+            text = graph.add(
+                "Equal", [graph.name_of(which), graph.name_of(_constant(np.int32(number)))]
+            )
             here = _Value(text, which.shape)
         chosen = graph.elementwise("Where", [here, case, chosen], equation.outvars[0].aval)
     return [chosen]
