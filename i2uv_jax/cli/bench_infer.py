@@ -153,7 +153,10 @@ def _precision(dtype: str, config: "HandNetConfig", platform: str) -> str:
 
 
 def _speeds(args, config, variables, flops) -> Iterator["PartSpeed"]:
+    from i2uv_jax.hand.asset import load_hand
     from i2uv_jax.inference.benchmark import measure_inference, measure_network
+    from i2uv_jax.inference.export import export_model
+    from i2uv_jax.inference.runtimes import open_content
 
     for backend in args.backend:
         if backend == "xla":
@@ -164,6 +167,12 @@ def _speeds(args, config, variables, flops) -> Iterator["PartSpeed"]:
                 precision=args.dtype,
                 num_runs=args.runs,
                 with_parts=args.parts,
+            )
+        else:
+            content = export_model(backend, config, variables, load_hand(), "measured")
+            network, _ = open_content(content)
+            yield from measure_network(
+                backend, network, config, flops, args.batch, num_runs=args.runs
             )
     if args.vs == "torch":
         try:

@@ -4,6 +4,7 @@ The converter reads StableHLO and wants every shape fixed, the batch's too.
 """
 
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -51,7 +52,9 @@ def quantised(model: bytes, input_name: str, pictures: Iterable[np.ndarray]) -> 
     """
     from ai_edge_quantizer import qtyping, quantizer
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # The interpreter warns that keeping all tensors, as calibration must, takes memory.
+        warnings.simplefilter("ignore")
         path = Path(folder) / "model.tflite"
         path.write_bytes(model)
         plan = quantizer.Quantizer(str(path))
