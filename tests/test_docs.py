@@ -29,6 +29,9 @@ SHORTENED = {
 """What makes a verb's command quick without changing what it does."""
 
 
+RUNTIMES = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
+
+
 def code_blocks(path):
     """(language, text) of every fenced block."""
     return re.findall(r"```(\w*)\n(.*?)```", path.read_text(), flags=re.DOTALL)
@@ -58,7 +61,9 @@ def scans(tmp_path):
 @pytest.mark.parametrize(
     ("document", "verbs"),
     [
-        ("README.md", {"demo", "predict", "info", "train", "eval", "data", "bench"}),
+        ("README.md", {"demo", "predict", "info", "train", "eval", "data", "bench", "export"}),
+        ("docs/benchmarks.md", {"bench"}),
+        ("docs/export.md", {"export"}),
         ("docs/data.md", {"data", "bench"}),
         ("docs/evaluation.md", {"eval"}),
     ],
@@ -77,6 +82,13 @@ def test_every_i2uv_command_succeeds(request, tmp_path, photo, scans, monkeypatc
             place = words.index("--out") + 1
             words[place] = str(tmp_path / words[place])
         shortened = [] if "register" in words else SHORTENED.get(words[0], [])
+        if words[:2] == ["bench", "infer"]:
+            shortened = ["--runs=1", "--no-parts", "--batch=1"]
+        if words[0] == "export":
+            shortened = ["--compare=2"]
+            extra = words[words.index("--format") + 1]
+            if extra in RUNTIMES:
+                pytest.importorskip(RUNTIMES[extra], reason=f"needs the extra {extra}")
         assert main([*words, *shortened]) == 0, command
 
 
@@ -95,6 +107,7 @@ def test_documents_name_only_extras_and_files_that_exist(request):
         "optional-dependencies"
     ]
     documents = ("README.md", "BUILD.md", "docs/data.md", "docs/evaluation.md",
+                 "docs/benchmarks.md", "docs/export.md",
                  "launch/README.md")  # fmt: skip
     text = "".join((root / name).read_text() for name in documents)
     named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)
