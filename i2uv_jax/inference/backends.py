@@ -22,22 +22,16 @@ from i2uv_jax.models.weights import load_model_file
 
 BACKENDS = ("auto", "xla", "onnx", "litert")
 
-_NEEDED = {
-    "litert": ("ai_edge_litert", "litert_converter"),
-    "onnx": ("onnxruntime", "onnx"),
-}
-"""The modules of each, the fastest on CPUs first: see docs/benchmarks.md."""
+_LITERT_MODULES = ("ai_edge_litert", "litert_converter")
 
 
 def choose_backend(wanted: str) -> str:
-    """What "auto" stands for: on CPUs the fastest that is installed, elsewhere XLA."""
+    """What "auto" stands for: LiteRT on CPUs where it is installed, the faster one by
+    docs/benchmarks.md, else XLA."""
     if wanted != "auto":
         return wanted
-    if jax.default_backend() == "cpu":
-        for backend, modules in _NEEDED.items():
-            if all(importlib.util.find_spec(module) for module in modules):
-                return backend
-    return "xla"
+    installed = all(importlib.util.find_spec(module) for module in _LITERT_MODULES)
+    return "litert" if installed and jax.default_backend() == "cpu" else "xla"
 
 
 def load_with_backend(
