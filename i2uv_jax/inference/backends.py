@@ -20,8 +20,6 @@ from i2uv_jax.inference.runtimes import Network, open_content
 from i2uv_jax.models.model_files import find_model
 from i2uv_jax.models.weights import load_model_file
 
-BACKENDS = ("auto", "xla", "onnx", "litert")
-
 _LITERT_MODULES = ("ai_edge_litert", "litert_converter")
 
 

@@ -1,5 +1,6 @@
 """Exports against JAX on the same pictures, in every format; what they carry; broken files."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -79,10 +80,12 @@ def test_same_meshes_as_jax(exported, file_format, config):
 
 
 def test_int8_is_smaller_and_near(exported):
-    variables = random_variables(PUBLISHED)
-    crops = smooth_crops(12, 32)
-    whole = exported("litert", PUBLISHED, variables, "whole")
-    path = exported("litert", PUBLISHED, variables, "int8", calibration=list(crops[4:]))
+    # LiteRT's XNNPACK refuses the float program at 32 pixels, whose last features are one pixel.
+    config = dataclasses.replace(PUBLISHED, image_size=64)
+    variables = random_variables(config)
+    crops = smooth_crops(12, 64)
+    whole = exported("litert", config, variables, "whole")
+    path = exported("litert", config, variables, "int8", calibration=list(crops[4:]))
     network, card = open_export(path)
     float_map = open_export(whole)[0](crops[:4])
     error = np.abs(network(crops[:4]) - float_map)
