@@ -9,6 +9,7 @@ import pytest
 import trimesh
 from PIL import Image
 
+from i2uv_jax.cli import export
 from i2uv_jax.cli.main import main
 from i2uv_jax.hand.asset import load_hand
 from tests.archives import write_freihand
@@ -29,6 +30,9 @@ SHORTENED = {
               *PLAIN],
 }  # fmt: skip
 """What makes a verb's command quick without changing what it does."""
+
+
+RUNTIMES = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
 
 
 def code_blocks(path):
@@ -69,7 +73,9 @@ def archives(tmp_path):
 @pytest.mark.parametrize(
     ("document", "verbs"),
     [
-        ("README.md", {"demo", "predict", "info", "train", "eval", "data", "bench"}),
+        ("README.md", {"demo", "predict", "info", "train", "eval", "data", "bench", "export"}),
+        ("docs/benchmarks.md", {"bench"}),
+        ("docs/export.md", {"export"}),
         ("docs/data.md", {"data", "bench"}),
         ("docs/datasets.md", {"data"}),
         ("docs/evaluation.md", {"eval"}),
@@ -80,6 +86,12 @@ def test_every_i2uv_command_succeeds(
 ):
     root = request.config.rootpath
     monkeypatch.chdir(root)
+    # What `export` compares on costs a minute of compiling; its pictures are not its point.
+    monkeypatch.setattr(
+        export,
+        "_rendered_hands",
+        lambda config, count: np.zeros((count, *2 * [config.image_size], 3), np.uint8),
+    )
     blocks = "".join(text for language, text in code_blocks(root / document) if not language)
     commands = re.findall(r"uv run i2uv (.*)", blocks)
     assert {shlex.split(command)[0] for command in commands} == verbs
@@ -92,6 +104,13 @@ def test_every_i2uv_command_succeeds(
             words[place] = str(tmp_path / words[place])
         is_quick = "register" in words or "--set" in words
         shortened = [] if is_quick else SHORTENED.get(words[0], [])
+        if words[:2] == ["bench", "infer"]:
+            shortened = ["--runs=1", "--no-parts", "--batch=1"]
+        if words[0] == "export":
+            shortened = ["--compare=2"]
+            extra = words[words.index("--format") + 1]
+            if extra in RUNTIMES:
+                pytest.importorskip(RUNTIMES[extra], reason=f"needs the extra {extra}")
         assert main([*words, *shortened]) == 0, command
 
 
@@ -110,6 +129,7 @@ def test_documents_name_only_extras_and_files_that_exist(request):
         "optional-dependencies"
     ]
     documents = ("README.md", "BUILD.md", "docs/data.md", "docs/datasets.md", "docs/evaluation.md",
+                 "docs/benchmarks.md", "docs/export.md",
                  "launch/README.md")  # fmt: skip
     text = "".join((root / name).read_text() for name in documents)
     named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)

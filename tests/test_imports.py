@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "atomic_file": "",
     "restricted_pickle": "",
     "config_io": "config",
+    "measuring": "",
     "ops": "",
     "imaging": "",
     "geometry": "types ops",
@@ -24,13 +25,14 @@ MAY_IMPORT = {
     "models": "config config_io atomic_file ops geometry hand",
     "losses": "config ops geometry models",
     "data": "config config_io types atomic_file restricted_pickle ops imaging geometry hand render",
-    "training": "config config_io types atomic_file ops geometry hand metrics models losses data",
-    "inference": "config types ops geometry hand imaging models",
+    "training": "config config_io types atomic_file measuring ops geometry hand metrics models "
+    "losses data",
+    "inference": "config types atomic_file measuring ops geometry hand imaging models",
     "viewing": "geometry render imaging inference",
     "evaluate": "geometry imaging metrics",
     "registration": "geometry hand viewing",
-    "cli": "config config_io types atomic_file geometry hand imaging metrics render models "
-    "data training inference viewing evaluate registration",
+    "cli": "config config_io types atomic_file measuring ops geometry hand imaging metrics render "
+    "models data training inference viewing evaluate registration",
 }
 
 # Third-party packages that some parts must stay free of, and those parts.

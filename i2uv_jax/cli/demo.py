@@ -37,9 +37,11 @@ def run(args: argparse.Namespace) -> int:
 
     from i2uv_jax.cli.hand_files import make_output_folder, write_hand_files
     from i2uv_jax.config import OcclusionConfig, RenderConfig, SensorConfig
+    from i2uv_jax.inference.cache import keep_compiled_programs
     from i2uv_jax.inference.predictor import load_model
     from i2uv_jax.render.scene import sample_batch
 
+    keep_compiled_programs()
     try:
         predictor = load_model(args.model)
     except ValueError as error:

@@ -3,6 +3,9 @@
 import argparse
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +16,11 @@ from i2uv_jax.cli.photo_list import Photo, list_photos
 
 if TYPE_CHECKING:
     import numpy as np
+    from jaxtyping import UInt8
 
-    from i2uv_jax.inference.predictor import Predictor
+    from i2uv_jax.inference.prediction import HandPrediction
+    from i2uv_jax.inference.predictor import Predictor, PreparedHand
+    from i2uv_jax.inference.stream import Outcome
 
 _DESCRIPTION = """Reconstruct the hand in each photo. For PHOTO.jpg the output folder gets PHOTO.glb
 (the mesh), PHOTO.png (the picture, the mesh over it, the UV position map and two other views) and
@@ -50,6 +56,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--batch", type=positive_int, default=8, metavar="N", help="photos at a time (8)"
     )
+    parser.add_argument(
+        "--backend",
+        default="auto",
+        choices=("auto", "xla", "onnx", "litert"),
+        help="what runs the network: auto takes the fastest that is installed (auto)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -59,18 +71,33 @@ def run(args: argparse.Namespace) -> int:
 
     with InterruptWatch() as watch:
         from i2uv_jax.cli.hand_files import make_output_folder
-        from i2uv_jax.inference.predictor import load_model
+        from i2uv_jax.inference.backends import choose_backend, load_with_backend
+        from i2uv_jax.inference.cache import keep_compiled_programs
 
+        keep_compiled_programs()
+        backend = choose_backend(args.backend)
+        if args.backend == "auto":
+            print(f"backend: {backend}", file=sys.stderr)
         try:
-            predictor = load_model(args.model, batch_size=min(args.batch, len(photos)))
+            predictor = load_with_backend(
+                args.model, backend, batch_size=min(args.batch, len(photos))
+            )
         except ValueError as error:
             raise CommandError(error) from error
         make_output_folder(args.out)
         return _Run(args, photos, predictor, watch).run()
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """A photo and the hand cut out of it."""
+
+    pixels: "UInt8[np.ndarray, 'h w 3']"
+    hand: "PreparedHand"
+
+
 class _Run:
-    """The photos of one command, worked through in batches."""
+    """The photos of one command on their way through the pipeline."""
 
     def __init__(
         self,
@@ -87,10 +114,14 @@ class _Run:
         self._num_done = 0
         self._num_failed = 0
         self._model_seconds = 0.0
+        self._last_result = 0.0
 
     def run(self) -> int:
         """Does all photos; returns the exit code."""
         from tqdm import tqdm
+
+        from i2uv_jax.imaging.read import ImageError
+        from i2uv_jax.inference.stream import stream
 
         start = time.monotonic()
         on_terminal = sys.stderr.isatty()
@@ -102,10 +133,19 @@ class _Run:
             unit="photo",
             disable=not on_terminal or len(self._photos) == 1,
         )
+        outcomes = stream(
+            self._photos,
+            load=self._load,
+            infer=self._infer,
+            finish=self._write,
+            expected=(ImageError, OSError),
+            batch_size=self._args.batch,
+        )
         try:
-            with self._bar:
-                for first in range(0, len(self._photos), self._args.batch):
-                    self._do_batch(self._photos[first : first + self._args.batch])
+            with self._bar, closing(outcomes):
+                for outcome in outcomes:
+                    self._watch.check()
+                    self._report(outcome)
         except KeyboardInterrupt:
             print(
                 f"i2uv predict: interrupted, {self._num_done} of {len(self._photos)} photos done",
@@ -120,77 +160,77 @@ class _Run:
         print(line + (f"; {self._num_failed} failed" if self._num_failed else ""))
         return EXIT_FAILED if self._num_failed else 0
 
-    def _do_batch(self, photos: list[Photo]) -> None:
+    def _load(self, photo: Photo) -> _Loaded:
+        from i2uv_jax.imaging.crop import BoxError
         from i2uv_jax.imaging.read import ImageError, read_photo
 
-        usable: list[tuple[Photo, np.ndarray]] = []
-        for photo in photos:
-            self._watch.check()
-            try:
-                pixels = read_photo(photo.path)
-                self._check_box(photo, pixels)
-                usable.append((photo, pixels))
-            except ImageError as error:
-                self._fail(error)
-        if not usable:
-            return
+        pixels = read_photo(photo.path)
         try:
-            self._predictor.compile(len(usable))
+            hand = self._predictor.prepare(pixels, handedness=self._args.hand, box_xyxy=self._box)
+        except BoxError as error:
+            raise ImageError(f"{photo.path}: {error}") from error
+        return _Loaded(pixels, hand)
+
+    def _infer(self, batch: list[_Loaded]) -> Callable[[], list[tuple["HandPrediction", float]]]:
+        with self._device_mishaps(len(batch)):
+            self._predictor.compile(len(batch))
             start = time.monotonic()
-            predictions = self._predictor(
-                [pixels for _, pixels in usable], handedness=self._args.hand, box_xyxy=self._box
-            )
-            seconds = time.monotonic() - start
+            pending = self._predictor.start([loaded.hand for loaded in batch])
+
+        def wait() -> list[tuple["HandPrediction", float]]:
+            with self._device_mishaps(len(batch)):
+                predictions = pending.result()
+            now = time.monotonic()
+            # Until the batch before was answered, this one had to queue.
+            seconds = now - max(start, self._last_result)
+            self._last_result = now
+            self._model_seconds += seconds
+            return [(prediction, seconds / len(batch)) for prediction in predictions]
+
+        return wait
+
+    @contextmanager
+    def _device_mishaps(self, num_photos: int) -> Iterator[None]:
+        try:
+            yield
         except RuntimeError as error:  # XLA: out of memory, or a device that failed.
             reason = str(error).splitlines()[0]
             raise CommandError(
-                f"the model failed on {len(usable)} photos at once ({reason}); "
+                f"the model failed on {num_photos} photos at once ({reason}); "
                 "a smaller --batch needs less memory",
                 EXIT_FAILED,
             ) from error
-        self._model_seconds += seconds
-        for (photo, pixels), prediction in zip(usable, predictions, strict=True):
-            self._write(photo, pixels, prediction, seconds / len(usable))
 
-    def _check_box(self, photo: Photo, pixels: "np.ndarray") -> None:
-        """One photo whose size the box does not fit must not stop the others of its batch."""
-        from i2uv_jax.imaging.crop import BoxError, crop_from_box
-        from i2uv_jax.imaging.read import ImageError
-
-        if self._box is None:
-            return
-        height, width, _ = pixels.shape
-        try:
-            crop_from_box(self._box, width, height)
-        except BoxError as error:
-            raise ImageError(f"{photo.path}: {error}") from error
-
-    def _write(self, photo: Photo, pixels: "np.ndarray", prediction, seconds: float) -> None:
+    def _write(
+        self, photo: Photo, loaded: _Loaded, answer: tuple["HandPrediction", float]
+    ) -> list[Path]:
         from i2uv_jax.cli.hand_files import write_hand_files
 
-        self._watch.check()
-        try:
-            paths = write_hand_files(
-                self._args.out,
-                photo.stem,
-                pixels,
-                prediction,
-                self._predictor,
-                image_name=str(photo.path),
-                box_xyxy=self._box,
-                seconds=seconds,
-            )
-        except OSError as error:
-            self._fail(f"{photo.path}: results cannot be written ({error.strerror or error})")
-            return
-        self._num_done += 1
-        self._bar.update(1)
-        if self._bar.disable:
-            print(f"{photo.path}: {', '.join(path.name for path in paths)}", flush=True)
+        prediction, seconds = answer
+        return write_hand_files(
+            self._args.out,
+            photo.stem,
+            loaded.pixels,
+            prediction,
+            self._predictor,
+            image_name=str(photo.path),
+            box_xyxy=self._box,
+            seconds=seconds,
+        )
 
-    def _fail(self, message: object) -> None:
+    def _report(self, outcome: "Outcome[Photo]") -> None:
         from tqdm import tqdm
 
-        self._num_failed += 1
-        tqdm.write(f"i2uv predict: error: {message}", file=sys.stderr)
+        photo, error = outcome.item, outcome.error
+        if error is None:
+            self._num_done += 1
+            if self._bar.disable:
+                names = ", ".join(path.name for path in outcome.result)
+                print(f"{photo.path}: {names}", flush=True)
+        else:
+            self._num_failed += 1
+            if isinstance(error, OSError):
+                reason = error.strerror or error
+                error = f"{photo.path}: results cannot be written ({reason})"
+            tqdm.write(f"i2uv predict: error: {error}", file=sys.stderr)
         self._bar.update(1)

@@ -28,7 +28,8 @@ def turn_points(
 
     What follows x and y on the last axis stays as it is.
     """
-    plane = (points[..., :2] - centre) @ jnp.asarray(_MATRICES)[turns].T + centre
+    matrix = jnp.take(jnp.asarray(_MATRICES), turns, axis=0, mode="clip")
+    plane = (points[..., :2] - centre) @ matrix.T + centre
     return jnp.concatenate([plane, points[..., 2:]], axis=-1)
 
 

@@ -5,46 +5,61 @@
     hand = predictor(photo, box_xyxy=(310, 80, 560, 330))      # the hand's box in pixels
     hands = predictor([photo, other], handedness=("left", "right"))
 
-Everything from the crop's pixels to keypoints is one pure function, compiled once per batch size.
-Batches are padded to the next power of two (or to a fixed size), so the number of compilations is
-small and known: `Predictor.compiled_batch_sizes`. Outside that function only NumPy is used.
+Everything from the crop's pixels to keypoints is one pure function (`inference.program`), compiled
+once per batch size. Batches are padded to the next power of two (or to a fixed size), so the number
+of compilations is small and known: `Predictor.compiled_batch_sizes`. Outside that function only
+NumPy is used. A call is three steps that a pipeline can take apart: `prepare` each picture, `start`
+a batch on the device, wait for its `result`.
 """
 
+import dataclasses
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 
 from i2uv_jax.config import HandNetConfig
-from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
 from i2uv_jax.hand.asset import Hand, load_hand
 from i2uv_jax.imaging.crop import SquareCrop, crop_from_box, crop_whole, extract
-from i2uv_jax.inference.geometry import drop, lift, scale_to_hand
+from i2uv_jax.inference.arguments import as_boxes, as_cameras, as_handedness, as_pictures
 from i2uv_jax.inference.prediction import Handedness, HandPrediction
-from i2uv_jax.models.hand_net import build_model
+from i2uv_jax.inference.program import (
+    batch_mesh,
+    compile_batched,
+    inference_config,
+    input_shapes,
+    make_mesh,
+    make_whole,
+    replicated,
+)
+from i2uv_jax.models.folding import fold_batch_norm
 from i2uv_jax.models.model_files import find_model
-from i2uv_jax.models.upright import predict_uv_map
 from i2uv_jax.models.weights import load_model_file
-from i2uv_jax.ops.compiling import network_compiler_options
 
 MAX_BATCH_SIZE = 32
 """Larger batches are worked through in pieces of this size, which bounds the memory."""
 
-_MAX_ASPECT_ERROR = 0.02
-"""Relative difference of fx and fy up to which pixels count as square."""
+Network = Callable[[UInt8[np.ndarray, "b s s 3"]], Float[np.ndarray, "b m m 3"]]
+"""Another runtime's network: crops of right hands to UV maps."""
 
 
 def load_model(
-    name_or_path: str | os.PathLike = "small", *, batch_size: int | None = None
+    name_or_path: str | os.PathLike = "small",
+    *,
+    batch_size: int | None = None,
+    precision: str = "default",
+    super_resolution: bool = True,
 ) -> "Predictor":
     """Loads a model that comes with the package by name, or any model file by path.
 
     Args:
       name_or_path: a name of `available_models()`, or the path of a .safetensors model file.
       batch_size: see `Predictor`.
+      precision: see `Predictor`.
+      super_resolution: see `Predictor`.
 
     Raises:
       ValueError: no such model, or the file is broken or foreign; the message is one line.
@@ -52,8 +67,28 @@ def load_model(
     path = find_model(name_or_path)
     config, variables, metadata = load_model_file(path)
     return Predictor(
-        config, variables, name=os.fspath(name_or_path), metadata=metadata, batch_size=batch_size
+        config,
+        variables,
+        name=os.fspath(name_or_path),
+        metadata=metadata,
+        batch_size=batch_size,
+        precision=precision,
+        super_resolution=super_resolution,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedHand:
+    """One hand of a photo, ready for the program."""
+
+    pixels: UInt8[np.ndarray, "s s 3"]
+    """The crop as it is in the photo."""
+    crop: SquareCrop
+    is_left: bool
+    inverse_focal: float
+    """1 / focal length in crop sides; 0 for weak perspective."""
+    principal: Float[np.ndarray, "2"]
+    """Crop coordinates."""
 
 
 class Predictor:
@@ -68,6 +103,9 @@ class Predictor:
         metadata: dict | None = None,
         batch_size: int | None = None,
         hand: Hand | None = None,
+        precision: str = "default",
+        super_resolution: bool = True,
+        network: Network | None = None,
     ) -> None:
         """
         Args:
@@ -78,16 +116,19 @@ class Predictor:
           batch_size: run every batch padded to, or in pieces of, exactly this size, so that one
             compilation serves all; by default the next power of two up to `MAX_BATCH_SIZE`.
           hand: the hand whose atlas and keypoints the model was trained on; the default hand.
+          precision: one of `inference.program.PRECISIONS`.
+          super_resolution: False leaves SRNet out: a coarser map, sooner.
+          network: another runtime that computes the same UV maps in place of XLA.
 
         Raises:
-          ValueError: `batch_size` is below 1, weights are not finite, or the model was trained on
-            UV maps of another atlas.
+          ValueError: `batch_size` is below 1, weights are not finite, the model was trained on
+            UV maps of another atlas, or the precision is unknown.
         """
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(variables)):
             raise ValueError(f"model {name}: its weights hold NaN or infinity")
-        self.config = config
+        self.config = inference_config(config, precision, super_resolution)
         self.name = name
         self.metadata = dict(metadata or {})
         self.hand = load_hand() if hand is None else hand
@@ -98,14 +139,17 @@ class Predictor:
                 f"hand's ({given})"
             )
         self._batch_size = batch_size
-        self._variables = jax.device_put(variables)
-        self._reconstruct = _make_reconstruct(config, self.hand)
-        self._compiled: dict[int, jax.stages.Compiled] = {}
+        self._precision = precision
+        self._network = network
+        self._variables = fold_batch_norm(variables) if network is None else {}
+        self._executables: dict[int, Callable] = {}
+        self._placed: dict[jax.sharding.NamedSharding, dict] = {}
+        self._piece_limit = MAX_BATCH_SIZE if batch_size is None else batch_size
 
     @property
     def compiled_batch_sizes(self) -> tuple[int, ...]:
         """The batch sizes compiled so far. Calls compile exactly when this grows."""
-        return tuple(sorted(self._compiled))
+        return tuple(sorted(self._executables))
 
     def compile(self, batch_size: int = 1) -> None:
         """Compiles for a batch size ahead of its first use, if it is not compiled yet."""
@@ -136,190 +180,177 @@ class Predictor:
         Raises:
           ValueError: an argument does not fit; `BoxError` where a box does not fit its picture.
         """
-        pictures, is_single = _as_pictures(images)
+        pictures, is_single = as_pictures(images)
         count = len(pictures)
-        is_left = np.array([side == "left" for side in _as_handedness(handedness, count)])
-        crops = [
-            _square(picture, box)
-            for picture, box in zip(pictures, _as_boxes(box_xyxy, count), strict=True)
+        prepared = [
+            self.prepare(picture, handedness=side, box_xyxy=box, camera=matrix)
+            for picture, side, box, matrix in zip(
+                pictures,
+                as_handedness(handedness, count),
+                as_boxes(box_xyxy, count),
+                as_cameras(camera, count),
+                strict=True,
+            )
         ]
-        inverse_focal, principal = _crop_intrinsics(_as_cameras(camera, count), crops)
-        size = self.config.image_size
-        pixels = np.stack(
-            [extract(picture, crop, size) for picture, crop in zip(pictures, crops, strict=True)]
-        )
-        found = self._run(pixels, is_left, inverse_focal, principal)
-        faces = np.where(is_left[:, None, None], self.hand.faces[:, ::-1], self.hand.faces)
-
-        def to_pixels(points):
-            return np.stack([crop.to_pixels(p) for crop, p in zip(crops, points, strict=True)])
-
-        prediction = HandPrediction(
-            uv_map=found["uv_map"],
-            vertices_mm=found["vertices_m"] * 1000,
-            vertices_2d=to_pixels(found["vertices_crop"]).astype(np.float32),
-            faces=faces,
-            keypoints_3d_mm=found["keypoints_m"] * 1000,
-            keypoints_2d=to_pixels(found["keypoints_crop"]).astype(np.float32),
-            crop_xyxy=np.array([crop.xyxy_px for crop in crops], np.float32),
-            handedness=tuple("left" if left else "right" for left in is_left),
-        )
+        prediction = self.start(prepared).result()
         return prediction[0] if is_single else prediction
 
-    def _run(self, *inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """The compiled function on inputs of any batch size, in padded pieces."""
-        count = len(inputs[0])
-        results = []
-        step = self._padded_size(count)
-        for start in range(0, count, step):
-            piece = [array[start : start + step] for array in inputs]
+    def prepare(
+        self,
+        picture: UInt8[np.ndarray, "h w 3"],
+        *,
+        handedness: Handedness = "right",
+        box_xyxy: Sequence[float] | None = None,
+        camera: Float[np.ndarray, "3 3"] | None = None,
+    ) -> PreparedHand:
+        """Cuts one hand out; NumPy alone, for any thread. Arguments as for calls.
+
+        Raises:
+          ValueError: an argument does not fit; `BoxError` where the box does not fit the picture.
+        """
+        ((picture,), _) = as_pictures([picture])
+        (side,), (matrix,) = as_handedness(handedness, 1), as_cameras(camera, 1)
+        height, width, _ = picture.shape
+        crop = (
+            crop_whole(width, height)
+            if box_xyxy is None
+            else crop_from_box(box_xyxy, width, height)
+        )
+        inverse_focal, principal = 0.0, np.array([0.5, 0.5])
+        if matrix is not None:
+            inverse_focal = crop.side_px / np.sqrt(matrix[0, 0] * matrix[1, 1])
+            principal = crop.to_crop(matrix[:2, 2])
+        pixels = extract(picture, crop, self.config.image_size)
+        return PreparedHand(pixels, crop, side == "left", float(inverse_focal), principal)
+
+    def start(self, hands: Sequence[PreparedHand]) -> "PendingPrediction":
+        """Sends hands to the device and returns at once, before they are computed."""
+        return PendingPrediction(self, list(hands), self._dispatch(_stack(hands)))
+
+    def _dispatch(self, inputs: tuple[np.ndarray, ...]) -> list[tuple[int, dict]]:
+        """(size, outputs on the device) of the padded pieces that the inputs are worked in.
+
+        Where a piece does not fit the device's memory, it and all later ones are halved.
+        """
+        pieces, start, count = [], 0, len(inputs[0])
+        while start < count:
+            size = self._padded_size(min(count - start, self._piece_limit))
+            piece = [array[start : start + size] for array in inputs]
             used = len(piece[0])
-            padded_size = self._padded_size(used)
-            padded = [_repeat_last(array, padded_size) for array in piece]
-            outputs = jax.device_get(self._executable(padded_size)(self._variables, *padded))
-            results.append({name: array[:used] for name, array in outputs.items()})
-        return {name: np.concatenate([part[name] for part in results]) for name in results[0]}
+            try:
+                outputs = self._executable(size)(*(_repeat_last(array, size) for array in piece))
+            except RuntimeError as error:
+                self._halve_pieces(size, error)
+                continue
+            pieces.append((used, outputs))
+            start += used
+        return pieces
+
+    def _halve_pieces(self, size: int, error: RuntimeError) -> None:
+        if "RESOURCE_EXHAUSTED" not in str(error) or size == 1:
+            raise error
+        self._piece_limit = size // 2
+        self._batch_size = None if self._batch_size is None else self._piece_limit
+        warnings.warn(
+            f"model {self.name}: {size} hands at once need more memory than the device has; going "
+            f"on with {self._piece_limit}",
+            stacklevel=4,
+        )
 
     def _padded_size(self, count: int) -> int:
         if self._batch_size is not None:
             return self._batch_size
-        return min(1 << (count - 1).bit_length(), MAX_BATCH_SIZE)
+        return min(1 << (count - 1).bit_length(), self._piece_limit)
 
-    def _executable(self, batch_size: int) -> jax.stages.Compiled:
-        """Compiled ahead of time: unlike a jitted function it can never retrace on its own."""
-        if batch_size not in self._compiled:
-            size = self.config.image_size
-            shapes = (
-                jax.ShapeDtypeStruct((batch_size, size, size, 3), jnp.uint8),
-                jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
-                jax.ShapeDtypeStruct((batch_size,), jnp.float32),
-                jax.ShapeDtypeStruct((batch_size, 2), jnp.float32),
-            )
-            lowered = jax.jit(self._reconstruct).lower(self._variables, *shapes)
-            self._compiled[batch_size] = lowered.compile(network_compiler_options())
-        return self._compiled[batch_size]
+    def _executable(self, batch_size: int) -> Callable[..., dict]:
+        if batch_size not in self._executables:
+            compile_for = self._compile_xla if self._network is None else self._compile_around
+            self._executables[batch_size] = compile_for(batch_size)
+        return self._executables[batch_size]
 
-
-def _make_reconstruct(config: HandNetConfig, hand: Hand):
-    """The pure function from crops to geometry."""
-    model = build_model(config)
-    tables = build_tables(hand.atlas, config.uv_map_size)
-    bone_length_m = float(hand.mean_bone_length_m)
-
-    def regress_keypoints(vertices: Float[Array, "b v 3"]) -> Float[Array, "b 21 3"]:
-        return jnp.einsum(
-            "kv,bvd->bkd", hand.keypoint_regressor, vertices, precision=jax.lax.Precision.HIGHEST
+    def _compile_xla(self, batch_size: int) -> Callable[..., dict]:
+        compiled = compile_batched(
+            make_whole(self.config, self.hand),
+            (self._variables,),
+            input_shapes(self.config, batch_size),
+            precision=self._precision,
         )
+        sharding = replicated(batch_mesh(batch_size))
+        if sharding not in self._placed:
+            self._placed[sharding] = jax.device_put(self._variables, sharding)
+        variables = self._placed[sharding]
+        return lambda *inputs: compiled(variables, *inputs)
 
-    def keypoints_from_uv_map(uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b 21 3"]:
-        return regress_keypoints(vertices_from_uv_map(tables, uv_map))
+    def _compile_around(self, batch_size: int) -> Callable[..., dict]:
+        """Another runtime for the network, and the compiled geometry after it."""
+        size = self.config.uv_map_size
+        uv_map = jax.ShapeDtypeStruct((batch_size, size, size, 3), np.float32)
+        shapes = (uv_map, *input_shapes(self.config, batch_size)[1:])
+        compiled = compile_batched(make_mesh(self.config, self.hand), (), shapes)
 
-    def reconstruct(
-        variables: dict,
-        crops: UInt8[Array, "b s s 3"],
-        is_left: Bool[Array, "b"],
-        inverse_focal: Float[Array, "b"],
-        principal: Float[Array, "b 2"],
-    ) -> dict[str, Array]:
-        # The network knows right hands only: left ones are mirrored on the way in, and their maps
-        # right on the way out. All that follows works in the crop as it is.
-        is_left = is_left[:, None, None, None]
-        image = jnp.where(is_left, crops[:, :, ::-1], crops).astype(jnp.float32) / 255
-        uv_map = predict_uv_map(model, variables, image, keypoints_from_uv_map)
-        mirrored = uv_map.at[..., 0].set(1 - uv_map[..., 0])
-        uv_map = jnp.where(is_left, mirrored, uv_map)
+        def run(crops: np.ndarray, is_left: np.ndarray, *camera: np.ndarray) -> dict:
+            right = np.where(is_left[:, None, None, None], crops[:, :, ::-1], crops)
+            return compiled(self._network(right), is_left, *camera)
 
-        vertices_crop = vertices_from_uv_map(tables, uv_map)
-        vertices = lift(vertices_crop, inverse_focal, principal)
-        keypoints = regress_keypoints(vertices)
-        return {
-            "uv_map": uv_map,
-            "vertices_crop": vertices_crop[..., :2],
-            "vertices_m": scale_to_hand(vertices, keypoints, bone_length_m),
-            "keypoints_crop": drop(keypoints, inverse_focal, principal),
-            "keypoints_m": scale_to_hand(keypoints, keypoints, bone_length_m),
+        return run
+
+
+class PendingPrediction:
+    """Hands that are on their way through the device."""
+
+    def __init__(
+        self, predictor: Predictor, hands: list[PreparedHand], pieces: list[tuple[int, dict]]
+    ) -> None:
+        self._predictor = predictor
+        self._hands = hands
+        self._pieces = pieces
+
+    def result(self) -> HandPrediction:
+        """Waits for the device; a batch, in the order the hands were given.
+
+        Raises:
+          RuntimeError: the device failed.
+        """
+        while True:
+            try:
+                parts = [(used, jax.device_get(outputs)) for used, outputs in self._pieces]
+                break
+            except RuntimeError as error:
+                largest = max(len(outputs["uv_map"]) for _, outputs in self._pieces)
+                self._predictor._halve_pieces(largest, error)
+                self._pieces = self._predictor._dispatch(_stack(self._hands))
+        found = {
+            name: np.concatenate([outputs[name][:used] for used, outputs in parts])
+            for name in parts[0][1]
         }
+        crops = [hand.crop for hand in self._hands]
+        is_left = np.array([hand.is_left for hand in self._hands])
+        faces = self._predictor.hand.faces
 
-    return reconstruct
+        def to_pixels(points: Float[np.ndarray, "b n 2"]) -> Float[np.ndarray, "b n 2"]:
+            pixels = [crop.to_pixels(p) for crop, p in zip(crops, points, strict=True)]
+            return np.stack(pixels).astype(np.float32)
 
-
-def _as_pictures(images) -> tuple[list[np.ndarray], bool]:
-    """The pictures as a list, and whether a single one was given."""
-    is_single = isinstance(images, np.ndarray | jax.Array) and images.ndim == 3
-    pictures = [np.asarray(picture) for picture in ([images] if is_single else images)]
-    if not pictures:
-        raise ValueError("images: expected at least one picture, got none")
-    for picture in pictures:
-        if picture.ndim != 3 or picture.shape[-1] != 3 or 0 in picture.shape:
-            raise ValueError(f"images: expected pictures of shape (h, w, 3), got {picture.shape}")
-        if picture.dtype != np.uint8:
-            raise ValueError(f"images: expected dtype uint8 (0 to 255), got {picture.dtype}")
-    return pictures, is_single
-
-
-def _as_handedness(handedness, count: int) -> list[str]:
-    sides = [handedness] * count if isinstance(handedness, str) else list(handedness)
-    _check_count("handedness", sides, count)
-    for side in sides:
-        if side not in ("left", "right"):
-            raise ValueError(f'handedness: expected "left" or "right", got {side!r}')
-    return sides
-
-
-def _as_boxes(box_xyxy, count: int) -> list[Sequence[float] | None]:
-    if box_xyxy is None:
-        return [None] * count
-    boxes = list(box_xyxy)
-    if all(np.ndim(value) == 0 and value is not None for value in boxes):
-        return [boxes] * count
-    _check_count("box_xyxy", boxes, count)
-    return boxes
-
-
-def _as_cameras(camera, count: int) -> list[np.ndarray | None]:
-    if camera is None:
-        return [None] * count
-    cameras = [camera] * count if np.shape(camera) == (3, 3) else list(camera)
-    _check_count("camera", cameras, count)
-    return [None if matrix is None else _checked_intrinsics(matrix) for matrix in cameras]
-
-
-def _check_count(name: str, values: list, count: int) -> None:
-    if len(values) != count:
-        raise ValueError(
-            f"{name}: expected one for all or {count} (one a picture), got {len(values)}"
+        return HandPrediction(
+            uv_map=found["uv_map"],
+            vertices_mm=found["vertices_m"] * 1000,
+            vertices_2d=to_pixels(found["vertices_crop"]),
+            faces=np.where(is_left[:, None, None], faces[:, ::-1], faces),
+            keypoints_3d_mm=found["keypoints_m"] * 1000,
+            keypoints_2d=to_pixels(found["keypoints_crop"]),
+            crop_xyxy=np.array([crop.xyxy_px for crop in crops], np.float32),
+            handedness=tuple("left" if left else "right" for left in is_left),
         )
 
 
-def _checked_intrinsics(matrix) -> np.ndarray:
-    matrix = np.asarray(matrix, np.float64)
-    if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
-        raise ValueError(f"camera: expected a finite 3 x 3 matrix, got shape {matrix.shape}")
-    fx, fy = matrix[0, 0], matrix[1, 1]
-    if not (fx > 0 and fy > 0 and abs(fx - fy) <= _MAX_ASPECT_ERROR * fx):
-        raise ValueError(f"camera: expected equal positive focal lengths, got {fx:g} and {fy:g}")
-    rest = [matrix[0, 1], matrix[1, 0], *matrix[2]]
-    if not np.allclose(rest, [0, 0, 0, 0, 1], atol=1e-6 * fx):
-        raise ValueError("camera: expected [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] without skew")
-    return matrix
-
-
-def _square(picture: np.ndarray, box: Sequence[float] | None) -> SquareCrop:
-    height, width, _ = picture.shape
-    return crop_whole(width, height) if box is None else crop_from_box(box, width, height)
-
-
-def _crop_intrinsics(
-    cameras: list[np.ndarray | None], crops: list[SquareCrop]
-) -> tuple[Float[np.ndarray, "b"], Float[np.ndarray, "b 2"]]:
-    """1 / focal length (0 for weak perspective) and principal point of each crop, crop units."""
-    inverse_focal = np.zeros(len(crops), np.float32)
-    principal = np.full((len(crops), 2), 0.5, np.float32)
-    for index, (matrix, crop) in enumerate(zip(cameras, crops, strict=True)):
-        if matrix is not None:
-            inverse_focal[index] = crop.side_px / np.sqrt(matrix[0, 0] * matrix[1, 1])
-            principal[index] = crop.to_crop(matrix[:2, 2])
-    return inverse_focal, principal
+def _stack(hands: Sequence[PreparedHand]) -> tuple[np.ndarray, ...]:
+    """The program's batched inputs."""
+    return (
+        np.stack([hand.pixels for hand in hands]),
+        np.array([hand.is_left for hand in hands]),
+        np.array([hand.inverse_focal for hand in hands], np.float32),
+        np.array([hand.principal for hand in hands], np.float32),
+    )
 
 
 def _repeat_last(array: np.ndarray, length: int) -> np.ndarray:

@@ -57,14 +57,18 @@ class HandNet(nn.Module):
             raise ValueError(f"image: expected shape (b, {size}, {size}, 3), got {image.shape}")
         image = (image - jnp.array(IMAGENET_MEAN)) / jnp.array(IMAGENET_STD)
         stage_uv_maps = self.affine_net(image, train=train)
-        uv_map = stage_uv_maps[-1]
-        if self.config.sr is not None:
-            if self.config.sr.stop_gradient:
-                uv_map = jax.lax.stop_gradient(uv_map)
-            sr_size = (self.config.sr.size, self.config.sr.size)
-            uv_map = resize_corner_aligned(uv_map, sr_size, cpu_path=self.cpu_paths)
-            uv_map = self.sr_net(uv_map)
+        uv_map = self.refine(stage_uv_maps[-1])
         return HandNetOutput(stage_uv_maps=stage_uv_maps, uv_map=uv_map)
+
+    def refine(self, uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b n n 3"]:
+        """SRNet on AffineNet's finest map; without SRNet that map as it is."""
+        if self.config.sr is None:
+            return uv_map
+        if self.config.sr.stop_gradient:
+            uv_map = jax.lax.stop_gradient(uv_map)
+        sr_size = (self.config.sr.size, self.config.sr.size)
+        uv_map = resize_corner_aligned(uv_map, sr_size, cpu_path=self.cpu_paths)
+        return self.sr_net(uv_map)
 
 
 def build_model(config: HandNetConfig, *, rematerialise: bool = False) -> HandNet:

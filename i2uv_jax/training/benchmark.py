@@ -12,6 +12,7 @@ import jax
 
 from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.data.source import BatchSource
+from i2uv_jax.measuring.timing import counted, program_bytes
 from i2uv_jax.training.program import build_program
 
 _NUM_WARM_UP = 2
@@ -89,27 +90,15 @@ def measure_training(
         data_seconds=tuple(data_seconds[_NUM_WARM_UP:]),
         flops_per_image=_flops_per_image(compiled, config, program.mesh.size),
         device_bytes=(device.memory_stats() or {}).get("peak_bytes_in_use"),
-        program_bytes=_program_bytes(compiled),
+        program_bytes=program_bytes(compiled),
     )
 
 
 def _flops_per_image(
     compiled: jax.stages.Compiled, config: ExperimentConfig, num_devices: int
 ) -> float | None:
-    # The analysis is of one device's program, and counts the body of a loop once.
-    analysis = compiled.cost_analysis() or {}
-    flops = analysis.get("flops")
-    if not flops or flops < 0:
+    # Microbatches are a loop, whose body counts once.
+    flops = counted(compiled, "flops")
+    if flops is None:
         return None
     return flops * num_devices * config.train.microbatches / config.train.batch_size
-
-
-def _program_bytes(compiled: jax.stages.Compiled) -> int | None:
-    memory = compiled.memory_analysis()
-    if memory is None:
-        return None
-    donated = memory.alias_size_in_bytes
-    sizes = (
-        memory.argument_size_in_bytes, memory.output_size_in_bytes, memory.temp_size_in_bytes
-    )  # fmt: skip
-    return sum(sizes) - donated

@@ -37,11 +37,11 @@ def fast_network(monkeypatch, rest_hand_map):
 
     It moves the hand by the picture's brightness, so that results still depend on the picture.
     """
-    from i2uv_jax.inference import predictor
+    from i2uv_jax.inference import program
 
     def apply(variables, image, *, train):
         shift = image.mean(axis=(1, 2, 3))[:, None, None, None]
         return SimpleNamespace(uv_map=rest_hand_map + 0.1 * shift)
 
     network = SimpleNamespace(apply=apply, config=SimpleNamespace(upright=False))
-    monkeypatch.setattr(predictor, "build_model", lambda config: network)
+    monkeypatch.setattr(program, "build_model", lambda config: network)

@@ -16,6 +16,7 @@ from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.imaging.crop import BoxError
 from i2uv_jax.inference import predictor as predictor_module
+from i2uv_jax.inference import program
 from i2uv_jax.inference.predictor import MAX_BATCH_SIZE, Predictor
 from i2uv_jax.types import Camera
 
@@ -58,7 +59,7 @@ def stub_predictor(monkeypatch, make_uv_map) -> Predictor:
         return SimpleNamespace(uv_map=make_uv_map(image))
 
     monkeypatch.setattr(
-        predictor_module, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
+        program, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
     )
     return Predictor(STUB_CONFIG, {})
 

@@ -1,0 +1,115 @@
+"""`i2uv export`: a model as one file for other runtimes, compared with the original."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from i2uv_jax.atomic_file import write_atomically
+from i2uv_jax.cli.argument_types import positive_int
+from i2uv_jax.cli.failure import CommandError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import UInt8
+
+    from i2uv_jax.config import HandNetConfig
+    from i2uv_jax.inference.predictor import Network
+
+_DESCRIPTION = """Write a model as one file for another runtime, and compare the two on rendered
+hands: distances between the vertices of their meshes. Formats: stablehlo (jax.export; for CPU, CUDA
+and TPU), onnx and litert, the latter two with an extra of their names. docs/export.md shows how to
+use the files without this package."""
+
+_NUM_CALIBRATION = 64
+"""Rendered hands that int8's ranges are taken from."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Adds the verb to a command line."""
+    parser = subparsers.add_parser(
+        "export", help="write a model for other runtimes", description=_DESCRIPTION
+    )
+    parser.add_argument(
+        "--model", default="small", metavar="NAME|PATH", help="a shipped model or a file (small)"
+    )
+    parser.add_argument("--format", required=True, choices=("stablehlo", "onnx", "litert"))
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--int8", action="store_true", help="convolutions in int8 (litert only)")
+    parser.add_argument(
+        "--compare", type=positive_int, default=16, metavar="N", help="hands to compare on (16)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exports and compares; returns the process's exit code."""
+    from i2uv_jax.hand.asset import load_hand
+    from i2uv_jax.inference.cache import keep_compiled_programs
+    from i2uv_jax.inference.export import export_model
+    from i2uv_jax.inference.runtimes import open_content
+    from i2uv_jax.models.model_files import find_model
+    from i2uv_jax.models.weights import load_model_file
+
+    if args.int8 and args.format != "litert":
+        raise CommandError(f"--int8: only the format litert has it, not {args.format}")
+    if not args.out.parent.is_dir() or args.out.is_dir():
+        raise CommandError(f"--out {args.out}: expected a file in a folder that exists")
+    try:
+        config, variables, _ = load_model_file(find_model(args.model))
+        keep_compiled_programs()
+        hand = load_hand()
+        num_drawn = args.compare + (_NUM_CALIBRATION if args.int8 else 0)
+        print(f"rendering {num_drawn} hands ...", file=sys.stderr, flush=True)
+        crops = _rendered_hands(config, num_drawn)
+        content = export_model(
+            args.format, config, variables, hand, args.model,
+            calibration=crops[args.compare :] if args.int8 else None,
+        )  # fmt: skip
+        network, _ = open_content(content)
+    except ValueError as error:
+        raise CommandError(error) from error
+    try:
+        write_atomically(args.out, content)
+    except OSError as error:
+        raise CommandError(f"--out {args.out}: cannot be written ({error.strerror})") from error
+    print(f"{args.out}: {len(content) / 1e6:.1f} MB")
+    mean, largest = _differences_mm(config, variables, network, crops[: args.compare])
+    print(
+        f"vertices against JAX on {args.compare} rendered hands: mean difference {mean:.4f} mm, "
+        f"largest {largest:.4f} mm"
+    )
+    return 0
+
+
+def _rendered_hands(config: "HandNetConfig", count: int) -> "UInt8[np.ndarray, 'n s s 3']":
+    """Right hands as the training pictures show them, of the model's size."""
+    import jax
+    import numpy as np
+
+    from i2uv_jax.config import RenderConfig
+    from i2uv_jax.data.generator import HandGenerator
+    from i2uv_jax.hand.asset import load_hand
+
+    batch_size = min(count, 8)
+    render = RenderConfig(image_size=config.image_size, uv_map_size=16)
+    generator = HandGenerator(render, load_hand(), batch_size)
+    keys = jax.random.split(jax.random.key(7), -(-count // batch_size))
+    images = np.concatenate([np.asarray(generator(key).image) for key in keys])[:count]
+    return np.round(255 * images).astype(np.uint8)
+
+
+def _differences_mm(
+    config: "HandNetConfig", variables: dict, network: "Network", crops: "np.ndarray"
+) -> tuple[float, float]:
+    """Mean and largest distance between vertices, each mesh in its own size from its wrist on."""
+    import numpy as np
+
+    from i2uv_jax.inference.predictor import Predictor
+
+    meshes = [
+        Predictor(config, variables, batch_size=8, network=runtime)(list(crops)).vertices_mm
+        for runtime in (None, network)
+    ]
+    distances = np.linalg.norm(meshes[0] - meshes[1], axis=-1)
+    return float(distances.mean()), float(distances.max())

@@ -1,0 +1,73 @@
+"""Which runtime computes the network of a predictor: XLA, ONNX Runtime or LiteRT.
+
+The other two get an export of the model, made on first use and kept in the user's cache folder.
+"""
+
+import contextlib
+import hashlib
+import importlib.util
+from importlib import metadata
+from pathlib import Path
+
+import jax
+
+from i2uv_jax.atomic_file import write_atomically
+from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.inference.cache import user_cache_folder
+from i2uv_jax.inference.export import FORMAT, export_model
+from i2uv_jax.inference.predictor import Predictor, load_model
+from i2uv_jax.inference.runtimes import Network, open_content
+from i2uv_jax.models.model_files import find_model
+from i2uv_jax.models.weights import load_model_file
+
+_LITERT_MODULES = ("ai_edge_litert", "litert_converter")
+
+
+def choose_backend(wanted: str) -> str:
+    """What "auto" stands for: LiteRT on CPUs where it is installed, the faster one by
+    docs/benchmarks.md, else XLA."""
+    if wanted != "auto":
+        return wanted
+    installed = all(importlib.util.find_spec(module) for module in _LITERT_MODULES)
+    return "litert" if installed and jax.default_backend() == "cpu" else "xla"
+
+
+def load_with_backend(
+    name_or_path: str, backend: str, *, batch_size: int | None = None
+) -> Predictor:
+    """A predictor whose network runs on a backend other than "auto".
+
+    Raises:
+      MissingRuntimeError: the backend's extra is not installed.
+      ValueError: no such model, or the file is broken or foreign.
+    """
+    if backend == "xla":
+        return load_model(name_or_path, batch_size=batch_size)
+    path = find_model(name_or_path)
+    config, variables, card = load_model_file(path)
+    return Predictor(
+        config,
+        variables,
+        name=str(name_or_path),
+        metadata=card,
+        batch_size=batch_size,
+        network=_network(backend, path, config, variables),
+    )
+
+
+def _network(backend: str, path: Path, config, variables: dict) -> Network:
+    """From the cache, where it has this model as this version would export it."""
+    versions = f"{FORMAT} {metadata.version('i2uv-jax')} {jax.__version__} {backend}"
+    digest = hashlib.sha256(path.read_bytes() + versions.encode()).hexdigest()[:32]
+    folder = user_cache_folder()
+    kept = None if folder is None else folder / f"{digest}.{backend}"
+    if kept is not None and kept.exists():
+        # Else it is not ours any more, or damaged: made anew below.
+        with contextlib.suppress(OSError, ValueError):
+            return open_content(kept.read_bytes())[0]
+    content = export_model(backend, config, variables, load_hand(), path.stem)
+    if kept is not None:
+        # Where the disk is full, the next process exports again.
+        with contextlib.suppress(OSError):
+            write_atomically(kept, content)
+    return open_content(content)[0]

@@ -1,0 +1,75 @@
+"""A traced JAX function as a LiteRT flatbuffer, float or int8. Needs the extra `litert`.
+
+The converter reads StableHLO and wants every shape fixed, the batch's too.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import jax
+import numpy as np
+from litert_converter import converter_api_ext
+from litert_converter.mlir import ir, passmanager
+
+SIGNATURE = "serving_default"
+
+
+def litert_model(
+    function: Callable, spec: jax.ShapeDtypeStruct, *, input_name: str, output_name: str
+) -> bytes:
+    """Converts a function of one array of a fixed shape to one array.
+
+    Raises:
+      RuntimeError: the converter met an operation that it does not know.
+    """
+    text = jax.jit(function).lower(spec).as_text()
+    context = ir.Context()
+    converter_api_ext.prepare_mlir_context(context)
+    context.allow_unregistered_dialects = True
+    with context, ir.Location.unknown(), tempfile.TemporaryDirectory() as folder:
+        module = ir.Module.parse(text)
+        attributes = module.operation.attributes
+        for name in [str(attribute) for attribute in attributes]:
+            # JAX's notes on partitions, which the converter does not know.
+            if name.startswith("mhlo."):
+                del attributes[name]
+        converter_api_ext.set_signature(module.operation, SIGNATURE, [input_name], [output_name])
+        converter_api_ext.run_convert_to_tfl_passes(
+            module, passmanager.PassManager(), converter_api_ext.ConvertToTFLConfig()
+        )
+        path = Path(folder) / "model.tflite"
+        converter_api_ext.export_flatbuffer_to_file(module.operation, str(path))
+        return path.read_bytes()
+
+
+def quantised(model: bytes, input_name: str, pictures: Iterable[np.ndarray]) -> bytes:
+    """Convolutions in int8; all else, the arithmetic on coordinates above all, stays float.
+
+    Args:
+      pictures: what the model may be given; their activations decide the ranges.
+    """
+    from ai_edge_quantizer import qtyping, quantizer
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # The interpreter warns that keeping all tensors, as calibration must, takes memory.
+        warnings.simplefilter("ignore")
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(model)
+        plan = quantizer.Quantizer(str(path))
+        plan.update_quantization_recipe(
+            regex=".*",
+            operation_name=qtyping.TFLOperationName.CONV_2D,
+            op_config=qtyping.OpQuantizationConfig(
+                activation_tensor_config=qtyping.TensorQuantizationConfig(
+                    num_bits=8, symmetric=False
+                ),
+                weight_tensor_config=qtyping.TensorQuantizationConfig(
+                    num_bits=8, symmetric=True, granularity=qtyping.QuantGranularity.CHANNELWISE
+                ),
+                compute_precision=qtyping.ComputePrecision.INTEGER,
+            ),
+        )
+        ranges = plan.calibrate({SIGNATURE: [{input_name: picture} for picture in pictures]})
+        return bytes(plan.quantize(ranges).quantized_model)

@@ -1,0 +1,110 @@
+"""Running exported models: a file's content to a function of uint8 crops, and its card."""
+
+import io
+import json
+import os
+import zipfile
+import zlib
+from pathlib import Path
+
+import jax
+import jax.export
+import numpy as np
+
+from i2uv_jax.inference.export import (
+    CARD_NAME,
+    FORMAT,
+    INPUT,
+    OUTPUT,
+    MissingRuntimeError,
+    missing_runtime,
+)
+from i2uv_jax.inference.predictor import Network
+
+
+def open_export(path: str | os.PathLike) -> tuple[Network, dict]:
+    """The network and the card of an exported file of any format.
+
+    The network raises a ValueError for crops that are not of its shape and type.
+
+    Raises:
+      MissingRuntimeError: its runtime is not installed.
+      ValueError: missing, truncated, of another version, or nothing that was exported here.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"exported file {path}: cannot be read ({error.strerror})") from error
+    try:
+        return open_content(content)
+    except MissingRuntimeError:
+        raise
+    except ValueError as error:
+        raise ValueError(f"exported file {path}: {error}") from error
+
+
+def open_content(content: bytes) -> tuple[Network, dict]:
+    """`open_export` of a file's content."""
+    card = _card_behind(content)
+    if card is None:
+        network, card = _onnx_network(content)
+    elif content[4:8] == b"TFL3":
+        network = _litert_network(content)
+    else:
+        network = _stablehlo_network(content)
+    if card.get("format") != FORMAT:
+        raise ValueError(f"expected the format {FORMAT!r}, got {card.get('format')!r}")
+    shape = tuple(card["input"]["shape"][1:])
+
+    def checked(crops: np.ndarray) -> np.ndarray:
+        if crops.shape[1:] != shape or crops.dtype != np.uint8:
+            raise ValueError(
+                f"{INPUT}: expected uint8 of shape (batch, {', '.join(map(str, shape))}), got "
+                f"{crops.dtype} of shape {crops.shape}"
+            )
+        return network(crops)
+
+    return checked, card
+
+
+def _card_behind(content: bytes) -> dict | None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return json.loads(archive.read(f"{CARD_NAME}.json"))
+    except (zipfile.BadZipFile, KeyError, zlib.error, json.JSONDecodeError):
+        return None
+
+
+def _stablehlo_network(content: bytes) -> Network:
+    try:
+        call = jax.jit(jax.export.deserialize(bytearray(content)).call)
+    except Exception as error:  # Its reader raises whatever a wrong offset leads to.
+        raise ValueError(f"not readable as jax.export's ({type(error).__name__})") from error
+    return lambda crops: np.asarray(call(crops))
+
+
+def _litert_network(content: bytes) -> Network:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise missing_runtime("litert", error) from error
+    interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
+    run = interpreter.get_signature_runner()
+    return lambda crops: np.concatenate([run(**{INPUT: crop[None]})[OUTPUT] for crop in crops])
+
+
+def _onnx_network(content: bytes) -> tuple[Network, dict]:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise missing_runtime("onnx", error) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # Errors alone.
+    try:
+        session = onnxruntime.InferenceSession(
+            content, options, providers=onnxruntime.get_available_providers()
+        )
+    except Exception as error:  # Its errors share no class of their own.
+        raise ValueError("truncated, or not an exported model") from error
+    card = session.get_modelmeta().custom_metadata_map.get(CARD_NAME, "{}")
+    return lambda crops: session.run([OUTPUT], {INPUT: crops})[0], json.loads(card)

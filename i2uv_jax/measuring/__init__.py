@@ -1,0 +1,1 @@
+"""Timing compiled programs, and what a device could do at best."""

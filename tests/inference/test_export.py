@@ -1,0 +1,155 @@
+"""Exports against JAX on the same pictures, in every format; what they carry; broken files."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+import i2uv_jax
+from i2uv_jax.config import AffineNetConfig, HandNetConfig, SRNetConfig
+from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.inference import export as export_module
+from i2uv_jax.inference.export import export_model
+from i2uv_jax.inference.predictor import Predictor
+from i2uv_jax.inference.runtimes import open_export
+from i2uv_jax.models.random_weights import random_variables
+from i2uv_jax.models.weights import load_model_file
+
+OURS = HandNetConfig(
+    AffineNetConfig("resnet18", 0.125, (16, 8, 8), coarse_to_fine=True, upsample_last=True),
+    SRNetConfig((4,), (5, 3), size=32),
+    image_size=32,
+    upright=True,
+)
+PUBLISHED = HandNetConfig(
+    AffineNetConfig("resnet50", 0.125, (16, 8, 8, 8, 8, 4)), SRNetConfig((4,), (5, 3)), 32
+)
+SUFFIX = {"stablehlo": ".stablehlo", "onnx": ".onnx", "litert": ".tflite"}
+RUNTIME = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
+
+
+def smooth_crops(count, size):
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
+    return np.kron(coarse, np.ones((1, size // 4, size // 4, 1), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Writes and opens an export; skips where the runtime is not installed."""
+    folder = tmp_path_factory.mktemp("exports")
+
+    def make(file_format, config, variables, name="it", **options):
+        if file_format in RUNTIME:
+            pytest.importorskip(RUNTIME[file_format], reason=f"needs the extra {file_format}")
+        content = export_model(file_format, config, variables, load_hand(), name, **options)
+        path = folder / f"{name}{SUFFIX[file_format]}"
+        path.write_bytes(content)
+        return path
+
+    return make
+
+
+def differences_mm(config, variables, network, crops):
+    ours = Predictor(config, variables, batch_size=len(crops))(list(crops))
+    theirs = Predictor(config, variables, batch_size=len(crops), network=network)(list(crops))
+    return np.linalg.norm(ours.vertices_mm - theirs.vertices_mm, axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("file_format", "config"),
+    # JAX's own format takes whatever JAX takes; the other two are about operations.
+    [("stablehlo", PUBLISHED), ("onnx", OURS), ("onnx", PUBLISHED), ("litert", OURS)],
+    ids=lambda value: value if isinstance(value, str) else value.affine.encoder,
+)
+def test_same_meshes_as_jax(exported, file_format, config):
+    variables = random_variables(config)
+    network, card = open_export(exported(file_format, config, variables))
+    crops = smooth_crops(3, 32)
+    assert differences_mm(config, variables, network, crops).max() < 0.01
+    assert np.ptp(network(crops)[:, ..., :2]) > 0.02
+    assert card["input"]["shape"][1:] == [32, 32, 3]
+    with pytest.raises(ValueError, match=r"uint8 of shape \(batch, 32, 32, 3\), got float"):
+        network(crops.astype(np.float32))
+    with pytest.raises(ValueError, match=r"got uint8 of shape \(3, 16, 16, 3\)"):
+        network(crops[:, :16, :16])
+
+
+def test_int8_is_smaller_and_near(exported):
+    # LiteRT's XNNPACK refuses the float program at 32 pixels, whose last features are one pixel.
+    config = dataclasses.replace(PUBLISHED, image_size=64)
+    variables = random_variables(config)
+    crops = smooth_crops(12, 64)
+    whole = exported("litert", config, variables, "whole")
+    path = exported("litert", config, variables, "int8", calibration=list(crops[4:]))
+    network, card = open_export(path)
+    float_map = open_export(whole)[0](crops[:4])
+    error = np.abs(network(crops[:4]) - float_map)
+    assert 0 < error.mean() < 0.05 * np.ptp(float_map)
+    assert card["precision"] == "int8"
+
+    def program_size(path):
+        with zipfile.ZipFile(path) as archive:
+            return path.stat().st_size - archive.infolist()[0].compress_size
+
+    assert program_size(path) < 0.6 * program_size(whole)
+
+
+def test_a_dozen_lines_without_this_package_give_the_same_hand(exported, tiny_model_path):
+    config, variables, _ = load_model_file(tiny_model_path)
+    path = exported("onnx", config, variables, "tiny")
+    (crop,) = smooth_crops(1, config.image_size)
+    np.save(path.with_suffix(".npy"), crop)
+    code = f"""
+import json, numpy as np, onnxruntime
+crop = np.load({str(path.with_suffix(".npy"))!r})
+session = onnxruntime.InferenceSession({str(path)!r})
+card = json.loads(session.get_modelmeta().custom_metadata_map["i2uv"])
+(uv_map,) = session.run(["uv_map"], {{"image": crop[None]}})[0]
+texels = uv_map.reshape(-1, 3)[card["vertex_texels"]]
+vertices = (texels * np.array(card["vertex_weights"])[..., None]).sum(axis=1)
+entries = card["keypoint_regressor"]
+regressor = np.zeros((21, len(vertices)))
+regressor[entries["keypoints"], entries["vertices"]] = entries["weights"]
+keypoints = regressor @ vertices
+bones = np.array([keypoints[b] - keypoints[a] for a, b in card["bone_edges"]])
+scale = card["mean_bone_length_mm"] / np.linalg.norm(bones, axis=1).sum()
+print(json.dumps(((vertices - keypoints[0]) * scale).tolist()))
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    expected = i2uv_jax.load_model(tiny_model_path)(crop).vertices_mm
+    np.testing.assert_allclose(json.loads(shown.stdout), expected, atol=0.01)
+
+
+@pytest.mark.parametrize("file_format", SUFFIX)
+def test_broken_files_are_one_line(exported, tiny_model_path, file_format, tmp_path):
+    config, variables, _ = load_model_file(tiny_model_path)
+    path = exported(file_format, config, variables, "tiny")
+    cut = tmp_path / path.name
+    cut.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match=f"exported file {cut}: truncated"):
+        open_export(cut)
+
+
+def test_files_of_others_and_of_another_version(exported, tiny_model_path, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"none\.onnx: cannot be read \(No such file"):
+        open_export(tmp_path / "none.onnx")
+    config, variables, _ = load_model_file(tiny_model_path)
+    monkeypatch.setattr(export_module, "FORMAT", "i2uv_jax export 0")
+    path = exported("stablehlo", config, variables, "old")
+    with pytest.raises(ValueError, match=r"old\.stablehlo: expected the format .* got .*export 0"):
+        open_export(path)
+    with pytest.raises(ValueError, match="int8: only the format litert"):
+        export_model("onnx", config, variables, load_hand(), "it", calibration=[])
+
+
+@pytest.mark.parametrize(("file_format", "module"), [("onnx", "onnx"), ("litert", "litert")])
+def test_a_missing_runtime_names_its_extra(tiny_model_path, file_format, module, monkeypatch):
+    monkeypatch.setitem(sys.modules, f"i2uv_jax.inference.{module}_graph", None)
+    config, variables, _ = load_model_file(tiny_model_path)
+    with pytest.raises(ValueError, match=rf"i2uv-jax\[{file_format}\]"):
+        export_model(file_format, config, variables, load_hand(), "it")
