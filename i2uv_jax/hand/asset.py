@@ -63,6 +63,8 @@ class Hand:
     """Coordinates in MakeHuman's body texture for each corner of [faces; forearm_faces], y down."""
     mean_bone_length_m: Float[np.ndarray, ""]
     """Mean over sampled adults of the summed lengths of the 20 keypoint bones."""
+    mean_vertices: Float[np.ndarray, "v 3"]
+    """The mean hand, half bent, about its middle, its length the unit: see `mean_hand`."""
     metadata: dict = struct.field(pytree_node=False)
     """Provenance and licence strings."""
 
@@ -123,7 +125,7 @@ def _unpack(packed: dict[str, np.ndarray]) -> Hand:
         "template", "corner_coefficients", "mean_joints", "mean_tips",
         "bone_directions", "palmar_normals",
         "mean_palm_length_m", "forearm_template", "forearm_axis", "forearm_bend", "forearm_twist",
-        "uv", "body_uv", "mean_bone_length_m",
+        "uv", "body_uv", "mean_bone_length_m", "mean_vertices",
     )  # fmt: skip
     indices = ("corrective_joints", "faces", "forearm_faces", "faces_uv")
     return Hand(

@@ -2,6 +2,7 @@ import jax
 import numpy as np
 
 from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES
+from i2uv_jax.hand.mean_hand import mean_vertices
 from i2uv_jax.hand.named_poses import NAMED_POSES
 from i2uv_jax.hand.pose_prior import (
     ANGLE_LIMITS,
@@ -89,3 +90,7 @@ def test_mean_bone_length_is_that_of_samples(hand, samples):
     first, second = np.array(KEYPOINT_EDGES).T
     bones = np.linalg.norm(posed.keypoints[:, first] - posed.keypoints[:, second], axis=-1)
     np.testing.assert_allclose(bones.sum(1).mean(), hand.mean_bone_length_m, rtol=0.03)
+
+
+def test_the_kept_mean_hand_is_that_of_the_rig(hand):
+    np.testing.assert_allclose(hand.mean_vertices, mean_vertices(hand), atol=1e-6)

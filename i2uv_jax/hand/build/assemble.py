@@ -17,6 +17,7 @@ from i2uv_jax.hand.build.forearm import forearm_shares
 from i2uv_jax.hand.build.skinning import skin_weights
 from i2uv_jax.hand.build.source import AnnySource
 from i2uv_jax.hand.build.surface import Surface
+from i2uv_jax.hand.mean_hand import mean_vertices
 from i2uv_jax.hand.model import PosedHand, phenotype_coefficients, pose_hand
 from i2uv_jax.hand.pose_prior import sample_pose
 from i2uv_jax.hand.shape_prior import sample_shape
@@ -108,6 +109,7 @@ def build_asset(source: AnnySource, chart: np.ndarray | None = None) -> dict[str
         "uv": _flip(source.uv) if chart is None else chart,
         "body_uv": _flip(np.concatenate([source.uv[source.faces_uv], source.forearm_uv])),
         "mean_bone_length_m": np.array(0.5),
+        "mean_vertices": np.zeros_like(template),
         "metadata": json.dumps(METADATA),
     }
     # A first, rough keypoint regressor makes the asset complete, so that the run-time functions
@@ -118,6 +120,7 @@ def build_asset(source: AnnySource, chart: np.ndarray | None = None) -> dict[str
     hand = asset._unpack(pack(arrays))
     hands = _random_hands(hand, 512)
     arrays["mean_bone_length_m"] = np.array(_mean_bone_length(hands.keypoints))
+    arrays["mean_vertices"] = np.asarray(mean_vertices(hand))
     if chart is None:
         surface = (source.faces_uv, mean, source.faces)
         relaxed = relax_chart(_flip(source.uv), *surface)
