@@ -158,6 +158,12 @@ def _speeds(args, config, variables, flops) -> Iterator["PartSpeed"]:
     from i2uv_jax.inference.export import export_model
     from i2uv_jax.inference.runtimes import open_content
 
+    if args.vs == "torch":  # said before anything is measured
+        try:
+            from i2uv_jax.inference.torch_network import MODES, torch_network
+        except ImportError as error:
+            raise CommandError(f"--vs torch: needs the extra `bench` ({error})") from error
+
     for backend in args.backend:
         if backend == "xla":
             yield from measure_inference(
@@ -175,10 +181,6 @@ def _speeds(args, config, variables, flops) -> Iterator["PartSpeed"]:
                 backend, network, config, flops, args.batch, num_runs=args.runs
             )
     if args.vs == "torch":
-        try:
-            from i2uv_jax.inference.torch_network import MODES, torch_network
-        except ImportError as error:
-            raise CommandError(f"--vs torch: needs the extra `bench` ({error})") from error
         for mode in MODES:
             network = torch_network(config, variables, mode, args.dtype)
             name = f"torch {mode}"

@@ -91,5 +91,5 @@ def test_mistakes_are_one_line(tiny_model_path, tmp_path, capsys, monkeypatch):
         return imported(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without_torch)
-    words = ["--model", str(tiny_model_path), "--backend", "onnx", "--vs", "torch"]
+    words = ["--model", str(tiny_model_path), "--vs", "torch"]
     assert "needs the extra `bench`" in error_of(*words)
