@@ -21,6 +21,10 @@ from i2uv_jax.inference.export import (
 )
 from i2uv_jax.inference.predictor import Network
 
+_ONNX_START = b"\x08"
+"""The tag of the first field of an ONNX file, its version."""
+_NOT_WHOLE = "truncated, or not an exported model"
+
 
 def open_export(path: str | os.PathLike) -> tuple[Network, dict]:
     """The network and the card of an exported file of any format.
@@ -46,8 +50,10 @@ def open_export(path: str | os.PathLike) -> tuple[Network, dict]:
 def open_content(content: bytes) -> tuple[Network, dict]:
     """`open_export` of a file's content."""
     card = _card_behind(content)
-    if card is None:
+    if card is None and content.startswith(_ONNX_START):
         network, card = _onnx_network(content)
+    elif card is None:
+        raise ValueError(_NOT_WHOLE)
     elif content[4:8] == b"TFL3":
         network = _litert_network(content)
     else:
@@ -105,6 +111,6 @@ def _onnx_network(content: bytes) -> tuple[Network, dict]:
             content, options, providers=onnxruntime.get_available_providers()
         )
     except Exception as error:  # Its errors share no class of their own.
-        raise ValueError("truncated, or not an exported model") from error
+        raise ValueError(_NOT_WHOLE) from error
     card = session.get_modelmeta().custom_metadata_map.get(CARD_NAME, "{}")
     return lambda crops: session.run([OUTPUT], {INPUT: crops})[0], json.loads(card)

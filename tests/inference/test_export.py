@@ -21,12 +21,14 @@ from i2uv_jax.models.weights import load_model_file
 
 OURS = HandNetConfig(
     AffineNetConfig("resnet18", 0.125, (16, 8, 8), coarse_to_fine=True, upsample_last=True),
-    SRNetConfig((4,), (5, 3), size=32),
+    SRNetConfig((4,), (5, 3), residual=True, size=32),
     image_size=32,
     upright=True,
 )
 PUBLISHED = HandNetConfig(
-    AffineNetConfig("resnet50", 0.125, (16, 8, 8, 8, 8, 4)), SRNetConfig((4,), (5, 3)), 32
+    AffineNetConfig("resnet50", 0.125, (16, 8, 8, 8, 8, 4)),
+    SRNetConfig((4,), (5, 3), residual=True),
+    32,
 )
 SUFFIX = {"stablehlo": ".stablehlo", "onnx": ".onnx", "litert": ".tflite"}
 RUNTIME = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
