@@ -23,6 +23,7 @@ from i2uv_jax.hand.high_fidelity import detailed_map
 from i2uv_jax.hand.model import pose_hand
 from i2uv_jax.hand.pose_prior import sample_pose
 from i2uv_jax.hand.shape_prior import sample_shape
+from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.ops.resize import resize_corner_aligned
 from i2uv_jax.render.framing import sample_framing
 
@@ -31,7 +32,8 @@ def sample_surface_pair(
     key: PRNGKeyArray, hand: Hand, config: SurfacePairConfig, batch_size: int
 ) -> tuple[Float[Array, "b m m 3"], Float[Array, "b m m 3"]]:
     """(coarse, high-fidelity) UV maps of random right hands; the same key gives the same pairs."""
-    return jax.vmap(lambda one: _sample_pair(one, hand, config))(jax.random.split(key, batch_size))
+    keys = jax.random.split(hash_key(key), batch_size)
+    return jax.vmap(lambda one: _sample_pair(one, hand, config))(keys)
 
 
 def degrade(

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from i2uv_jax.geometry.camera import project
 from i2uv_jax.ops.grid_sample import grid_sample
+from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.shading import sample_tints
 from i2uv_jax.types import Batch, Camera
 
@@ -36,7 +37,7 @@ def vary_batch(
       zoom: enlarges what is in the middle of all pictures.
       size: side in pixels of the pictures that come out; that of those that go in unless given.
     """
-    turn_key, scale_key, shift_key, gain_key = jax.random.split(key, 4)
+    turn_key, scale_key, shift_key, gain_key = jax.random.split(hash_key(key), 4)
     count = batch.image.shape[0]
     if turn_degrees is None:
         angle = jax.random.uniform(turn_key, (count,), maxval=2 * jnp.pi)

@@ -175,7 +175,7 @@ def shade_samples(
     depth_m: Array,
     face: Int[Array, "n"],
     face_rows: Float[Array, "n c"],
-    weights: Float[Array, "n 3"],
+    weights: Float[Array, "3 n"],
     place: Float[Array, "n 2"],
 ) -> Float[Array, "3 n"]:
     """Linear colour of samples of one picture.
@@ -191,7 +191,7 @@ def shade_samples(
     # Components first, for the sake of CPUs; the barrier keeps the compiler from gathering anew
     # for everything that follows.
     row, fixed, weights, place = jax.lax.optimization_barrier(
-        (face_rows.T, jnp.asarray(tables.face_rows)[face].T, weights.T, place.T)
+        (face_rows.T, jnp.asarray(tables.face_rows)[face].T, weights, place.T)
     )
 
     def mix(values, channels):

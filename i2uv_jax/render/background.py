@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
 from i2uv_jax.config import BackgroundConfig
+from i2uv_jax.ops.hashing import hash_bits
 from i2uv_jax.ops.resize import interpolation_matrix
-from i2uv_jax.render.hashing import hash_bits
 from i2uv_jax.render.picture_folder import sample_picture
 from i2uv_jax.render.sensor import gaussian_rows
 from i2uv_jax.render.shading import SKIN_TONES_SRGB, sample_tints

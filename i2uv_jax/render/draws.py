@@ -1,8 +1,4 @@
-"""Many random numbers from one key at once.
-
-Each call of JAX's generator adds about half a second to the renderer's compile time, so whatever
-needs a dozen scalars draws them together.
-"""
+"""Many random numbers from one key at once: a dozen scalars without a dozen keys."""
 
 import jax
 import jax.numpy as jnp

@@ -1,15 +1,14 @@
-"""Light on occluders: worked out at their few vertices and interpolated. Pure, jit-able."""
+"""Light on occluders, at their few vertices. Pure, jit-able."""
 
 from dataclasses import replace
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from i2uv_jax.config import LightConfig
 from i2uv_jax.geometry.mesh import normalize, vertex_normals
 from i2uv_jax.render.light import NUM_LAMPS, Light, reflected_light
 from i2uv_jax.render.occluders import OCCLUDER_FACES, Occluders
-from i2uv_jax.render.rasterise import Fragments, interpolate
 
 
 def light_occluders(light: Light, config: LightConfig, occluders: Occluders) -> Float[Array, "n 3"]:
@@ -30,25 +29,3 @@ def light_occluders(light: Light, config: LightConfig, occluders: Occluders) -> 
         ambient=ones,
         visible=jnp.ones((NUM_LAMPS, count)),
     ).T
-
-
-def occluder_colour(
-    face: Int[Array, "b s h w"],
-    weights: Float[Array, "b s h w 3"],
-    first_face: int,
-    colours: Float[Array, "b n 3"],
-) -> Float[Array, "b s h w 3"]:
-    """Linear colour of samples that see an occluder, zero for the others.
-
-    Args:
-      face: what each sample sees; occluders' faces start at `first_face`.
-      colours: of `light_occluders`.
-    """
-    batch, count, height, width = face.shape
-    is_occluder = face >= first_face
-    fragments = Fragments(
-        face=jnp.where(is_occluder, face - first_face, -1).reshape(batch, count * height, width),
-        weights=(weights * is_occluder[..., None]).reshape(batch, count * height, width, 3),
-        depth=jnp.zeros((batch, count * height, width)),
-    )
-    return interpolate(fragments, OCCLUDER_FACES, colours).reshape(*face.shape, 3)

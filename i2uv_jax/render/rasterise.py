@@ -31,6 +31,15 @@ _EDGE_EPSILON = 1e-5
 
 
 @struct.dataclass
+class VisibleFaces:
+    """What each pixel sees, and what `weights_at` needs to say where on the triangle."""
+
+    face: Int[Array, "b h w"]
+    """Index of the nearest triangle, -1 where there is none."""
+    planes: Float[Array, "b f 9"]
+
+
+@struct.dataclass
 class Fragments:
     """What each pixel sees."""
 
@@ -43,7 +52,7 @@ class Fragments:
 
 
 @partial(jax.jit, static_argnames=("height", "width", "cull_back_faces"))
-def rasterise(
+def find_visible_faces(
     points_px: Float[Array, "b v 2"],
     depth: Float[Array, "b v"],
     faces: Int[Array, "f 3"],
@@ -51,8 +60,8 @@ def rasterise(
     height: int,
     width: int,
     cull_back_faces: bool = True,
-) -> Fragments:
-    """Nearest triangle of each pixel, with perspective-correct weights.
+) -> VisibleFaces:
+    """Nearest triangle of each pixel.
 
     Args:
       points_px: projected vertices in pixels, x right and y down from the top left corner.
@@ -69,7 +78,46 @@ def rasterise(
     planes = _weight_planes(corners, corner_depth)
     packed = _scatter_depth(planes, corners, corner_depth, visible, height, width)
     face = jnp.where(packed == _EMPTY, -1, (packed & _index_mask(len(faces))).astype(jnp.int32))
-    return _interpolate(planes, face)
+    return VisibleFaces(face=face, planes=planes)
+
+
+@partial(jax.jit, static_argnames=("height", "width", "cull_back_faces"))
+def rasterise(
+    points_px: Float[Array, "b v 2"],
+    depth: Float[Array, "b v"],
+    faces: Int[Array, "f 3"],
+    *,
+    height: int,
+    width: int,
+    cull_back_faces: bool = True,
+) -> Fragments:
+    """`find_visible_faces`, with weights and depth of every pixel."""
+    seen = find_visible_faces(
+        points_px, depth, faces, height=height, width=width, cull_back_faces=cull_back_faces
+    )
+    batch, num_faces, _ = seen.planes.shape
+    image = jnp.arange(batch)[:, None, None]
+    rows = seen.planes.reshape(-1, 9)[image * num_faces + jnp.maximum(seen.face, 0)]
+    x, y = jnp.arange(width) + 0.5, (jnp.arange(height) + 0.5)[:, None]
+    weights, depth = _normalise_weights(_evaluate(rows, x, y)[0])
+    hit = seen.face >= 0
+    return Fragments(
+        face=seen.face,
+        weights=jnp.stack(weights, axis=-1) * hit[..., None],
+        depth=jnp.where(hit, depth, jnp.inf),
+    )
+
+
+def weights_at(
+    planes: Float[Array, "n 9"], x_px: Float[Array, "n"], y_px: Float[Array, "n"]
+) -> Float[Array, "3 n"]:
+    """Perspective-correct barycentric weights of places on the screen.
+
+    Args:
+      planes: of the triangle that each place sees (`VisibleFaces.planes`). The weights of places
+        outside their triangle are finite, and of no meaning.
+    """
+    return jnp.stack(_normalise_weights(_evaluate(planes, x_px, y_px)[0])[0])
 
 
 def interpolate(
@@ -126,22 +174,26 @@ def _scatter_depth(planes, corners, corner_depth, visible, height, width):
     # Just under the top of the bits left for the depth, so that rounding cannot overflow.
     quantum = (2.0 ** (32 - _index_bits(num_faces)) - 1) * (1 - 1e-6)
     step = _WINDOWS_PER_PIECE * batch
-    pixel_of_window = jnp.arange(_WINDOW_PIXELS)
+    in_window = np.arange(_WINDOW_PIXELS, dtype=np.int32)[:, None]
+    last_owner = batch * num_faces - 1
 
     def piece(start, packed):
         item = start + jnp.arange(step)
-        owner = jnp.searchsorted(end, item, side="right", method="scan_unrolled")
-        owner = jnp.minimum(owner, batch * num_faces - 1)
-        image, index = (owner // num_faces)[:, None], (owner % num_faces)[:, None]
+        # The loop in it keeps CPUs from searching anew for everything that follows.
+        owner = jnp.searchsorted(end, item, side="right", method="scan")
+        owner = jnp.minimum(owner, last_owner)
         place = item - (end[owner] - count[owner])
-        column = first[owner, 0] + _WINDOW * (place % windows_across[owner])
-        row = first[owner, 1] + _WINDOW * (place // windows_across[owner])
-        x = column[:, None] + pixel_of_window % _WINDOW
-        y = row[:, None] + pixel_of_window // _WINDOW
-        quotients, inverse_depth = _evaluate(planes[owner][:, None], x + 0.5, y + 0.5)
+        column = first[owner, 0] + _WINDOW * jax.lax.rem(place, windows_across[owner])
+        row = first[owner, 1] + _WINDOW * jax.lax.div(place, windows_across[owner])
+        image = jax.lax.div(owner, num_faces)
+        index = owner - num_faces * image
+        # Pixels of a window before windows: loops over the many windows vectorise.
+        x = column + in_window % _WINDOW
+        y = row + in_window // _WINDOW
+        quotients, inverse_depth = _evaluate(planes[owner], x + 0.5, y + 0.5)
         least = jnp.minimum(jnp.minimum(quotients[0], quotients[1]), quotients[2])
         covered = least >= -_EDGE_EPSILON * inverse_depth
-        covered &= (x < width) & (y < height) & (item < end[-1])[:, None]
+        covered &= (x < width) & (y < height) & (item < end[-1])
         behind = (nearest[image] - inverse_depth) / (nearest[image] - farthest[image])
         depth_bits = (jnp.clip(behind, 0, 1) * quantum).astype(jnp.uint32)
         fragment = (depth_bits << _index_bits(num_faces)) | index.astype(jnp.uint32)
@@ -166,20 +218,12 @@ def _inverse_depth_range(corner_depth, visible):
     return nearest, jnp.minimum(farthest, nearest * (1 - 1e-5))
 
 
-def _interpolate(planes, face):
-    """Weights and depth at the pixels' centres in the triangles that won them."""
-    batch, height, width = face.shape
-    num_faces = planes.shape[1]
-    image = jnp.arange(batch)[:, None, None]
-    won = planes.reshape(-1, 9)[image * num_faces + jnp.maximum(face, 0)]
-    x, y = jnp.arange(width) + 0.5, (jnp.arange(height) + 0.5)[:, None]
-    quotients, _ = _evaluate(won, x, y)
-    hit = face >= 0
-    quotients = [jnp.where(hit, jnp.maximum(quotient, 0), 0) for quotient in quotients]
+def _normalise_weights(quotients):
+    """Weights that sum to 1, and the depth, from the three quotients of `_weight_planes`."""
+    quotients = [jnp.maximum(quotient, 0) for quotient in quotients]
     inverse_depth = quotients[0] + quotients[1] + quotients[2]
-    depth = 1 / jnp.where(hit, inverse_depth, 1)
-    weights = jnp.stack([quotient * depth for quotient in quotients], axis=-1)
-    return Fragments(face=face, weights=weights, depth=jnp.where(hit, depth, jnp.inf))
+    depth = 1 / jnp.where(inverse_depth > 0, inverse_depth, 1)
+    return [quotient * depth for quotient in quotients], depth
 
 
 def _index_bits(num_faces):

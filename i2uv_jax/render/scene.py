@@ -26,15 +26,17 @@ from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.model import pose_hand, rest_hand
 from i2uv_jax.hand.pose_prior import sample_pose
 from i2uv_jax.hand.shape_prior import sample_shape
+from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.appearance import build_appearance_tables, dress, sample_look, shade_samples
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.background import sample_background
 from i2uv_jax.render.covered import map_covered
 from i2uv_jax.render.framing import sample_framing
-from i2uv_jax.render.occluder_light import light_occluders, occluder_colour
+from i2uv_jax.render.occluder_light import light_occluders
 from i2uv_jax.render.occluders import OCCLUDER_FACES, Occluders, sample_occluders
 from i2uv_jax.render.plain import is_plain
-from i2uv_jax.render.rasterise import Fragments, interpolate, rasterise
+from i2uv_jax.render.rasterise import find_visible_faces, interpolate, rasterise
+from i2uv_jax.render.representatives import find_representatives
 from i2uv_jax.render.sensor import apply_sensor
 from i2uv_jax.render.shading import linear_to_srgb, sample_light, sample_skin
 from i2uv_jax.render.skin_atlas import all_faces
@@ -98,7 +100,7 @@ def sample_batch(
         else: left to itself, the compiler would have every device work on the others' too.
         Pictures are the same for any number of devices that leaves each an even number of them.
     """
-    keys = _split_key(key, batch_size)
+    keys = _split_key(hash_key(key), batch_size)
     assets = load_render_assets(config, hand) if assets is None else assets
 
     def render(keys: _PictureKeys, assets: RenderAssets) -> Batch:
@@ -147,23 +149,21 @@ def _render(keys: _PictureKeys, hand, config, assets) -> Batch:
     )
 
 
-def rasterise_scene(
-    hand: Hand,
-    vertices_m: Float[Array, "b v+a 3"],
-    occluders: Occluders | None,
-    camera: Camera,
-    size: int,
-) -> Fragments:
-    """What each pixel of a `size` x `size` crop sees (camera frame, metres).
+class _Triangles(NamedTuple):
+    """All of a batch's scenes: faces count through the hand's, the forearm's, the occluders'."""
 
-    Faces count through the hand's, the forearm's and the occluders'.
-    """
+    points_px: Float[Array, "b v 2"]
+    depth_m: Float[Array, "b v"]
+    faces: np.ndarray
+
+
+def _project_scene(hand, vertices_m, occluders, camera, size) -> _Triangles:
+    """Triangles on a screen of `size` x `size` pixels, which is the crop."""
     faces = all_faces(hand)
     if occluders is not None:
         faces = np.concatenate([faces, OCCLUDER_FACES + vertices_m.shape[1]])
         vertices_m = jnp.concatenate([vertices_m, occluders.vertices_m], axis=1)
-    points_px = size * project(camera, vertices_m)
-    return rasterise(points_px, vertices_m[..., 2], faces, height=size, width=size)
+    return _Triangles(size * project(camera, vertices_m), vertices_m[..., 2], faces)
 
 
 def _place_hand(key, hand, config) -> _PlacedHand:
@@ -193,12 +193,10 @@ def _place_hand(key, hand, config) -> _PlacedHand:
 def _draw_plainly(keys, hand, config, placed) -> _Picture:
     """Pictures of hands of one tone in simple light, worked out at vertices and interpolated."""
     size = config.image_size * config.supersampling
-    fragments = rasterise_scene(hand, placed.vertices_m, placed.occluders, placed.camera, size)
+    triangles = _project_scene(hand, placed.vertices_m, placed.occluders, placed.camera, size)
+    fragments = rasterise(*triangles, height=size, width=size)
     colours = jax.vmap(lambda key, one: _shade_plainly(key, hand, one))(keys, placed)
-    faces = all_faces(hand)
-    if placed.occluders is not None:
-        faces = np.concatenate([faces, OCCLUDER_FACES + placed.vertices_m.shape[1]])
-    samples = interpolate(fragments, faces, colours)
+    samples = interpolate(fragments, triangles.faces, colours)
     coverage, hand_mask = _coverage(hand, config, fragments.face)
     colour = _average_samples(samples, config.supersampling) / jnp.maximum(coverage, 1e-6)
     return _Picture(colour, coverage, hand_mask)
@@ -227,72 +225,53 @@ def _draw(keys, hand, config, textures, placed) -> _Picture:
         lambda look, one: dress(look, tables, config, one.vertices_m, one.joints_m, one.keypoints_m)
     )(looks, placed)
     size = config.image_size * config.supersampling
-    fragments = rasterise_scene(hand, dressed.vertices_m, placed.occluders, placed.camera, size)
-    coverage, hand_mask = _coverage(hand, config, fragments.face)
-    shown = _representatives(fragments, config.supersampling)
+    triangles = _project_scene(hand, dressed.vertices_m, placed.occluders, placed.camera, size)
+    seen = find_visible_faces(*triangles, height=size, width=size)
+    coverage, hand_mask = _coverage(hand, config, seen.face)
+    shown = find_representatives(seen, config.supersampling)
     colour = _shade(looks, dressed, tables, config, textures, placed.camera, shown)
     if placed.occluders is not None:
         lit = jax.vmap(lambda light, one: light_occluders(light, config.light, one))(
             looks.light, placed.occluders
         )
-        colour += occluder_colour(shown.face, shown.weights, len(tables.faces), lit)
-    return _Picture(colour.mean(axis=1), coverage, hand_mask)
+        colour += _occluder_colour(shown, len(tables.faces), lit)
+    batch, size = len(keys), config.image_size
+    return _Picture(colour.reshape(batch, -1, size, size, 3).mean(axis=1), coverage, hand_mask)
 
 
 def _shade(looks, dressed, tables, config, textures, camera, shown):
-    """Linear colour (b, s, h, w, 3) of each pixel's representatives; zero off hand and forearm."""
-    batch, count, height, width = shown.face.shape
-    face, weights = shown.face.reshape(-1), shown.weights.reshape(-1, 3)
+    """Linear colour (b, n, 3) of each pixel's representatives; zero off hand and forearm."""
     rows = dressed.face_rows.reshape(-1, dressed.face_rows.shape[-1])
-    num_faces, num_samples = len(tables.faces), count * height * width
+    num_faces = len(tables.faces)
 
     def shade(picture, sample):
         look, one_camera = jax.tree.map(lambda leaf: leaf[picture], (looks, camera))
-        index = picture * num_samples + sample
-        pixel = sample % (height * width)
-        place = jnp.stack([pixel % width, pixel // width], axis=-1) + 0.5
         # Samples that only fill a piece up may see nothing, or an occluder.
-        one_face = jnp.clip(face[index], 0, num_faces - 1)
+        face = jnp.clip(shown.face[picture, sample], 0, num_faces - 1)
+        place, weights = shown.locate(picture, sample, face)
         return shade_samples(
-            look, tables, config, textures, one_camera, dressed.vertices_m[picture, 0, 2], one_face,
-            rows[picture * num_faces + one_face], weights[index], place / width,
+            look, tables, config, textures, one_camera, dressed.vertices_m[picture, 0, 2], face,
+            rows[picture * num_faces + face], weights, place,
         )  # fmt: skip
 
     is_skin = (shown.face >= 0) & (shown.face < num_faces)
-    colour = map_covered(shade, is_skin.reshape(batch, -1), channels=3)
-    return colour.reshape(batch, count, height, width, 3)
+    return map_covered(shade, is_skin, channels=3)
 
 
-class _Shown(NamedTuple):
-    """The samples that stand for a pixel's covered ones: b, one or two, h, w."""
+def _occluder_colour(shown, first_face, colours):
+    """Linear colour (b, n, 3) of each pixel's representatives; zero off occluders.
 
-    face: Array
-    weights: Array
-
-
-def _representatives(fragments, supersampling) -> _Shown:
-    """The first and the last covered sample of each pixel.
-
-    Shading is the dearest part of a picture. Two samples smooth the edges within the hand nearly as
-    well as all of them; its outline is smoothed by the exact coverage.
+    Faces of occluders start at `first_face`; `colours` are those of their vertices.
     """
-    face, weights = fragments.face[..., None], fragments.weights
-    if supersampling == 1:
-        return _Shown(fragments.face[:, None], weights[:, None])
-    samples = [
-        jnp.concatenate([weights, face.astype(jnp.float32)], axis=-1)[
-            :, dy::supersampling, dx::supersampling
-        ]
-        for dy in range(supersampling)
-        for dx in range(supersampling)
-    ]
-    first, last = samples[0], samples[-1]
-    for sample in samples[1:]:
-        first = jnp.where(first[..., 3:] < 0, sample, first)
-    for sample in samples[-2::-1]:
-        last = jnp.where(last[..., 3:] < 0, sample, last)
-    both = jnp.stack([first, last], axis=1)
-    return _Shown(both[..., 3].astype(jnp.int32), both[..., :3])
+    corners = colours[:, OCCLUDER_FACES].reshape(len(colours), len(OCCLUDER_FACES), 9)
+
+    def colour(picture, sample):
+        face = jnp.maximum(shown.face[picture, sample], first_face)
+        _, weights = shown.locate(picture, sample, face)
+        mixed = corners[picture, face - first_face].T
+        return sum(weights[k] * mixed[3 * k : 3 * k + 3] for k in range(3))
+
+    return map_covered(colour, shown.face >= first_face, channels=3)
 
 
 def _coverage(hand, config, face):

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from i2uv_jax.config import SensorConfig
-from i2uv_jax.render.hashing import hash_bits
+from i2uv_jax.ops.hashing import hash_bits
 from i2uv_jax.render.jpeg import compress_jpeg
 from i2uv_jax.render.shading import sample_tints
 

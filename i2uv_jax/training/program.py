@@ -125,6 +125,5 @@ def _skip_limit(config: TrainConfig) -> float | None:
 
 def _params_key(config: ExperimentConfig) -> jax.Array:
     # The "rbg" generator compiles four times faster than the default, which draws each of a net's
-    # many parameters with code of its own; pictures keep the default, the same on every
-    # accelerator.
+    # many parameters with code of its own. Its numbers differ from backend to backend.
     return jax.random.key(config.train.seed, impl="rbg")
