@@ -1,0 +1,153 @@
+"""What a model or a file answers to a benchmark's samples: metres in the camera's frame."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from i2uv_jax.evaluate.sample import Sample, unknown
+from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
+from i2uv_jax.imaging.crop import BoxError
+from i2uv_jax.imaging.read import ImageError, read_photo
+from i2uv_jax.inference.prediction import HandPrediction
+from i2uv_jax.inference.predictor import Predictor
+
+_MIDDLE_BONE = (9, 10)
+"""The middle finger's first bone: the length that FreiHAND tells."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One hand, or why there is none. Metres; x right, y down, z away from the camera."""
+
+    keypoints: Float[np.ndarray, "21 3"]
+    """NaN without a hand."""
+    vertices: Float[np.ndarray, "v 3"] | None = None
+    """None where only keypoints were predicted, or without a hand."""
+    problem: str | None = None
+
+
+def no_answer(problem: str) -> Answer:
+    """Of a sample that got no hand."""
+    return Answer(unknown(NUM_KEYPOINTS), problem=problem)
+
+
+def answers_of_model(
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    *,
+    batch_size: int,
+    to_mano: Callable[[np.ndarray], np.ndarray] | None,
+    keypoint_regressor: Float[np.ndarray, "21 n"] | None,
+) -> Iterator[Answer]:
+    """One answer a sample, in their order.
+
+    The camera is used as the challenges allow, and the bone's length or the wrist's place where the
+    sample tells it; otherwise hands have the mean hand's size.
+
+    Args:
+      to_mano: from the model's vertices to MANO's; None leaves them.
+      keypoint_regressor: keypoints from the vertices after that; None takes the model's own.
+    """
+    for first in range(0, len(samples), batch_size):
+        batch = samples[first : first + batch_size]
+        photos, problems = [], []
+        for sample in batch:
+            photo, problem = _read(sample)
+            photos.append(photo)
+            problems.append(problem)
+        usable = [i for i, problem in enumerate(problems) if problem is None]
+        hands: dict[int, HandPrediction] = {}
+        if usable:
+            found = predictor(
+                [photos[i] for i in usable],
+                handedness=["left" if batch[i].is_left else "right" for i in usable],
+                box_xyxy=[batch[i].photo.box_xyxy for i in usable],
+                camera=np.stack([_matrix(batch[i]) for i in usable]),
+            )
+            hands = {place: found[i] for i, place in enumerate(usable)}
+        for index, (sample, problem) in enumerate(zip(batch, problems, strict=True)):
+            if problem is not None:
+                yield no_answer(problem)
+            else:
+                yield _answer(sample, hands[index], to_mano, keypoint_regressor)
+
+
+def place_hand(
+    points: Float[np.ndarray, "n 3"],
+    place_px: Float[np.ndarray, "n 2"],
+    focal_px: float,
+    principal_px: tuple[float, float],
+) -> Float[np.ndarray, "3"]:
+    """Translation after which points project nearest to `place_px`.
+
+    Each point gives two equations that are linear in the translation, x and y alike:
+    f (x + t_x) = (u - p_x) (z + t_z); solved by least squares.
+    """
+    ray = (place_px - np.asarray(principal_px)) / focal_px
+    count = len(points)
+    system = np.zeros((2, count, 3))
+    system[0, :, 0] = system[1, :, 1] = 1
+    system[..., 2] = -ray.T
+    sides = (ray * points[:, 2:] - points[:, :2]).T
+    return np.linalg.lstsq(system.reshape(-1, 3), sides.ravel(), rcond=None)[0]
+
+
+def scale_at(
+    points: Float[np.ndarray, "n 3"],
+    root: Float[np.ndarray, "3"],
+    place_px: Float[np.ndarray, "n 2"],
+    focal_px: float,
+    principal_px: tuple[float, float],
+) -> float:
+    """Scale of points relative to their root with which they project nearest to `place_px`, the
+    root being where it is; the same equations, linear in the scale."""
+    ray = (place_px - np.asarray(principal_px)) / focal_px
+    factors = points[:, :2] - ray * points[:, 2:]
+    sides = ray * root[2] - root[:2]
+    total = (factors * factors).sum()
+    return float((factors * sides).sum() / total) if total > 0 else 0.0
+
+
+def _read(sample: Sample) -> tuple[np.ndarray | None, str | None]:
+    if sample.photo is None:
+        return None, sample.problem or "no picture"
+    try:
+        return read_photo(sample.photo.image_path), None
+    except (ImageError, BoxError) as error:
+        return None, str(error).replace(f"{sample.photo.image_path}: ", "picture: ")
+
+
+def _matrix(sample: Sample) -> np.ndarray:
+    photo = sample.photo
+    return np.array(
+        [
+            [photo.focal_px, 0, photo.principal_px[0]],
+            [0, photo.focal_px, photo.principal_px[1]],
+            [0, 0, 1],
+        ]
+    )
+
+
+def _answer(sample, hand, to_mano, keypoint_regressor) -> Answer:
+    vertices = hand.vertices_mm.astype(np.float64) / 1000
+    keypoints = hand.keypoints_3d_mm.astype(np.float64) / 1000
+    camera = (sample.photo.focal_px, sample.photo.principal_px)
+    if sample.wrist is not None:
+        scale = scale_at(vertices, sample.wrist, hand.vertices_2d, *camera)
+        # A hand of no or of negative size means that the model saw the hand elsewhere.
+        scale = scale if scale > 0 else 1.0
+        shift = np.asarray(sample.wrist, np.float64)
+    else:
+        bone = np.linalg.norm(keypoints[_MIDDLE_BONE[1]] - keypoints[_MIDDLE_BONE[0]])
+        known = sample.bone_m is not None and bone > 0
+        scale = sample.bone_m / bone if known else 1.0
+        shift = place_hand(scale * vertices, hand.vertices_2d, *camera)
+    vertices = scale * vertices + shift
+    keypoints = scale * keypoints + shift
+    if to_mano is not None:
+        vertices = to_mano(vertices)
+    if keypoint_regressor is not None:
+        keypoints = keypoint_regressor @ vertices
+    return Answer(keypoints.astype(np.float32), vertices.astype(np.float32))
