@@ -106,7 +106,8 @@ def default_hand_to_mano(hand: Hand, mano: Mano) -> SurfaceMap:
         raise ValueError(f"MANO's template: {error}") from error
     template = found.similarity(np.asarray(mano.template, np.float64))
     rig = np.asarray(fitter.model.posed(found.parameters).vertices)
-    return surface_map(hand, rig, found.surface_vertices, template, mano.faces)
+    normals = vertex_normals(template, mano.faces)
+    return surface_map(hand, rig, found.surface_vertices, template, normals)
 
 
 def surface_map(
@@ -114,7 +115,7 @@ def surface_map(
     rig: Float[np.ndarray, "v 3"],
     surface: Float[np.ndarray, "s 3"],
     target: Float[np.ndarray, "n 3"],
-    target_faces: Int[np.ndarray, "f 3"],
+    normals: Float[np.ndarray, "n 3"],
 ) -> SurfaceMap:
     """Target vertices from the hand's, where both lie in one place.
 
@@ -124,7 +125,7 @@ def surface_map(
       surface: its subdivision's (`subdivision_of`) vertices, on the target's surface.
       target: vertices whose nearest points on `surface` are looked for, among those that face the
         same way: fingers lie side by side.
-      target_faces: for the target's normals.
+      normals: of the target's vertices, of any length.
     """
     fine = subdivision_of(hand)
     faces = fine.atlas.faces
@@ -132,7 +133,6 @@ def surface_map(
     _, near = cKDTree(corners.mean(axis=1)).query(target, k=_CANDIDATES)
     weights, feet = _nearest_in_triangles(target[:, None], corners[near])
     facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[near]
-    normals = vertex_normals(target, target_faces)
     away = (facing * normals[:, None]).sum(axis=-1) < 0
     distance = np.linalg.norm(feet - target[:, None], axis=-1)
     best = (distance + 1e3 * away).argmin(axis=1)
