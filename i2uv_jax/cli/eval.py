@@ -2,7 +2,7 @@
 
 import argparse
 
-from i2uv_jax.cli import eval_benchmark, eval_photos
+from i2uv_jax.cli import eval_benchmark, eval_photos, eval_synthetic
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -13,3 +13,4 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     verbs = parser.add_subparsers(title="verbs", dest="eval_verb", metavar="VERB", required=True)
     eval_photos.add_parser(verbs)
     eval_benchmark.add_parsers(verbs)
+    eval_synthetic.add_parser(verbs)

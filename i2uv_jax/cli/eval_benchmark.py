@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ def run_benchmark(args: argparse.Namespace) -> int:
             raise CommandError(error) from error
         summary = {"model": name, **extra, **summarize(evaluation)}
         files = {
-            "samples.csv": _rows(evaluation),
+            "samples.csv": sample_rows(evaluation),
             "report.html": benchmark_page(evaluation, summary, _fitting(faces, answers)),
         }
         if args.pred is None:
@@ -108,8 +109,6 @@ def _ask_model(
     args: argparse.Namespace, benchmark: "Benchmark", mano: "Mano | None", watch: InterruptWatch
 ) -> "tuple[list[Answer], np.ndarray, dict]":
     """Answers, the triangles of their meshes, and what else metrics.json says."""
-    from tqdm import tqdm
-
     from i2uv_jax.evaluate.answers import answers_of_model
     from i2uv_jax.evaluate.mano_models import SurfaceHand, default_hand_to_mano, load_predictor
 
@@ -127,26 +126,32 @@ def _ask_model(
             print("fitting the default hand to MANO's ...", file=sys.stderr, flush=True)
             to_mano = default_hand_to_mano(predictor.hand, mano)
             extra = {"correspondence_mm": round(to_mano.error_mm, 3)}
+    asked = answers_of_model(
+        predictor,
+        benchmark.samples,
+        batch_size=args.batch,
+        to_mano=to_mano,
+        keypoint_regressor=regressor,
+    )
+    return listed(benchmark, asked, watch), faces, extra
+
+
+def listed(
+    benchmark: "Benchmark", asked: "Iterator[Answer]", watch: InterruptWatch
+) -> "list[Answer]":
+    """All answers, with a bar on a terminal and a line for each that is none."""
+    from tqdm import tqdm
+
     answers = []
     on_terminal = sys.stderr.isatty()
     with tqdm(total=len(benchmark.samples), unit="photo", disable=not on_terminal) as bar:
-        for sample, answer in zip(
-            benchmark.samples,
-            answers_of_model(
-                predictor,
-                benchmark.samples,
-                batch_size=args.batch,
-                to_mano=to_mano,
-                keypoint_regressor=regressor,
-            ),
-            strict=True,
-        ):
+        for sample, answer in zip(benchmark.samples, asked, strict=True):
             watch.check()
             if answer.problem is not None:
                 tqdm.write(f"i2uv eval: error: {sample.name}: {answer.problem}", file=sys.stderr)
             answers.append(answer)
             bar.update()
-    return answers, faces, extra
+    return answers
 
 
 def _fitting(faces: "np.ndarray | None", answers: "list[Answer]") -> "np.ndarray | None":
@@ -160,7 +165,8 @@ def _fitting(faces: "np.ndarray | None", answers: "list[Answer]") -> "np.ndarray
     return None
 
 
-def _rows(evaluation: "Evaluation") -> list[list[str]]:
+def sample_rows(evaluation: "Evaluation") -> list[list[str]]:
+    """The rows of samples.csv."""
     import numpy as np
 
     scores = evaluation.scores

@@ -8,8 +8,8 @@ from jaxtyping import Float
 
 from i2uv_jax.evaluate.sample import Sample, unknown
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
-from i2uv_jax.imaging.crop import BoxError
-from i2uv_jax.imaging.read import ImageError, read_photo
+from i2uv_jax.imaging.crop import BoxError, crop_from_box
+from i2uv_jax.imaging.read import ImageError
 from i2uv_jax.inference.prediction import HandPrediction
 from i2uv_jax.inference.predictor import Predictor
 
@@ -64,7 +64,7 @@ def answers_of_model(
                 [photos[i] for i in usable],
                 handedness=["left" if batch[i].is_left else "right" for i in usable],
                 box_xyxy=[batch[i].photo.box_xyxy for i in usable],
-                camera=np.stack([_matrix(batch[i]) for i in usable]),
+                camera=np.stack([camera_matrix(batch[i]) for i in usable]),
             )
             hands = {place: found[i] for i, place in enumerate(usable)}
         for index, (sample, problem) in enumerate(zip(batch, problems, strict=True)):
@@ -111,15 +111,18 @@ def scale_at(
 
 
 def _read(sample: Sample) -> tuple[np.ndarray | None, str | None]:
-    if sample.photo is None:
-        return None, sample.problem or "no picture"
     try:
-        return read_photo(sample.photo.image_path), None
+        picture = sample.picture()
+        if sample.photo.box_xyxy is not None:
+            height, width, _ = picture.shape
+            crop_from_box(sample.photo.box_xyxy, width, height)
     except (ImageError, BoxError) as error:
-        return None, str(error).replace(f"{sample.photo.image_path}: ", "picture: ")
+        return None, str(error)
+    return picture, None
 
 
-def _matrix(sample: Sample) -> np.ndarray:
+def camera_matrix(sample: Sample) -> Float[np.ndarray, "3 3"]:
+    """The picture's intrinsics as `Predictor` takes them."""
     photo = sample.photo
     return np.array(
         [

@@ -1,5 +1,7 @@
 """report.html of a benchmark."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
@@ -7,7 +9,7 @@ from i2uv_jax.evaluate.hand_scores import THRESHOLDS_M, curve
 from i2uv_jax.evaluate.published import PUBLISHED
 from i2uv_jax.evaluate.summary import Evaluation
 from i2uv_jax.imaging.crop import BoxError, SquareCrop, crop_from_box, crop_whole, extract
-from i2uv_jax.imaging.read import ImageError, read_photo
+from i2uv_jax.imaging.read import ImageError
 from i2uv_jax.viewing.charts import bar_chart, histogram, line_chart
 from i2uv_jax.viewing.html_report import number, picture, problems, report_html, section, table
 from i2uv_jax.viewing.overlay import overlay_mesh, overlay_skeleton
@@ -46,13 +48,17 @@ F_ROWS = {
 
 
 def benchmark_page(
-    evaluation: Evaluation, summary: dict, faces: Int[np.ndarray, "f 3"] | None
+    evaluation: Evaluation,
+    summary: dict,
+    faces: Int[np.ndarray, "f 3"] | None,
+    additional: Sequence[str] = (),
 ) -> bytes:
     """The report's bytes.
 
     Args:
       summary: of `summarize`, with the model's name as "model".
       faces: of the predicted meshes, for the pictures; None draws the keypoints only.
+      additional: sections to go behind the scores.
     """
     scores, found = evaluation.scores, evaluation.found
     errors = scores["keypoint_aligned"][found & evaluation.has_keypoint_truth]
@@ -68,7 +74,12 @@ def benchmark_page(
             note="Over all pictures, a missing hand counted as one of zeros alone. Others' numbers "
             "are their own or were read where the last column says.",
         ),
-        section("All scores", _score_table(summary["scores"]), note=_SCORE_NOTE),
+        section(
+            "All scores",
+            score_table(summary["scores"]),
+            note=_SCORE_NOTE if evaluation.benchmark.reflect else "",
+        ),
+        *additional,
         section(
             "Keypoints",
             line_chart(
@@ -103,7 +114,7 @@ def _published(key: str, summary: dict) -> str:
     return table(("", *(title for title, _ in _COLUMNS.values()), "source"), rows, own=(0,))
 
 
-def _score_table(scores: dict) -> str:
+def score_table(scores: dict) -> str:
     def cells(columns):
         return [
             number(scores[over].get(name), decimals)
@@ -159,7 +170,7 @@ def _example(evaluation: Evaluation, index: int, faces) -> str:
     if sample.photo is None:
         return ""
     try:
-        photo = read_photo(sample.photo.image_path)
+        photo = sample.picture()
         crop = _crop(sample.photo.box_xyxy, photo)
     except (ImageError, BoxError):
         return ""

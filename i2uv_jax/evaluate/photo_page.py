@@ -49,17 +49,23 @@ def photo_page(
 
 
 def _score_table(summary: Mapping) -> str:
-    rows = [
-        ("mean error over box, found", number(summary["error_over_box"])),
-        ("keypoints within 10 % of box, all", number(summary[NEAR_SHARE])),
-        ("area under PCK curve to 30 % of box, all", number(summary["auc_of_pck"])),
-        ("PA-MPJPE mm, found", number(summary["aligned_keypoint_mm"], 2)),
-        ("PA-MPJPE mm, all", number(summary["aligned_keypoint_mm_over_all"], 2)),
-        ("area under aligned PCK curve to 50 mm, all", number(summary["auc_of_aligned_pck"])),
-    ]
-    if summary.get("milliseconds_per_picture") is not None:
-        rows.append(("milliseconds a picture", number(summary["milliseconds_per_picture"], 1)))
-    return table(("", ""), rows)
+    rows = (
+        ("mean error over box, found", "error_over_box", 3),
+        ("keypoints within 10 % of box, all", NEAR_SHARE, 3),
+        ("area under PCK curve to 30 % of box, all", "auc_of_pck", 3),
+        ("PA-MPJPE mm, found", "aligned_keypoint_mm", 2),
+        ("PA-MPJPE mm, all", "aligned_keypoint_mm_over_all", 2),
+        ("area under aligned PCK curve to 50 mm, all", "auc_of_aligned_pck", 3),
+        ("milliseconds a picture", "milliseconds_per_picture", 1),
+    )
+    return table(
+        ("", ""),
+        [
+            (title, number(summary[name], decimals))
+            for title, name, decimals in rows
+            if summary.get(name) is not None
+        ],
+    )
 
 
 def _charts_2d(scores, summary) -> list[str]:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from i2uv_jax.data.layouts.archive import Archive
 from i2uv_jax.data.layouts.hand_photo import HandPhoto
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
+from i2uv_jax.imaging.read import ImageError, read_photo
 
 NUM_MANO_VERTICES = 778
 
@@ -28,15 +29,33 @@ class Sample:
     """None where the owners' files do not tell the picture and its camera."""
     keypoints: Float[np.ndarray, "21 3"] = field(default_factory=lambda: unknown(NUM_KEYPOINTS))
     """NaN where the truth is not known; likewise the vertices."""
-    vertices: Float[np.ndarray, "778 3"] = field(default_factory=lambda: unknown(NUM_MANO_VERTICES))
+    vertices: Float[np.ndarray, "v 3"] = field(default_factory=lambda: unknown(NUM_MANO_VERTICES))
     bone_m: float | None = None
     """Length of the middle finger's first bone, where participants may use it."""
     wrist: Float[np.ndarray, "3"] | None = None
     """Place of the wrist, where participants may use it."""
     problem: str | None = None
     """Why the picture or its truth cannot be used."""
+    pixels: UInt8[np.ndarray, "h w 3"] | None = None
+    """The picture, where it is not in a file."""
     visible_share: float | None = None
     """Of the part of the hand that faces the camera, where something tells."""
+
+    def picture(self) -> UInt8[np.ndarray, "h w 3"]:
+        """The pixels.
+
+        Raises:
+          ImageError: there are none that can be read.
+        """
+        if self.pixels is not None:
+            return self.pixels
+        if self.photo is None:
+            raise ImageError(self.problem or "no picture")
+        try:
+            return read_photo(self.photo.image_path)
+        except ImageError as error:
+            cause = str(error).replace(f"{self.photo.image_path}: ", "")
+            raise ImageError(f"picture: {cause}") from error
 
     @property
     def is_left(self) -> bool:
@@ -56,6 +75,8 @@ class Benchmark:
     from_challenge: Callable[[np.ndarray], np.ndarray] = lambda keypoints: keypoints
     mirror: tuple[int, int, int] = (1, 1, 1)
     """Signs of the axes of the challenge's frame, for vertices either way."""
+    reflect: bool = True
+    """Whether its alignment allows reflections, as the official scripts' does."""
     scales_and_shifts: bool = False
     """Whether keypoints are also scored after HO-3D's alignment by scale and wrist."""
 

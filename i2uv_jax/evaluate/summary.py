@@ -58,6 +58,7 @@ def evaluate(benchmark: Benchmark, answers: Sequence[Answer]) -> Evaluation:
         stacked(benchmark.samples, "keypoints"),
         vertices,
         stacked(benchmark.samples, "vertices"),
+        reflect=benchmark.reflect,
     )
     return Evaluation(benchmark, answers, scores, found)
 

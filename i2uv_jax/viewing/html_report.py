@@ -79,8 +79,9 @@ def picture(pixels: UInt8[np.ndarray, "h w 3"], caption: str) -> str:
     encoded = base64.b64encode(png_bytes(pixels)).decode()
     height, width, _ = pixels.shape
     return (
-        f'<figure><img src="data:image/png;base64,{encoded}" width="{width}" height="{height}" '
-        f'alt="{escape(caption, quote=True)}"><figcaption>{escape(caption)}</figcaption></figure>'
+        f'<figure style="width:{width}px"><img src="data:image/png;base64,{encoded}" '
+        f'width="{width}" height="{height}" alt="{escape(caption, quote=True)}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
 
