@@ -66,8 +66,9 @@ def run_synthetic(args: argparse.Namespace) -> int:
         from i2uv_jax.inference.predictor import load_model
         from i2uv_jax.viewing.html_report import number, section, table
 
-        predictor = load_model(args.model)
-        coarse = coarse_predictor(args.model, predictor)
+        batch_size = min(args.batch or BATCH_SIZE, args.count)
+        predictor = load_model(args.model, batch_size=batch_size)
+        coarse = coarse_predictor(args.model, predictor, batch_size)
         args.size = args.size or predictor.config.image_size
         make_output_folder(args.out)
         benchmark = _benchmark(args, predictor, watch)
@@ -76,7 +77,7 @@ def run_synthetic(args: argparse.Namespace) -> int:
             asked = answers_of_model(
                 model,
                 benchmark.samples,
-                batch_size=args.batch or BATCH_SIZE,
+                batch_size=batch_size,
                 to_mano=None,
                 keypoint_regressor=None,
             )
@@ -94,7 +95,7 @@ def run_synthetic(args: argparse.Namespace) -> int:
                 models = {"predicted mesh": predictor}
             watch.check()
             chosen = benchmark.samples[: args.surfaces]
-            summary["surfaces"] = surface_table(models, chosen, args.seed)
+            summary["surfaces"] = surface_table(models, chosen, predictor.hand.faces, args.seed)
             rows = [
                 (name, *(number(own[key], decimals) for key, (_, decimals) in _SURFACES.items()))
                 for name, own in summary["surfaces"].items()

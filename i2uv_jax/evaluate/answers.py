@@ -94,22 +94,6 @@ def place_hand(
     return np.linalg.lstsq(system.reshape(-1, 3), sides.ravel(), rcond=None)[0]
 
 
-def scale_at(
-    points: Float[np.ndarray, "n 3"],
-    root: Float[np.ndarray, "3"],
-    place_px: Float[np.ndarray, "n 2"],
-    focal_px: float,
-    principal_px: tuple[float, float],
-) -> float:
-    """Scale of points relative to their root with which they project nearest to `place_px`, the
-    root being where it is; the same equations, linear in the scale."""
-    ray = (place_px - np.asarray(principal_px)) / focal_px
-    factors = points[:, :2] - ray * points[:, 2:]
-    sides = ray * root[2] - root[:2]
-    total = (factors * factors).sum()
-    return float((factors * sides).sum() / total) if total > 0 else 0.0
-
-
 def _read(sample: Sample) -> tuple[np.ndarray | None, str | None]:
     try:
         picture = sample.picture()
@@ -137,16 +121,17 @@ def _answer(sample, hand, to_mano, keypoint_regressor) -> Answer:
     vertices = hand.vertices_mm.astype(np.float64) / 1000
     keypoints = hand.keypoints_3d_mm.astype(np.float64) / 1000
     camera = (sample.photo.focal_px, sample.photo.principal_px)
+    shift = place_hand(vertices, hand.vertices_2d, *camera)
+    scale = 1.0
     if sample.wrist is not None:
-        scale = scale_at(vertices, sample.wrist, hand.vertices_2d, *camera)
-        # A hand of no or of negative size means that the model saw the hand elsewhere.
-        scale = scale if scale > 0 else 1.0
+        # A hand seen at one place is as large as it is far away.
+        scale = sample.wrist[2] / shift[2] if shift[2] > 0 else 1.0
         shift = np.asarray(sample.wrist, np.float64)
     else:
         bone = np.linalg.norm(keypoints[_MIDDLE_BONE[1]] - keypoints[_MIDDLE_BONE[0]])
-        known = sample.bone_m is not None and bone > 0
-        scale = sample.bone_m / bone if known else 1.0
-        shift = place_hand(scale * vertices, hand.vertices_2d, *camera)
+        if sample.bone_m is not None and bone > 0:
+            scale = sample.bone_m / bone
+        shift = scale * shift
     vertices = scale * vertices + shift
     keypoints = scale * keypoints + shift
     if to_mano is not None:

@@ -1,15 +1,20 @@
 """Hands are put where the camera saw them, and carried over to another mesh on their surface."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from i2uv_jax.evaluate.answers import place_hand, scale_at
+from i2uv_jax.data.layouts.hand_photo import HandPhoto
+from i2uv_jax.evaluate.answers import answers_of_model, place_hand
 from i2uv_jax.evaluate.mano_models import mano_hand, surface_map
+from i2uv_jax.evaluate.sample import Sample
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.geometry.subdivision import subdivide_vertices
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.detail_chart import subdivision_of
 from i2uv_jax.hand.mano import load_mano
+from i2uv_jax.inference.prediction import HandPrediction
 from tests.mano_files import write_template
 
 FOCAL, PRINCIPAL = 500.0, (110.0, 120.0)
@@ -26,11 +31,30 @@ def test_a_hand_of_known_size_is_put_where_it_is_seen():
     np.testing.assert_allclose(found, PLACE, atol=1e-9)
 
 
-def test_a_hand_at_a_known_place_gets_its_size():
-    relative = HAND - HAND[0]
-    place_px = seen(1.3 * relative + PLACE)
-    assert scale_at(relative, PLACE, place_px, FOCAL, PRINCIPAL) == pytest.approx(1.3)
-    assert scale_at(np.zeros((3, 3)), PLACE, place_px[:3], FOCAL, PRINCIPAL) == 0
+def answered(**known):
+    """What is made of a hand that a model saw right but for its size."""
+    relative = 1000 * (HAND - HAND[0])
+    seen_px = seen(HAND - HAND[0] + PLACE)
+    hand = HandPrediction(
+        uv_map=np.zeros((2, 2, 3)), vertices_mm=1.25 * relative, vertices_2d=seen_px,
+        faces=np.zeros((0, 3), int), keypoints_3d_mm=1.25 * relative, keypoints_2d=seen_px,
+        crop_xyxy=np.zeros(4), handedness="right",
+    )  # fmt: skip
+    photo = HandPhoto("a", Path("a"), FOCAL, PRINCIPAL)
+    pixels = np.zeros((20, 20, 3), np.uint8)
+    sample = Sample("a", photo, pixels=pixels, **known)
+    (answer,) = answers_of_model(
+        lambda pictures, **_: [hand], [sample], batch_size=1, to_mano=None, keypoint_regressor=None
+    )
+    return answer.keypoints
+
+
+def test_a_known_bone_or_a_known_wrist_gives_the_hand_its_size_and_place():
+    bone = np.linalg.norm(HAND[10] - HAND[9])
+    for known in ({"bone_m": bone}, {"wrist": PLACE}):
+        np.testing.assert_allclose(answered(**known), HAND - HAND[0] + PLACE, atol=1e-6)
+    # Without either the hand keeps the size that was assumed, and is farther away.
+    np.testing.assert_allclose(answered(), 1.25 * (HAND - HAND[0] + PLACE), atol=1e-6)
 
 
 def test_points_on_a_hand_s_surface_are_carried_along():
