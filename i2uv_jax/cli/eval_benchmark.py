@@ -33,6 +33,12 @@ hand's mesh is carried over to MANO's vertices; models that were trained on MANO
 --uv-template as well."""
 
 
+_HIC_NOTE = (
+    "Distances from the owners' fits, which were made from the depth pictures; predicted meshes "
+    "rigidly aligned."
+)
+
+
 def add_parsers(verbs: argparse._SubParsersAction) -> None:
     """Adds the verbs to `i2uv eval`."""
     for key, title in _BENCHMARKS.items():
@@ -53,6 +59,14 @@ def add_parsers(verbs: argparse._SubParsersAction) -> None:
         parser.add_argument(
             "--batch", type=positive_int, default=16, metavar="N", help="pictures at a time (16)"
         )
+        if key == "hic":
+            parser.add_argument(
+                "--surfaces",
+                type=positive_int,
+                default=64,
+                metavar="N",
+                help="hands to compare with depth pictures (64)",
+            )
         parser.set_defaults(run=run_benchmark)
 
 
@@ -60,8 +74,9 @@ def run_benchmark(args: argparse.Namespace) -> int:
     """Scores, writes and prints; returns the process's exit code."""
     with InterruptWatch() as watch:
         from i2uv_jax.cli.hand_files import make_output_folder
-        from i2uv_jax.evaluate.benchmark_page import benchmark_page
+        from i2uv_jax.evaluate.benchmark_page import benchmark_page, surface_section
         from i2uv_jax.evaluate.challenge_file import challenge_zip, read_challenge
+        from i2uv_jax.evaluate.hic_surfaces import hic_surface_table
         from i2uv_jax.evaluate.summary import evaluate, summarize
         from i2uv_jax.hand.mano import load_mano
 
@@ -82,9 +97,14 @@ def run_benchmark(args: argparse.Namespace) -> int:
         except ValueError as error:
             raise CommandError(error) from error
         summary = {"model": name, **extra, **summarize(evaluation)}
+        sections = []
+        if args.eval_verb == "hic" and mano is not None:
+            surfaces = hic_surface_table(benchmark.samples, answers, mano.faces, args.surfaces)
+            summary["surfaces"] = surfaces
+            sections.append(surface_section(surfaces, _HIC_NOTE))
         files = {
             "samples.csv": sample_rows(evaluation),
-            "report.html": benchmark_page(evaluation, summary, _fitting(faces, answers)),
+            "report.html": benchmark_page(evaluation, summary, _fitting(faces, answers), sections),
         }
         if args.pred is None:
             files["pred.zip"] = challenge_zip(benchmark, answers)
@@ -226,6 +246,15 @@ def print_summary(summary: dict) -> None:
             if scores["all"].get(f"{kind}_{limit}") is not None:
                 cells = [_cell(scores[over][f"{kind}_{limit}"], 18, 3) for over in ("found", "all")]
                 print(f"{f'{title} {limit} mm':30}" + "".join(cells))
+    _print_surfaces(summary.get("surfaces", {}))
+
+
+def _print_surfaces(surfaces: dict) -> None:
+    for name, own in surfaces.items():
+        print(
+            f"surface, {name:20} to truth {own['to_truth_mean_mm']:6.2f} mm, from truth "
+            f"{own['from_truth_mean_mm']:6.2f} mm, within 2 mm {100 * own['complete']:5.1f} %"
+        )
 
 
 def _cell(value: float | None, width: int, decimals: int) -> str:

@@ -25,14 +25,6 @@ _DESCRIPTION = """Score a model on pictures rendered by a seed that training doe
 --set on those of a stored set of the default hand (`i2uv data build`). Also compares surfaces: the
 predicted ones, and what a depth sensor would measure, with the true hand's."""
 
-_SURFACES = {
-    "to_truth_mean_mm": ("to the truth, mean mm", 2),
-    "to_truth_median_mm": ("median mm", 2),
-    "from_truth_mean_mm": ("from the truth, mean mm", 2),
-    "from_truth_median_mm": ("median mm", 2),
-    "complete": ("truth within 2 mm", 3),
-}
-
 
 def add_parser(verbs: argparse._SubParsersAction) -> None:
     """Adds the verb to `i2uv eval`."""
@@ -60,11 +52,15 @@ def run_synthetic(args: argparse.Namespace) -> int:
     with InterruptWatch() as watch, rendering_mishaps():
         from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.evaluate.answers import answers_of_model
-        from i2uv_jax.evaluate.benchmark_page import benchmark_page, score_table
+        from i2uv_jax.evaluate.benchmark_page import (
+            benchmark_page,
+            score_table,
+            surface_section,
+        )
         from i2uv_jax.evaluate.generated import coarse_predictor, surface_table
         from i2uv_jax.evaluate.summary import evaluate, summarize
         from i2uv_jax.inference.predictor import load_model
-        from i2uv_jax.viewing.html_report import number, section, table
+        from i2uv_jax.viewing.html_report import section
 
         batch_size = min(args.batch or BATCH_SIZE, args.count)
         predictor = load_model(args.model, batch_size=batch_size)
@@ -96,27 +92,17 @@ def run_synthetic(args: argparse.Namespace) -> int:
             watch.check()
             chosen = benchmark.samples[: args.surfaces]
             summary["surfaces"] = surface_table(models, chosen, predictor.hand.faces, args.seed)
-            rows = [
-                (name, *(number(own[key], decimals) for key, (_, decimals) in _SURFACES.items()))
-                for name, own in summary["surfaces"].items()
-            ]
-            header = ("", *(title for title, _ in _SURFACES.values()))
             note = (
                 f"Means over {len(chosen)} hands; predicted meshes rigidly aligned; the depth map "
                 "as a Kinect-like sensor would measure the same hand, which sees one side of it."
             )
-            sections.append(section("Surfaces", table(header, rows), note=note))
+            sections.append(surface_section(summary["surfaces"], note))
         files = {
             "samples.csv": sample_rows(evaluation),
             "report.html": benchmark_page(evaluation, summary, predictor.hand.faces, sections),
         }
         written = written_results(args.out, summary, files)
     print_summary(summary)
-    for name, own in summary.get("surfaces", {}).items():
-        print(
-            f"surface, {name:20} to truth {own['to_truth_mean_mm']:6.2f} mm, from truth "
-            f"{own['from_truth_mean_mm']:6.2f} mm, within 2 mm {100 * own['complete']:5.1f} %"
-        )
     print(f"{', '.join(written)}: written to {args.out}")
     return 0
 

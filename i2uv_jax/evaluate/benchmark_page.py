@@ -32,6 +32,14 @@ _COLUMNS = {
     "f_aligned_15": ("F@15", 3),
 }
 
+_SURFACES = {
+    "to_truth_mean_mm": ("to the truth, mean mm", 2),
+    "to_truth_median_mm": ("median mm", 2),
+    "from_truth_mean_mm": ("from the truth, mean mm", 2),
+    "from_truth_median_mm": ("median mm", 2),
+    "complete": ("truth within 2 mm", 3),
+}
+
 ROWS = {
     "keypoint": "keypoints, as they are",
     "keypoint_root": "keypoints, wrist on wrist",
@@ -135,6 +143,16 @@ def score_table(scores: dict) -> str:
     return table(("", "mm, found", "AUC, found", "mm, all", "AUC, all"), rows) + table(
         ("", "5 mm, found", "15 mm, found", "5 mm, all", "15 mm, all"), meshes
     )
+
+
+def surface_section(surfaces: dict, note: str) -> str:
+    """The table of `surfaces.compare`'s numbers, by surface."""
+    rows = [
+        (name, *(number(own[key], decimals) for key, (_, decimals) in _SURFACES.items()))
+        for name, own in surfaces.items()
+    ]
+    header = ("", *(title for title, _ in _SURFACES.values()))
+    return section("Surfaces", table(header, rows), note=note if rows else "")
 
 
 def _group_table(groups: dict) -> str:
