@@ -26,6 +26,8 @@ SHORTENED = {
     "train": ["--train.num_steps=12", "--train.batch_size=4", "--train.num_devices=1",
               "--evaluation.num_images=4"],
     "data": ["--count=3", "--size=32", "--batch=2", "--render.forearm.share=1", *PLAIN],
+    "synthetic": ["--count=3", "--surfaces=1", "--size=32", "--batch=2", "--render.forearm.share=1",
+                  *PLAIN],
     "bench": ["--no-parts", "--runs=2", "--size=32", "--batch=2", "--render.forearm.share=1",
               *PLAIN],
 }  # fmt: skip
@@ -66,7 +68,12 @@ def archives(tmp_path):
     mano = write_mano(tmp_path / "MANO_RIGHT.pkl")
     write_freihand(tmp_path / "archives", mano)
     template = write_template(tmp_path / "template.obj")
-    return {"ARCHIVES": tmp_path / "archives", "MANO": mano, "TEMPLATE": template}
+    pred = tmp_path / "pred.json"
+    truth = [
+        (tmp_path / f"archives/evaluation_{name}.json").read_text() for name in ("xyz", "verts")
+    ]
+    pred.write_text(f"[{truth[0]}, {truth[1]}]")
+    return {"ARCHIVES": tmp_path / "archives", "MANO": mano, "TEMPLATE": template, "PRED": pred}
 
 
 @pytest.mark.slow
@@ -103,7 +110,8 @@ def test_every_i2uv_command_succeeds(
             place = words.index("--out") + 1
             words[place] = str(tmp_path / words[place])
         is_quick = "register" in words or "--set" in words
-        shortened = [] if is_quick else SHORTENED.get(words[0], [])
+        verb = words[1] if words[1] in SHORTENED else words[0]
+        shortened = [] if is_quick else SHORTENED.get(verb, [])
         if words[:2] == ["bench", "infer"]:
             shortened = ["--runs=1", "--no-parts", "--batch=1"]
         if words[0] == "export":

@@ -29,10 +29,11 @@ MAY_IMPORT = {
     "losses data",
     "inference": "config types atomic_file measuring ops geometry hand imaging models",
     "viewing": "geometry render imaging inference",
-    "evaluate": "geometry imaging metrics",
     "registration": "geometry hand viewing",
+    "evaluate": "config types atomic_file ops geometry hand imaging metrics render models data "
+    "inference viewing registration",
     "cli": "config config_io types atomic_file measuring ops geometry hand imaging metrics render "
-    "models data training inference viewing evaluate registration",
+    "models data training inference viewing registration evaluate",
 }
 
 # Third-party packages that some parts must stay free of, and those parts.

@@ -6,18 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from i2uv_jax.evaluate.hand_scores import THRESHOLDS_M
+from i2uv_jax.evaluate.sample import named
+from i2uv_jax.geometry.alignment import procrustes_align
 from i2uv_jax.geometry.keypoints import KEYPOINT_NAMES
 from i2uv_jax.imaging.annotations import Annotation
-from i2uv_jax.metrics import aligned_position_error, area_under_curve, share_within
+from i2uv_jax.metrics import area_under_curve, point_distances, share_within
 
 NEAR = 0.1
 """Errors of at most this share of the hand's box count as near."""
 NEAR_SHARE = f"within_{NEAR:g}_of_box"
 """Name in summaries of the share of keypoints that are near."""
 
-_MAX_SHARE = 0.3
-"""Right end of the PCK curve whose area is reported, as a share of the hand's box."""
-_NUM_THRESHOLDS = 100
+SHARES_OF_BOX = np.linspace(0, 0.3, 101)
+"""Thresholds of the PCK curve in the picture."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ class PhotoScore:
     visible or was not found. None without 2D keypoints."""
     visible: Bool[np.ndarray, "21"] | None
     """Which keypoints count."""
-    aligned_mm: float | None = None
-    """Mean error of the 3D keypoints after Procrustes alignment; None without 3D keypoints."""
+    aligned_errors_mm: Float[np.ndarray, "21"] | None = None
+    """Of the 3D keypoints after Procrustes alignment; None without 3D keypoints. Of a picture
+    without a prediction those of a hand that is one point, as the challenges count it."""
     failure: str | None = None
     """Why there is no prediction."""
 
@@ -43,6 +46,13 @@ class PhotoScore:
         if self.errors is None or self.failure is not None:
             return None
         return float(np.mean(self.errors[self.visible]))
+
+    @property
+    def aligned_mm(self) -> float | None:
+        """Mean aligned error; None where nothing can be said."""
+        if self.aligned_errors_mm is None or self.failure is not None:
+            return None
+        return float(np.mean(self.aligned_errors_mm))
 
 
 def score_photo(
@@ -61,56 +71,77 @@ def score_photo(
       keypoints_2d: in pixels of the picture; None is not scored.
       keypoints_3d_mm: in any frame; None is not scored.
     """
-    errors = visible = aligned_mm = None
+    errors = visible = aligned = None
     if annotation.keypoints_2d is not None and keypoints_2d is not None:
         visible = _visible(annotation)
         distances = np.linalg.norm(keypoints_2d - annotation.keypoints_2d[:, :2], axis=-1)
         errors = np.where(visible, distances / _box_side(annotation, visible), np.nan)
     if annotation.keypoints_3d_mm is not None and keypoints_3d_mm is not None:
-        aligned_mm = float(aligned_position_error(keypoints_3d_mm, annotation.keypoints_3d_mm))
-    return PhotoScore(annotation.file, hand, errors, visible, aligned_mm)
+        aligned = _aligned_errors(keypoints_3d_mm, annotation.keypoints_3d_mm)
+    return PhotoScore(annotation.file, hand, errors, visible, aligned)
 
 
 def failed_photo(annotation: Annotation, hand: str, failure: str) -> PhotoScore:
     """The score of a picture without a prediction: every visible keypoint was missed."""
-    errors = visible = None
+    errors = visible = aligned = None
     if annotation.keypoints_2d is not None:
         visible, errors = _visible(annotation), np.full(len(KEYPOINT_NAMES), np.nan)
-    return PhotoScore(annotation.file, hand, errors, visible, failure=failure)
+    if annotation.keypoints_3d_mm is not None:
+        true = annotation.keypoints_3d_mm
+        aligned = _aligned_errors(np.zeros_like(true), true)
+    return PhotoScore(annotation.file, hand, errors, visible, aligned, failure)
 
 
 def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
     """All scores together, ready for JSON.
 
-    Mean errors are over pictures that have a prediction; shares are over all annotated keypoints,
-    those of pictures without one included. What cannot be said is None.
+    Mean errors are over pictures that have a prediction; shares and areas are over all annotated
+    keypoints, those of pictures without one included. What cannot be said is None.
     """
     annotated = [score for score in scores if score.errors is not None]
     found = [score for score in annotated if score.failure is None]
-    in_3d = [score.aligned_mm for score in scores if score.aligned_mm is not None]
+    in_3d = [score for score in scores if score.aligned_errors_mm is not None]
     summary: dict[str, object] = {
         "pictures": len(scores),
         "failed": sorted(score.file for score in scores if score.failure is not None),
+        "failures": named((score.file, score.failure) for score in scores),
         "with_keypoints_2d": len(annotated),
         "with_keypoints_3d": len(in_3d),
         "error_over_box": _mean([score.mean_error for score in found]),
         NEAR_SHARE: None,
         "auc_of_pck": None,
         "error_over_box_by_keypoint": None,
-        "aligned_keypoint_mm": _mean(in_3d),
+        "aligned_keypoint_mm": _mean([s.aligned_mm for s in in_3d if s.failure is None]),
+        "aligned_keypoint_mm_over_all": _mean([np.mean(s.aligned_errors_mm) for s in in_3d]),
+        "auc_of_aligned_pck": None,
+        "aligned_keypoint_mm_by_keypoint": None,
     }
     if annotated:
         errors = np.stack([score.errors for score in annotated])
         visible = np.stack([score.visible for score in annotated])
-        thresholds = np.linspace(0, _MAX_SHARE, _NUM_THRESHOLDS + 1)
-        curve = share_within(errors, thresholds, visible)
+        curve = share_within(errors, SHARES_OF_BOX, visible)
         summary[NEAR_SHARE] = float(share_within(errors, np.array([NEAR]), visible)[0])
-        summary["auc_of_pck"] = float(area_under_curve(curve, thresholds))
-        summary["error_over_box_by_keypoint"] = {
-            name: _mean([error for error in column.tolist() if not np.isnan(error)])
-            for name, column in zip(KEYPOINT_NAMES, errors.T, strict=True)
-        }
+        summary["auc_of_pck"] = float(area_under_curve(curve, SHARES_OF_BOX))
+        summary["error_over_box_by_keypoint"] = _by_keypoint(errors)
+    if in_3d:
+        aligned = np.stack([score.aligned_errors_mm for score in in_3d])
+        curve = share_within(aligned, 1000 * THRESHOLDS_M)
+        summary["auc_of_aligned_pck"] = float(area_under_curve(curve, 1000 * THRESHOLDS_M))
+        summary["aligned_keypoint_mm_by_keypoint"] = _by_keypoint(
+            aligned[[score.failure is None for score in in_3d]]
+        )
     return summary
+
+
+def _aligned_errors(points: np.ndarray, true: np.ndarray) -> Float[np.ndarray, "21"]:
+    return np.asarray(point_distances(procrustes_align(points, true), true))
+
+
+def _by_keypoint(errors: Float[np.ndarray, "n 21"]) -> dict[str, float | None]:
+    return {
+        name: _mean([error for error in column.tolist() if not np.isnan(error)])
+        for name, column in zip(KEYPOINT_NAMES, errors.T, strict=True)
+    }
 
 
 def _visible(annotation: Annotation) -> np.ndarray:

@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from i2uv_jax.geometry.host_normals import vertex_normals
 from i2uv_jax.geometry.keypoints import FINGER_NAMES
+from i2uv_jax.geometry.surface import SurfaceSamples
 from i2uv_jax.hand.named_poses import NAMED_POSES
 from i2uv_jax.hand.skeleton import JOINT_NAMES
 from i2uv_jax.registration.parameters import (
@@ -26,7 +27,6 @@ from i2uv_jax.registration.parameters import (
     free_angles,
 )
 from i2uv_jax.registration.placement import Fit, Similarity
-from i2uv_jax.registration.surface import SurfaceSamples
 
 _FOREARM_WEIGHT = 0.3
 """Of the scan's points on the forearm, whose surface the rig knows but roughly."""

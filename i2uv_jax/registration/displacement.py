@@ -12,8 +12,8 @@ from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
 from i2uv_jax.geometry.host_normals import unit, vertex_normals
+from i2uv_jax.geometry.surface import SurfaceSamples
 from i2uv_jax.registration.parameters import SmoothMesh
-from i2uv_jax.registration.surface import SurfaceSamples
 
 _STAGES = ((2000.0, 10.0), (300.0, 6.0), (50.0, 4.0), (8.0, 3.0), (2.0, 3.0))
 """Stiffness against a weight of one for the average vertex, and reach in millimetres."""

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
 
+from i2uv_jax.geometry.surface import DistanceTo, SurfaceSamples, sample_surface
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.registration.articulated import FINE, ROUGH, ArticulatedFitter
 from i2uv_jax.registration.displacement import displace
@@ -14,7 +15,6 @@ from i2uv_jax.registration.parameters import MEAN_LENGTH_M, HandParameters, Smoo
 from i2uv_jax.registration.placement import Fit, Similarity
 from i2uv_jax.registration.scan import Scan
 from i2uv_jax.registration.start import Templates, find_starts
-from i2uv_jax.registration.surface import DistanceTo, SurfaceSamples, sample_surface
 
 METRES_PER_UNIT = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
 

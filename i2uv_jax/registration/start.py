@@ -11,10 +11,10 @@ from jaxtyping import Float
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from i2uv_jax.geometry.surface import sample_surface
 from i2uv_jax.hand.named_poses import NAMED_POSES
 from i2uv_jax.registration.parameters import HandParameters, SmoothMesh
 from i2uv_jax.registration.placement import Fit, Similarity
-from i2uv_jax.registration.surface import sample_surface
 
 _POSES = (
     "rest", "flat", "relaxed", "can", "fist", "thumbs-up", "pointing", "two", "okay", "sheet",

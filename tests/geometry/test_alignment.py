@@ -3,10 +3,11 @@
 import jax
 import numpy as np
 import pytest
+from scipy.linalg import orthogonal_procrustes
 from scipy.spatial import procrustes
 from scipy.spatial.transform import Rotation
 
-from i2uv_jax.geometry.alignment import procrustes_align
+from i2uv_jax.geometry.alignment import align, procrustes_align, scale_and_shift
 from i2uv_jax.metrics import aligned_position_error, mean_position_error
 
 
@@ -45,10 +46,65 @@ def test_without_scale_only_moves():
     np.testing.assert_allclose(aligned.std(axis=0), 2 * target.std(axis=0), rtol=1e-4)
 
 
-@pytest.mark.parametrize("source", [np.zeros((5, 3)), np.outer(np.arange(5.0), [1, 2, 3])])
-def test_degenerate_points_stay_finite(source):
-    target = random_points(5, count=5)
-    assert np.isfinite(np.asarray(procrustes_align(source, target))).all()
+def hands(seed, count=4):
+    """Keypoint-like sets in metres, before a camera."""
+    rng = np.random.default_rng(seed)
+    return (0.05 * rng.normal(size=(count, 21, 3)) + [0.0, 0.0, 0.7]).astype(np.float32)
+
+
+@pytest.mark.parametrize("is_mirrored", [False, True])
+def test_with_reflections_it_is_scipy_s_orthogonal_procrustes(is_mirrored):
+    target = hands(6)
+    source = 1.2 * hands(6) * [-1 if is_mirrored else 1, 1, 1] + 0.3 * hands(7)
+    aligned = procrustes_align(source, target, reflect=True)
+    for i in range(len(target)):
+        # As FreiHAND's evaluation is described: both sets centred and of unit norm.
+        own, other = (x[i].astype(np.float64) for x in (target, source))
+        own, other = own - own.mean(0), other - other.mean(0)
+        size = np.linalg.norm(own)
+        turn, scale = orthogonal_procrustes(own / size, other / np.linalg.norm(other))
+        expected = other / np.linalg.norm(other) @ turn.T * scale * size + target[i].mean(0)
+        np.testing.assert_allclose(aligned[i], expected, atol=1e-6)
+    turned_back = np.linalg.det(align(source, target, reflect=True).rotation)
+    np.testing.assert_allclose(turned_back, -1 if is_mirrored else 1, atol=1e-5)
+
+
+def test_other_points_move_along():
+    target, source = hands(8), 2 * hands(8) + np.float32(0.1)
+    alignment = align(source[:, :15], target[:, :15])
+    np.testing.assert_allclose(alignment(source), target, atol=1e-6)
+
+
+def test_scale_and_shift_by_hand():
+    # The bone is 4 long and becomes 2; its start goes to (1, 1, 1).
+    source = np.array([[0.0, 0, 0], [0, 4, 0], [2, 0, 0]])
+    target = np.array([[1.0, 1, 1], [1, 1, 3], [9, 9, 9]])
+    moved = scale_and_shift(source, target, root=0, other=1)
+    np.testing.assert_allclose(moved, [[1, 1, 1], [1, 3, 1], [2, 1, 1]])
+    np.testing.assert_allclose(
+        scale_and_shift(np.zeros((3, 3)), target, root=0, other=1), np.ones((3, 3))
+    )
+
+
+@pytest.mark.parametrize("reflect", [False, True])
+def test_points_on_a_line_align_as_the_line_does(reflect):
+    # Target along z, as long as the source along x: only the line's direction is certain.
+    along = np.linspace(-1, 1, 5)[:, None]
+    source, target = along * [1.0, 0, 0], 3 * along * [0.0, 0, 1] + 5
+    np.testing.assert_allclose(procrustes_align(source, target, reflect=reflect), target, atol=1e-5)
+
+
+def test_coinciding_points_align_to_the_mean_and_nan_stays_in_its_set():
+    target = hands(9, count=2)
+    source = target.copy()
+    source[0] = 7
+    np.testing.assert_allclose(
+        procrustes_align(source, target)[0], np.tile(target[0].mean(0), (21, 1)), atol=1e-6
+    )
+    source[0, 3] = np.nan
+    aligned = np.asarray(procrustes_align(source, target))
+    assert np.isnan(aligned[0]).all()
+    np.testing.assert_allclose(aligned[1], target[1], atol=1e-6)
 
 
 def test_mean_position_error_by_hand():

@@ -8,6 +8,7 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
+from i2uv_jax.geometry.surface import DistanceTo, sample_surface
 from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.detail_chart import subdivision_of
@@ -20,7 +21,6 @@ from i2uv_jax.registration.fitted_hand import (
 )
 from i2uv_jax.registration.fitting import HandFitter, NoHandError
 from i2uv_jax.registration.scan import Scan
-from i2uv_jax.registration.surface import DistanceTo, sample_surface
 from tests.registration.scans import make_scan, sculpted_hand
 
 pytestmark = pytest.mark.slow

@@ -36,6 +36,14 @@ class Archive:
             )
         return path
 
+    def entries(self, path: Path) -> Iterator[Any]:
+        """The entries of a JSON list one by one, whatever they are.
+
+        Raises:
+          ValueError: the file is missing, or is no JSON list.
+        """
+        yield from _entries(self.require(path))
+
     def numbers(self, path: Path, shape: tuple[int, ...]) -> np.ndarray:
         """A JSON list of arrays that all hold as many numbers as `shape`: (n, *shape), float32.
 
@@ -44,9 +52,8 @@ class Archive:
         Raises:
           ValueError: the file is missing, is no such list or holds something else.
         """
-        self.require(path)
         rows = []
-        for index, entry in enumerate(_entries(path)):
+        for index, entry in enumerate(self.entries(path)):
             try:
                 rows.append(np.asarray(entry, np.float32).reshape(shape))
             except (TypeError, ValueError) as error:

@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from i2uv_jax.geometry.host_normals import vertex_normals
-from i2uv_jax.registration.surface import DistanceTo, sample_surface
+from i2uv_jax.geometry.surface import DistanceTo, sample_surface
 
 
 @pytest.fixture(scope="module")

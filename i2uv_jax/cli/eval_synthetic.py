@@ -1,0 +1,138 @@
+"""`i2uv eval synthetic`: how good a model is on generated pictures, whose hands are known."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from i2uv_jax.cli.argument_types import positive_int, seed
+from i2uv_jax.cli.eval_benchmark import listed, print_summary, sample_rows
+from i2uv_jax.cli.eval_files import written_results
+from i2uv_jax.cli.failure import CommandError
+from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.rendering import (
+    BATCH_SIZE,
+    add_render_options,
+    picture_config,
+    progress_bar,
+    rendering_mishaps,
+)
+
+if TYPE_CHECKING:
+    from i2uv_jax.evaluate.sample import Benchmark
+    from i2uv_jax.inference.predictor import Predictor
+
+_DESCRIPTION = """Score a model on pictures rendered by a seed that training does not use, or with
+--set on those of a stored set of the default hand (`i2uv data build`). Also compares surfaces: the
+predicted ones, and what a depth sensor would measure, with the true hand's."""
+
+
+def add_parser(verbs: argparse._SubParsersAction) -> None:
+    """Adds the verb to `i2uv eval`."""
+    parser = verbs.add_parser("synthetic", help="generated pictures", description=_DESCRIPTION)
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
+    parser.add_argument("--model", default="small", metavar="NAME|PATH", help="a model (small)")
+    parser.add_argument("--set", type=Path, metavar="DIR", help="a stored set's folder")
+    parser.add_argument("--split", default="train", metavar="NAME", help="of that set (train)")
+    parser.add_argument(
+        "--count", type=positive_int, default=256, metavar="N", help="pictures, at most (256)"
+    )
+    parser.add_argument(
+        "--surfaces", type=int, default=16, metavar="N", help="hands to compare surfaces of (16)"
+    )
+    parser.add_argument("--seed", type=seed, default=7001, help="decides every picture (7001)")
+    parser.add_argument(
+        "--size", type=positive_int, metavar="S", help="side of the pictures (the model's)"
+    )
+    add_render_options(parser)
+    parser.set_defaults(run=run_synthetic)
+
+
+def run_synthetic(args: argparse.Namespace) -> int:
+    """Scores, writes and prints; returns the process's exit code."""
+    with InterruptWatch() as watch, rendering_mishaps():
+        from i2uv_jax.cli.hand_files import make_output_folder
+        from i2uv_jax.evaluate.answers import answers_of_model
+        from i2uv_jax.evaluate.benchmark_page import (
+            benchmark_page,
+            score_table,
+            surface_section,
+        )
+        from i2uv_jax.evaluate.generated import coarse_predictor, surface_table
+        from i2uv_jax.evaluate.summary import evaluate, summarize
+        from i2uv_jax.inference.predictor import load_model
+        from i2uv_jax.viewing.html_report import section
+
+        batch_size = min(args.batch or BATCH_SIZE, args.count)
+        predictor = load_model(args.model, batch_size=batch_size)
+        coarse = coarse_predictor(args.model, predictor, batch_size)
+        args.size = args.size or predictor.config.image_size
+        make_output_folder(args.out)
+        benchmark = _benchmark(args, predictor, watch)
+
+        def evaluated(model: "Predictor"):
+            asked = answers_of_model(
+                model,
+                benchmark.samples,
+                batch_size=batch_size,
+                to_mano=None,
+                keypoint_regressor=None,
+            )
+            return evaluate(benchmark, listed(benchmark, asked, watch))
+
+        evaluation = evaluated(predictor)
+        summary = {"model": str(args.model), **summarize(evaluation)}
+        sections = []
+        if coarse is not None:
+            summary["coarse"] = summarize(evaluated(coarse))["scores"]
+            sections.append(section("Before super-resolution", score_table(summary["coarse"])))
+        if args.surfaces > 0:
+            models = {"super-resolved mesh": predictor, "coarse mesh": coarse}
+            if coarse is None:
+                models = {"predicted mesh": predictor}
+            watch.check()
+            chosen = benchmark.samples[: args.surfaces]
+            summary["surfaces"] = surface_table(models, chosen, predictor.hand.faces, args.seed)
+            note = (
+                f"Means over {len(chosen)} hands; predicted meshes rigidly aligned; the depth map "
+                "as a Kinect-like sensor would measure the same hand, which sees one side of it."
+            )
+            sections.append(surface_section(summary["surfaces"], note))
+        files = {
+            "samples.csv": sample_rows(evaluation),
+            "report.html": benchmark_page(evaluation, summary, predictor.hand.faces, sections),
+        }
+        written = written_results(args.out, summary, files)
+    print_summary(summary)
+    print(f"{', '.join(written)}: written to {args.out}")
+    return 0
+
+
+def _benchmark(
+    args: argparse.Namespace, predictor: "Predictor", watch: InterruptWatch
+) -> "Benchmark":
+    from i2uv_jax.evaluate.generated import (
+        generated_benchmark,
+        samples_of_batch,
+        samples_of_set,
+    )
+
+    if args.set is not None:
+        from i2uv_jax.data.stored_set import open_set
+
+        stored = open_set(args.set)
+        if stored.hand.atlas.fingerprint != predictor.hand.atlas.fingerprint:
+            raise CommandError(f"--set {args.set}: shows another hand than the model's")
+        return generated_benchmark(list(samples_of_set(stored, args.split, args.count, args.size)))
+    import jax
+
+    from i2uv_jax.data.generator import HandGenerator
+
+    config = picture_config(args)
+    generator = HandGenerator(config, predictor.hand, args.batch or BATCH_SIZE)
+    samples = []
+    with progress_bar(args.count) as bar:
+        for batch in generator.batches(jax.random.key(args.seed), args.count):
+            watch.check()
+            samples += samples_of_batch(batch, predictor.hand.faces, len(samples))
+            bar.update(len(samples) - bar.n)
+    return generated_benchmark(samples)

@@ -1,0 +1,31 @@
+"""`i2uv eval synthetic` from the command line on; renderer and network are quick stand-ins."""
+
+import json
+
+import pytest
+
+from i2uv_jax.cli.main import main
+
+
+@pytest.mark.usefixtures("fast_network", "fast_renderer")
+def test_rendered_hands_are_scored_and_their_surfaces_compared(tmp_path, tiny_model_path, capsys):
+    words = ["eval", "synthetic", "--model", str(tiny_model_path), "--count=6", "--batch=4",
+             "--surfaces=2", "--size=64"]  # fmt: skip
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert metrics["pictures"] == metrics["found"] == metrics["with_keypoint_truth"] == 6
+    assert metrics["scores"]["all"]["keypoint_aligned_mm"] > 0
+    assert set(metrics["groups"]) == {"visible share", "view", "pose"}
+    assert set(metrics["surfaces"]) == {"depth map", "predicted mesh"}
+    # The sensor measures what it sees to a millimetre, and sees one side of a hand.
+    depth_map = metrics["surfaces"]["depth map"]
+    assert depth_map["to_truth_median_mm"] < 1 and depth_map["complete"] < 0.7
+    assert (tmp_path / "out/report.html").read_text().count("<img") == 12
+    assert "surface, depth map" in capsys.readouterr().out
+
+
+def test_a_folder_without_a_set_is_one_line(tmp_path, tiny_model_path, capsys):
+    words = ["eval", "synthetic", "--model", str(tiny_model_path), "--set", str(tmp_path)]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no stored set" in line

@@ -1,0 +1,197 @@
+"""Official layouts in miniature: perfect predictions have no error, moved ones the exact one."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from i2uv_jax.evaluate import benchmarks
+from i2uv_jax.evaluate.answers import Answer
+from i2uv_jax.evaluate.challenge_file import challenge_zip, read_challenge
+from i2uv_jax.evaluate.hic_surfaces import hic_surface_table
+from i2uv_jax.evaluate.summary import evaluate, summarize
+from i2uv_jax.hand.mano import load_mano
+
+ALL = pytest.mark.parametrize("benchmark", ["freihand", "ho3d", "hic"], indirect=True)
+
+
+def answers_to(benchmark, change=lambda points: points):
+    return [Answer(change(s.keypoints), change(s.vertices)) for s in benchmark.samples]
+
+
+def through_a_file(benchmark, answers, tmp_path):
+    path = tmp_path / "pred.zip"
+    path.write_bytes(challenge_zip(benchmark, answers))
+    return read_challenge(path, benchmark)
+
+
+@ALL
+def test_the_truth_has_no_error_also_through_the_challenge_s_file(benchmark, tmp_path):
+    answers = through_a_file(benchmark, answers_to(benchmark), tmp_path)
+    summary = summarize(evaluate(benchmark, answers))
+    assert summary["problems"] == {"predictions": {}, "ground_truth": {}}
+    for over in ("found", "all"):
+        for name, value in summary["scores"][over].items():
+            expected = 0 if name.endswith("_mm") else 1
+            # The file holds micrometres, which are more than the first of the thresholds, 0.
+            tolerance = 0.5 / 99 if name.endswith("_auc") else 2e-3
+            assert value == pytest.approx(expected, abs=tolerance + 1e-6), name
+    errors = summary["aligned_keypoint_mm_by_keypoint"].values()
+    assert max(errors) < 2e-3
+
+
+@ALL
+def test_a_shift_is_the_error_until_hands_are_aligned(benchmark):
+    # 10 mm: the thresholds are 0.5050... mm apart, and 80 of 100 reach it: from the 20th, 10.1.
+    # Trapezoids: 0.5 (one half) + 79 whole of 99.
+    answers = answers_to(benchmark, lambda points: points + np.float32([0.01, 0, 0]))
+    scores = summarize(evaluate(benchmark, answers))["scores"]["all"]
+    for kind in ("keypoint", "vertex"):
+        assert scores[f"{kind}_mm"] == pytest.approx(10, abs=1e-3)
+        assert scores[f"{kind}_auc"] == pytest.approx(79.5 / 99, abs=1e-6)
+        assert scores[f"{kind}_aligned_mm"] == pytest.approx(0, abs=1e-3)
+        assert scores[f"{kind}_aligned_auc"] > 0.99
+    assert scores["keypoint_root_mm"] == pytest.approx(0, abs=1e-3)
+    assert scores["f_aligned_5"] == 1
+
+
+@pytest.mark.parametrize("benchmark", ["freihand"], indirect=True)
+def test_the_official_alignment_forgives_a_mirrored_hand(benchmark):
+    answers = answers_to(benchmark, lambda points: points * np.float32([-1, 1, 1]))
+    scores = summarize(evaluate(benchmark, answers))["scores"]["all"]
+    assert scores["keypoint_aligned_mm"] == pytest.approx(0, abs=1e-3)
+    assert scores["vertex_aligned_mm"] == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("benchmark", ["ho3d"], indirect=True)
+def test_ho3d_s_own_alignment_forgives_place_and_scale(benchmark):
+    answers = answers_to(benchmark, lambda points: 2 * points + np.float32([0.3, 0, 0]))
+    scores = summarize(evaluate(benchmark, answers))["scores"]["all"]
+    assert scores["keypoint_scaled_mm"] == pytest.approx(0, abs=1e-3)
+    assert scores["keypoint_root_mm"] > 10
+
+
+@pytest.mark.parametrize("benchmark", ["ho3d"], indirect=True)
+def test_ho3d_s_file_has_its_owners_order_and_axes(benchmark, ho3d, tmp_path):
+    path = tmp_path / "pred.json"
+    whole = [
+        json.loads((ho3d / f"evaluation_{name}.json").read_text()) for name in ("xyz", "verts")
+    ]
+    assert np.array(whole[0])[..., 2].max() < 0, "the hand is on negative z"
+    path.write_text(json.dumps(whole))
+    scores = summarize(evaluate(benchmark, read_challenge(path, benchmark)))["scores"]["all"]
+    assert scores["keypoint_mm"] == pytest.approx(0, abs=1e-3)
+    assert scores["vertex_mm"] == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("benchmark", ["freihand"], indirect=True)
+def test_a_missing_hand_counts_as_zeros_over_all_and_not_over_found(benchmark, tmp_path):
+    answers = answers_to(benchmark)
+    missing = dataclasses.replace(answers[1], problem="no hand found")
+    answers = through_a_file(benchmark, [answers[0], missing, *answers[2:]], tmp_path)
+    summary = summarize(evaluate(benchmark, answers))
+    assert summary["problems"]["predictions"] == {"no hand found": ["00000001"]}
+    assert summary["found"] == 3
+    assert summary["scores"]["found"]["keypoint_mm"] == pytest.approx(0, abs=2e-3)
+    # Zeros lie at the camera; after alignment, all at the true hand's middle.
+    true = benchmark.samples[1].keypoints
+    distance = 1000 * np.linalg.norm(true, axis=1).mean()
+    spread = 1000 * np.linalg.norm(true - true.mean(0), axis=1).mean()
+    scores = summary["scores"]["all"]
+    assert scores["keypoint_mm"] == pytest.approx(distance / 4, rel=1e-4)
+    assert scores["keypoint_aligned_mm"] == pytest.approx(spread / 4, rel=1e-3)
+
+
+@pytest.mark.parametrize("benchmark", ["freihand"], indirect=True)
+def test_a_mesh_of_another_topology_is_scored_by_its_surface(benchmark):
+    # Every vertex twice: the same surface with other numbers.
+    answers = [
+        Answer(s.keypoints + np.float32(0.01), np.repeat(s.vertices + np.float32(0.01), 2, axis=0))
+        for s in benchmark.samples
+    ]
+    scores = summarize(evaluate(benchmark, answers))["scores"]["all"]
+    assert scores["vertex_mm"] is None and scores["vertex_aligned_auc"] is None
+    assert scores["f_aligned_5"] == 1
+    # The script's alignment shrinks the mesh by the size of the keypoints in metres.
+    assert scores["f_aligned_as_script_5"] < 0.9
+
+
+@pytest.mark.parametrize("benchmark", ["hic"], indirect=True)
+def test_hic_s_depth_pictures_are_compared_with_its_fits(benchmark, mano_path):
+    mano = load_mano(mano_path)
+    # Depth at the pixels of the fit's vertices, 4 mm behind it, as 16-bit millimetres.
+    for sample in benchmark.samples[:1]:
+        photo, points = sample.photo, sample.vertices + np.float32([0, 0, 0.004])
+        place = photo.focal_px * points[:, :2] / points[:, 2:] + photo.principal_px
+        depth = np.zeros((480, 640), np.uint16)
+        across, down = np.floor(place).astype(int).T
+        depth[down, across] = np.round(1000 * points[:, 2])
+        folder = photo.image_path.parents[1] / "depth"
+        folder.mkdir()
+        Image.fromarray(depth).save(folder / f"{photo.image_path.stem}.png")
+    table = hic_surface_table(benchmark.samples, answers_to(benchmark), mano.faces, 10)
+    # The sheet lies across the line of sight, give or take its bends.
+    assert 2 < table["depth map"]["to_truth_mean_mm"] < 4.5
+    assert table["predicted mesh"]["to_truth_mean_mm"] == pytest.approx(0, abs=1e-2)
+    assert table["predicted mesh"]["complete"] == 1
+    assert hic_surface_table(benchmark.samples[1:], answers_to(benchmark)[1:], mano.faces, 9) == {}
+
+
+def test_what_is_wrong_with_predictions_and_truth_is_named(freihand, tmp_path):
+    xyz = json.loads((freihand / "evaluation_xyz.json").read_text())
+    verts = json.loads((freihand / "evaluation_verts.json").read_text())
+    pred = tmp_path / "pred.json"
+    not_finite = [[float("nan")] * 3] * 21
+    pred.write_text(json.dumps([[xyz[0], xyz[1][:20], not_finite], verts]))
+    (freihand / "evaluation_verts.json").write_text(json.dumps([verts[0], [[1, 2]], verts[2]]))
+    benchmark = benchmarks.freihand(freihand)
+    summary = summarize(evaluate(benchmark, read_challenge(pred, benchmark)))
+    assert summary["problems"] == {
+        "predictions": {
+            "predicted keypoints: expected 21 x 3 numbers, got 20 x 3": ["00000001"],
+            "predicted keypoints: not all numbers are finite": ["00000002"],
+            "prediction: no entry": ["00000003"],
+        },
+        "ground_truth": {
+            "evaluation_verts.json: expected 778 x 3 numbers, got 1 x 2": ["00000001"],
+            "evaluation_verts.json: ends after 3 entries": ["00000003"],
+        },
+    }
+    assert summary["found"] == 1
+    assert summary["scores"]["found"]["vertex_mm"] == pytest.approx(0, abs=1e-3)
+
+
+def test_without_any_truth_there_are_no_scores(freihand):
+    (freihand / "evaluation_xyz.json").unlink()
+    (freihand / "evaluation_verts.json").unlink()
+    benchmark = benchmarks.freihand(freihand)
+    answers = [Answer(np.ones((21, 3), np.float32), None)] * 4
+    summary = summarize(evaluate(benchmark, answers))
+    assert summary["problems"]["ground_truth"] == {
+        "evaluation_xyz.json: no such file": [f"0000000{i}" for i in range(4)]
+    }
+    assert set(summary["scores"]["all"].values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{}", "expected two lists"),
+        ("[[], ", "not a file of predictions"),
+        (json.dumps([[[]] * 5, []]), "holds 5 and 0 entries for 4 pictures"),
+    ],
+)
+def test_a_file_that_fits_nothing_is_one_line(freihand, tmp_path, content, message):
+    path = tmp_path / "pred.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        read_challenge(path, benchmarks.freihand(freihand))
+
+
+def test_more_truth_than_pictures_is_an_error(freihand):
+    xyz = json.loads((freihand / "evaluation_xyz.json").read_text())
+    (freihand / "evaluation_xyz.json").write_text(json.dumps(xyz * 2))
+    with pytest.raises(ValueError, match="holds 8 entries for 4 pictures"):
+        benchmarks.freihand(freihand)
