@@ -26,8 +26,8 @@ SHORTENED = {
     "train": ["--train.num_steps=12", "--train.batch_size=4", "--train.num_devices=1",
               "--evaluation.num_images=4"],
     "data": ["--count=3", "--size=32", "--batch=2", "--render.forearm.share=1", *PLAIN],
-    "synthetic": ["--count=3", "--surfaces=1", "--size=32", "--batch=2", "--render.forearm.share=1",
-                  *PLAIN],
+    "eval synthetic": ["--count=3", "--surfaces=1", "--size=32", "--batch=2",
+                       "--render.forearm.share=1", *PLAIN],
     "bench": ["--no-parts", "--runs=2", "--size=32", "--batch=2", "--render.forearm.share=1",
               *PLAIN],
 }  # fmt: skip
@@ -110,7 +110,7 @@ def test_every_i2uv_command_succeeds(
             place = words.index("--out") + 1
             words[place] = str(tmp_path / words[place])
         is_quick = "register" in words or "--set" in words
-        verb = words[1] if words[1] in SHORTENED else words[0]
+        verb = "eval synthetic" if words[:2] == ["eval", "synthetic"] else words[0]
         shortened = [] if is_quick else SHORTENED.get(verb, [])
         if words[:2] == ["bench", "infer"]:
             shortened = ["--runs=1", "--no-parts", "--batch=1"]
