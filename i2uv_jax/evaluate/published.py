@@ -6,7 +6,7 @@ from 0 to 50 mm. A number that its authors do not give is None. Each row names w
 
 from dataclasses import dataclass
 
-_WILOR = "WiLoR, arXiv:2409.12259v2, tables 3 and 4"
+_WILOR = "comparison tables of WiLoR, arXiv:2409.12259v2"
 
 
 @dataclass(frozen=True)
