@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 from i2uv_jax.config import RenderConfig
 from i2uv_jax.hand.asset import Hand
-from i2uv_jax.ops.compiling import network_compiler_options
+from i2uv_jax.ops.compiling import compiler_options
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.scene import sample_batch
 from i2uv_jax.types import Batch
@@ -48,7 +48,7 @@ class HandGenerator:
     def compiled(self) -> jax.stages.Compiled:
         """The renderer's program, a function of a key and the assets."""
         lowered = self._render.lower(jax.random.key(0), self._assets)
-        return lowered.compile(network_compiler_options())
+        return lowered.compile(compiler_options())
 
     def __call__(self, key: Array) -> Batch:
         """The batch of a key. Returns at once: the device works on."""

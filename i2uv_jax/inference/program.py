@@ -28,7 +28,7 @@ from i2uv_jax.inference.geometry import drop, lift, scale_to_hand
 from i2uv_jax.models.folding import folded_norms
 from i2uv_jax.models.hand_net import build_model
 from i2uv_jax.models.upright import predict_uv_map
-from i2uv_jax.ops.compiling import network_compiler_options
+from i2uv_jax.ops.compiling import compiler_options
 
 PRECISIONS = ("default", "float32", "tf32", "bfloat16")
 """How to compute: "default" is the model's own dtype at the device's default precision (on NVIDIA
@@ -167,7 +167,7 @@ def compile_batched(
     shardings = (*(replicated(mesh) for _ in whole), *(split for _ in batched))
     with jax.default_matmul_precision(_MATMUL_PRECISION.get(precision)):
         lowered = jax.jit(function, in_shardings=shardings).lower(*whole, *batched)
-        return lowered.compile(network_compiler_options())
+        return lowered.compile(compiler_options())
 
 
 def _regress(hand: Hand, vertices: Float[Array, "b v 3"]) -> Float[Array, "b 21 3"]:

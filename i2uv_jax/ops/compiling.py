@@ -1,4 +1,4 @@
-"""Compiler options for networks: what makes XLA's CPU backend fast, nothing elsewhere."""
+"""Compiler options for networks and the renderer: what makes XLA's CPU backend fast, nothing elsewhere."""
 
 from functools import lru_cache
 
@@ -10,8 +10,8 @@ backwards, on AVX-512 1.4 times forwards and 0.95 times backwards (jaxlib 0.10.2
 
 
 @lru_cache
-def network_compiler_options() -> dict[str, str] | None:
-    """What to pass as `jax.jit(..., compiler_options=...)` for functions that run a network.
+def compiler_options() -> dict[str, str] | None:
+    """What to pass as `jax.jit(..., compiler_options=...)` for networks and the renderer.
 
     None on other backends, and where this version of JAX has no such option.
     """

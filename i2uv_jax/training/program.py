@@ -18,7 +18,7 @@ from i2uv_jax.data.source import BatchSource
 from i2uv_jax.data.synthetic import SyntheticSource
 from i2uv_jax.geometry.uv_map import build_tables
 from i2uv_jax.models.hand_net import build_model
-from i2uv_jax.ops.compiling import network_compiler_options
+from i2uv_jax.ops.compiling import compiler_options
 from i2uv_jax.training.gradient import build_gradient
 from i2uv_jax.training.optimizer import build_optimizer
 from i2uv_jax.training.sharding import (
@@ -95,13 +95,13 @@ def build_program(config: ExperimentConfig, source: BatchSource | None = None) -
         in_shardings=(shardings, batch_sharding(mesh)),
         out_shardings=(shardings, replicated(mesh)),
         donate_argnums=0,
-        compiler_options=network_compiler_options(),
+        compiler_options=compiler_options(),
     )
     tables = build_tables(source.atlas, config.model.uv_map_size)
     evaluation_step = jax.jit(
         build_evaluation_step(model, tables, source.keypoint_regressor),
         out_shardings=(batch_sharding(mesh), replicated(mesh)),
-        compiler_options=network_compiler_options(),
+        compiler_options=compiler_options(),
     )
     return TrainingProgram(config, mesh, source, shardings, train_step, evaluation_step)
 
