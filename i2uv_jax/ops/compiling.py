@@ -1,4 +1,4 @@
-"""Compiler options for networks and the renderer: what makes XLA's CPU backend fast, nothing elsewhere."""
+"""Compiler options that make XLA's CPU backend fast for networks and renderer; none elsewhere."""
 
 from functools import lru_cache
 
