@@ -1,8 +1,9 @@
 """Parameters and floating-point operations of a model, part by part.
 
-Only convolutions count, a multiplication and an addition as two operations, as such tables do:
-normalisation, resizing and sampling add about a hundredth. They are counted in the traced program
-(the jaxpr) of one picture, so no formula here can drift from the network.
+Only convolutions and fully connected layers count, a multiplication and an addition as two
+operations, as such tables do: normalisation, resizing and sampling add about a hundredth. They are
+counted in the traced program (the jaxpr) of one picture, so no formula here can drift from the
+network.
 """
 
 import dataclasses
@@ -43,13 +44,17 @@ def model_complexity(config: HandNetConfig) -> tuple[PartComplexity, ...]:
     variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), image)
     program = jax.make_jaxpr(lambda v, x: model.apply(v, x, train=False))(variables, image)
 
+    flat = flatten_dict(variables["params"])
     parameters: defaultdict[str, int] = defaultdict(int)
-    for path, leaf in flatten_dict(variables["params"]).items():
+    for path, leaf in flat.items():
         parameters[_part_of(path)] += math.prod(leaf.shape)
+    layers = {path[:-1] for path in flat if path[-1] == "kernel"}
     flops: defaultdict[str, int] = defaultdict(int)
-    for scope, operations in _convolutions(program.jaxpr):
-        flops[_part_of(scope)] += operations
-    # The first convolution of each part gives the order.
+    for scope, operations in _products(program.jaxpr):
+        # Resizing and turning are matrix products as well, but of no layer's kernel.
+        if scope in layers:
+            flops[_part_of(scope)] += operations
+    # The first layer of each part gives the order.
     return tuple(PartComplexity(part, parameters[part], flops[part]) for part in flops)
 
 
@@ -64,18 +69,24 @@ def _part_of(path: tuple[str, ...]) -> str:
     return "/".join(path[:2]) if path[0] == "affine_net" else path[0]
 
 
-def _convolutions(jaxpr: Any) -> Iterator[tuple[tuple[str, ...], int]]:
-    """(module path, operations) of every convolution of a traced program, nested ones included."""
+def _products(jaxpr: Any) -> Iterator[tuple[tuple[str, ...], int]]:
+    """(module path, operations) of every convolution and matrix product of a traced program,
+    nested ones included."""
     for equation in jaxpr.eqns:
         if equation.primitive.name == "conv_general_dilated":
             kernel = equation.invars[1].aval.shape
             out_channels = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
             per_output = 2 * math.prod(kernel) // out_channels
             yield _module_path(equation), per_output * math.prod(equation.outvars[0].aval.shape)
+        elif equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            shape = equation.invars[0].aval.shape
+            per_output = 2 * math.prod(shape[axis] for axis in contracted)
+            yield _module_path(equation), per_output * math.prod(equation.outvars[0].aval.shape)
         for value in equation.params.values():
             inner = getattr(value, "jaxpr", value)
             if hasattr(inner, "eqns"):
-                yield from _convolutions(inner)
+                yield from _products(inner)
 
 
 def _module_path(equation: Any) -> tuple[str, ...]:

@@ -1,9 +1,13 @@
 """The published size, and a part counted by hand."""
 
+import dataclasses
+
+import jax
 import pytest
 
 from i2uv_jax.config import AffineNetConfig, HandNetConfig, SRNetConfig
 from i2uv_jax.models.complexity import model_complexity, total_complexity
+from i2uv_jax.models.weights import variable_shapes
 
 
 def test_full_model_has_the_published_size():
@@ -26,6 +30,19 @@ def test_srnet_counted_by_hand():
     # 5 x 5 x 3 x 4 + 4 biases, 3 x 3 x 4 x 3 + 3 biases; two operations per weight and texel.
     assert sr_net.parameters == (300 + 4) + (108 + 3)
     assert sr_net.flops == 2 * (300 + 108) * 16 * 16
+
+
+def test_parts_hold_all_parameters():
+    config = HandNetConfig(AffineNetConfig("resnet18", 0.125, (8, 8, 8), coarse_to_fine=True), None)
+    config = dataclasses.replace(config, image_size=64)
+    variables = variable_shapes(config)
+    counted = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    parts = {part.part: part for part in model_complexity(config)}
+    assert sum(part.parameters for part in parts.values()) == counted
+    # 2 x 2 x 64 features to 8 hidden ones, and those to 16 x 16 texels of 8 features, to 6 + 3 + 1
+    # numbers of a similarity and to 16 x 16 x 3 coordinates.
+    stage = parts["affine_net/hand_stage"]
+    assert stage.flops == 2 * (256 * 8 + 8 * (16 * 16 * 8 + 10 + 16 * 16 * 3))
 
 
 def test_cpu_paths_do_not_change_the_count():
