@@ -42,6 +42,7 @@ def fast_renderer(monkeypatch):
     import jax.numpy as jnp
 
     from i2uv_jax.data import generator
+    from i2uv_jax.render.assets import RenderAssets
     from i2uv_jax.types import Batch, Camera
 
     def sample_batch(key, hand, config, batch_size, assets, *, sharding=None):
@@ -66,4 +67,6 @@ def fast_renderer(monkeypatch):
         )
 
     monkeypatch.setattr(generator, "sample_batch", sample_batch)
-    monkeypatch.setattr(generator, "load_render_assets", lambda config, hand: None)
+    monkeypatch.setattr(
+        generator, "load_render_assets", lambda config, hand: RenderAssets(None, None)
+    )

@@ -130,9 +130,13 @@ def _benchmark(
     config = picture_config(args)
     generator = HandGenerator(config, predictor.hand, args.batch or BATCH_SIZE)
     samples = []
+    key = jax.random.key(args.seed)
+    tones = generator.monk_tones(key, args.count)
     with progress_bar(args.count) as bar:
-        for batch in generator.batches(jax.random.key(args.seed), args.count):
+        for batch in generator.batches(key, args.count):
             watch.check()
-            samples += samples_of_batch(batch, predictor.hand.faces, len(samples))
+            first, last = len(samples), len(samples) + len(batch.image)
+            of_batch = None if tones is None else tones[first:last]
+            samples += samples_of_batch(batch, predictor.hand.faces, first, of_batch)
             bar.update(len(samples) - bar.n)
     return generated_benchmark(samples)

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array
+from jaxtyping import Array, Int
 
 from i2uv_jax.config import RenderConfig
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.ops.compiling import compiler_options
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.scene import sample_batch
+from i2uv_jax.render.tones import monk_tones
 from i2uv_jax.types import Batch
 
 
@@ -70,6 +71,18 @@ class HandGenerator:
             batch, ahead = ahead, self(next(keys)) if index + 1 < num_batches else None
             room = count - index * self.batch_size
             yield jax.tree.map(lambda leaf, room=room: leaf[:room], jax.device_get(batch))
+
+    def monk_tones(self, key: Array, count: int) -> Int[np.ndarray, "n"] | None:
+        """Tones on the Monk scale, 1 to 10, of the hands that `batches(key, count)` shows; None for
+        the plain renderer."""
+        if self._assets.skins is None:
+            return None
+        keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(-(-count // self.batch_size)))
+        of_batch = partial(
+            monk_tones, hand=self.hand, config=self.config, batch_size=self.batch_size
+        )
+        tones = jax.jit(jax.vmap(partial(of_batch, textures=self._assets.skins)))(keys)
+        return np.asarray(tones).reshape(-1)[:count]
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:

@@ -30,11 +30,20 @@ def generated_benchmark(samples: list[Sample]) -> Benchmark:
     return Benchmark("synthetic", "Generated pictures", samples, reflect=False)
 
 
-def samples_of_batch(batch: Batch, faces: Int[np.ndarray, "f 3"], first: int) -> Iterator[Sample]:
-    """The pictures of a rendered batch (NumPy), numbered from `first`."""
+def samples_of_batch(
+    batch: Batch,
+    faces: Int[np.ndarray, "f 3"],
+    first: int,
+    monk_tones: Int[np.ndarray, "b"] | None = None,
+) -> Iterator[Sample]:
+    """The pictures of a rendered batch (NumPy), numbered from `first`.
+
+    Args:
+      monk_tones: of the hands' skins, 1 to 10, where they are known.
+    """
     images = to_bytes(batch.image)
     for index in range(len(images)):
-        yield _sample(
+        sample = _sample(
             {
                 "image": images[index],
                 "hand_mask": np.round(255 * batch.hand_mask[index]),
@@ -46,6 +55,8 @@ def samples_of_batch(batch: Batch, faces: Int[np.ndarray, "f 3"], first: int) ->
             faces,
             f"{first + index:06d}",
         )
+        tone = None if monk_tones is None else int(monk_tones[index])
+        yield replace(sample, monk_tone=tone)
 
 
 def samples_of_set(stored: StoredSet, split: str, count: int | None, size: int) -> Iterator[Sample]:
@@ -85,6 +96,7 @@ def _sample(host: Mapping[str, np.ndarray], faces: np.ndarray, name: str) -> Sam
         wrist=keypoints[WRIST],
         pixels=np.ascontiguousarray(host["image"]),
         visible_share=float(min(seen / covered, 1.0)) if covered else None,
+        fill=float(np.ptp(place, axis=0).max()) / size,
     )
 
 

@@ -40,6 +40,10 @@ class Sample:
     """The picture, where it is not in a file."""
     visible_share: float | None = None
     """Of the part of the hand that faces the camera, where something tells."""
+    monk_tone: int | None = None
+    """The skin's, from 1 (light) to 10 (dark), where it is known."""
+    fill: float | None = None
+    """The longer side of the hand's bounding box over the crop's, where both are known."""
 
     def picture(self) -> UInt8[np.ndarray, "h w 3"]:
         """The pixels.

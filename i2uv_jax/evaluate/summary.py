@@ -143,6 +143,8 @@ def sample_groups(
             [visibility.view_group(s.keypoints, is_left=s.is_left) for s in samples],
         ),
         "pose": (visibility.POSES, [visibility.pose_group(s.keypoints) for s in samples]),
+        "size": (visibility.FILLS, [visibility.fill_group(s.fill) for s in samples]),
+        "skin tone": (visibility.TONES, [visibility.tone_group(s.monk_tone) for s in samples]),
     }  # fmt: skip
     groups: dict[str, dict[str, np.ndarray]] = {}
     for title, (order, found) in labels.items():

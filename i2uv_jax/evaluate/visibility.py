@@ -1,4 +1,5 @@
-"""What part of a hand a camera sees, and how it is held and turned: what scores are split by."""
+"""What part of a hand a camera sees, how it is held and turned and what it looks like: what scores
+are split by."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,6 +18,9 @@ _STRAIGHT, _BENT = 0.9, 0.7
 VIEWS = ("palm", "edge", "back")
 _SIDEWAYS = 0.5
 """Cosine between the palm's normal and the viewing direction below which the edge is seen."""
+
+TONES = ("Monk 1 to 3", "Monk 4 to 6", "Monk 7 to 10")
+FILLS = ("up to half of the crop", "up to three quarters", "more of the crop")
 
 SHARES = ("up to a third visible", "up to two thirds visible", "more visible")
 
@@ -47,6 +51,16 @@ def visible_share(
 def share_group(share: float | None) -> str | None:
     """One of `SHARES`."""
     return None if share is None else SHARES[min(int(3 * share), 2)]
+
+
+def tone_group(monk_tone: int | None) -> str | None:
+    """One of `TONES`."""
+    return None if monk_tone is None else TONES[(monk_tone > 3) + (monk_tone > 6)]
+
+
+def fill_group(fill: float | None) -> str | None:
+    """One of `FILLS`."""
+    return None if fill is None else FILLS[(fill > 0.5) + (fill > 0.75)]
 
 
 def pose_group(keypoints: Float[np.ndarray, "21 3"]) -> str | None:

@@ -38,7 +38,7 @@ from i2uv_jax.render.occlusion import (
     hand_capsules,
     visibility,
 )
-from i2uv_jax.render.skin import Skin, look_up_skin, sample_skin_look
+from i2uv_jax.render.skin import Skin, look_up_skin, mean_log, sample_skin_look
 from i2uv_jax.render.skin_atlas import all_faces, atlas_corners, mean_rest_vertices_mm
 from i2uv_jax.render.skin_textures import SkinTextures
 from i2uv_jax.types import Camera
@@ -116,8 +116,7 @@ def sample_look(key: Array, hand: Hand, config: RenderConfig, textures: SkinText
     """A random person in random light, wearing random things."""
     skin_key, light_key, worn_key, forearm_key = jax.random.split(key, 4)
     skin = sample_skin_look(skin_key, config.skin, textures)
-    centre = jnp.where(skin.is_photo, skin.photo_mean_log, skin.tone_log)
-    brightness = jnp.exp(centre + skin.shift_log) @ jnp.array([0.2126, 0.7152, 0.0722])
+    brightness = jnp.exp(mean_log(skin)) @ jnp.array([0.2126, 0.7152, 0.0722])
     return Look(
         skin=skin,
         light=sample_light_rig(light_key, config.light, brightness),

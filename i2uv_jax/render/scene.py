@@ -67,7 +67,7 @@ class _Picture(NamedTuple):
 
 
 @struct.dataclass
-class _PictureKeys:
+class PictureKeys:
     """What decides each picture of a batch; all leaves have the batch's axis."""
 
     placing: PRNGKeyArray
@@ -100,10 +100,10 @@ def sample_batch(
         else: left to itself, the compiler would have every device work on the others' too.
         Pictures are the same for any number of devices that leaves each an even number of them.
     """
-    keys = _split_key(hash_key(key), batch_size)
+    keys = picture_keys(key, batch_size)
     assets = load_render_assets(config, hand) if assets is None else assets
 
-    def render(keys: _PictureKeys, assets: RenderAssets) -> Batch:
+    def render(keys: PictureKeys, assets: RenderAssets) -> Batch:
         return _render(keys, hand, config, assets)
 
     if sharding is not None and sharding.mesh.size > 1:
@@ -113,11 +113,12 @@ def sample_batch(
     return render(keys, assets)
 
 
-def _split_key(key, batch_size) -> _PictureKeys:
-    placing_key, picture_key = jax.random.split(key)
+def picture_keys(key: Array, batch_size: int) -> PictureKeys:
+    """What decides each picture of `sample_batch(key, ...)`."""
+    placing_key, picture_key = jax.random.split(hash_key(key))
     colour_key, finish_key = jax.random.split(picture_key)
     background_key, mix_key, sensor_key = jax.random.split(finish_key, 3)
-    return _PictureKeys(
+    return PictureKeys(
         placing=jax.random.split(placing_key, batch_size),
         colour=jax.random.split(colour_key, batch_size),
         background=jax.random.split(background_key, batch_size),
@@ -126,7 +127,7 @@ def _split_key(key, batch_size) -> _PictureKeys:
     )
 
 
-def _render(keys: _PictureKeys, hand, config, assets) -> Batch:
+def _render(keys: PictureKeys, hand, config, assets) -> Batch:
     placed = jax.vmap(lambda one_key: _place_hand(one_key, hand, config))(keys.placing)
     if is_plain(config):
         picture = _draw_plainly(keys.colour, hand, config, placed)
@@ -281,7 +282,7 @@ def _coverage(hand, config, face):
     return coverage, _average_samples(is_hand[..., None], config.supersampling)[..., 0]
 
 
-def _finish(keys: _PictureKeys, config, pictures, picture):
+def _finish(keys: PictureKeys, config, pictures, picture):
     """The batch's images (sRGB, 0 to 1): hands before backgrounds, through cameras."""
     size = config.image_size
     backgrounds = jax.vmap(lambda one: sample_background(one, size, config.background, pictures))(

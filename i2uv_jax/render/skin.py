@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from i2uv_jax.config import SkinConfig
 from i2uv_jax.render.draws import draw
@@ -92,8 +92,7 @@ def sample_skin_look(key: Array, config: SkinConfig, textures: SkinTextures) -> 
     place = 0.5 + (len(SKIN_TONES_SRGB) - 1.6) * uniform() ** 1.3
     below = jnp.floor(place).astype(int)
     tone = tones[below] + (place - below) * (tones[below + 1] - tones[below])
-    # The scale shows skin as it is seen in good light; its albedo is darker and redder.
-    tone += _ALBEDO_OF_TONE_LOG * (1 - 0.06 * place)
+    tone += _tone_to_albedo(place)
     photo_mean = tone
     if num_photos:
         photo_mean = jnp.asarray(textures.photo_tones)[photo]
@@ -123,6 +122,28 @@ def sample_skin_look(key: Array, config: SkinConfig, textures: SkinTextures) -> 
         noise_offset=jnp.stack([uniform() for _ in range(4)]).reshape(2, 2),
         noise_turn=2 * jnp.pi * jnp.stack([uniform(), uniform()]),
     )
+
+
+def mean_log(skin: Skin) -> Float[Array, "3"]:
+    """Logarithm of the skin's linear colour, on the whole."""
+    return jnp.where(skin.is_photo, skin.photo_mean_log, skin.tone_log) + skin.shift_log
+
+
+def monk_tone(skin: Skin) -> Int[Array, ""]:
+    """The tone of the Monk scale, 1 to 10, whose luminance is nearest in logarithm."""
+    place = jnp.arange(len(SKIN_TONES_SRGB))[:, None]
+    tones = jnp.log(srgb_to_linear(jnp.asarray(SKIN_TONES_SRGB))) + _tone_to_albedo(place)
+    distance = jnp.abs(_log_luminance(tones) - _log_luminance(mean_log(skin)))
+    return 1 + jnp.argmin(distance)
+
+
+def _tone_to_albedo(place):
+    """Log gain: the scale shows skin as it is seen in good light; its albedo is darker, redder."""
+    return _ALBEDO_OF_TONE_LOG * (1 - 0.06 * place)
+
+
+def _log_luminance(colour_log):
+    return jnp.log(jnp.exp(colour_log) @ _LUMINANCE)
 
 
 def look_up_skin(

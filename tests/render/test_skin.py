@@ -9,10 +9,17 @@ from PIL import Image
 from i2uv_jax.config import SkinConfig
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.skeleton import JOINT_NAMES
-from i2uv_jax.render.skin import _look_up_atlas, look_up_skin, sample_skin_look
+from i2uv_jax.render.shading import SKIN_TONES_SRGB, srgb_to_linear
+from i2uv_jax.render.skin import (
+    _look_up_atlas,
+    look_up_skin,
+    mean_log,
+    monk_tone,
+    sample_skin_look,
+)
 from i2uv_jax.render.skin_atlas import atlas_corners, pack, unpack
 from i2uv_jax.render.skin_features import CHANNELS, NUM_VARIANTS, draw_features, surface_of
-from i2uv_jax.render.skin_textures import load_skin_textures, read_skins
+from i2uv_jax.render.skin_textures import SkinTextures, load_skin_textures, read_skins
 
 SIZE = 64
 
@@ -107,6 +114,24 @@ def test_strengths_zero_give_one_tone(hand):
     samples = look_up_skin(skin, textures, uv, jnp.float32(1.0))
     np.testing.assert_allclose(samples.albedo, np.tile(samples.albedo[:, :1], 200), rtol=1e-5)
     assert np.abs(samples.slope).max() == 0
+
+
+def test_tones_of_people_are_read_off_the_monk_scale():
+    config, nothing = SkinConfig(), np.zeros((0, 3), np.uint32)
+    textures = SkinTextures(atlases=nothing, photo_tones=nothing, noise=nothing)
+    keys = jax.random.split(jax.random.key(3), 200)
+    skins = jax.vmap(lambda key: sample_skin_look(key, config, textures))(keys)
+    tones = np.asarray(jax.vmap(monk_tone)(skins))
+    assert tones.min() <= 2 and tones.max() >= 9
+    # Darker skins have higher numbers; the scale's three lightest tones differ in hue alone.
+    luminance = np.exp(jax.vmap(mean_log)(skins)) @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(np.maximum(tones, 3)[np.argsort(-luminance)]) >= 0).all()
+    # The fifth tone's own colour, made an albedo as the sampler does, is the fifth tone; twice as
+    # dark (the sixth is less than half as bright) it is the sixth.
+    fifth = jnp.log(srgb_to_linear(SKIN_TONES_SRGB[4])) + 0.76 * jnp.array([-0.20, -0.40, -0.36])
+    one = jax.tree.map(lambda leaf: leaf[0], skins)._replace(is_photo=False, tone_log=fifth)
+    assert monk_tone(one._replace(shift_log=jnp.zeros(3))) == 5
+    assert monk_tone(one._replace(shift_log=jnp.full(3, -jnp.log(2.0)))) == 6
 
 
 def test_every_bad_folder_or_file_is_one_line_that_names_it(tmp_path, hand):
