@@ -726,8 +726,8 @@ class SceneConfig:
     cutout_size: int = 128
     """Side in pixels of a rendered hand's square, which it fills about two thirds of."""
     num_backgrounds: int = 384
-    steps_per_pool: int = 600
-    """Training steps after which hands and backgrounds are made anew."""
+    batches_per_pool: int = 300
+    """Batches of scenes after which hands and backgrounds are made anew."""
 
     def __post_init__(self) -> None:
         _check(
@@ -748,7 +748,7 @@ class SceneConfig:
                 "two numbers above 0, the smaller first",
                 value,
             )
-        for name in ("num_cutouts", "num_backgrounds", "steps_per_pool"):
+        for name in ("num_cutouts", "num_backgrounds", "batches_per_pool"):
             _check(getattr(self, name) >= 1, f"scene.{name}", "at least 1", getattr(self, name))
         _check(
             self.cutout_size >= 32 and self.cutout_size % 4 == 0,
@@ -756,6 +756,21 @@ class SceneConfig:
             "a multiple of 4 from 32",
             self.cutout_size,
         )
+
+
+def _check_run(name: str, optim: OptimConfig, train: TrainConfig) -> None:
+    _check(
+        bool(name) and all(c.isalnum() or c in "-_." for c in name),
+        "name",
+        "letters, digits, '-', '_' and '.'",
+        name,
+    )
+    _check(
+        optim.warmup_steps < train.num_steps,
+        "optim.warmup_steps",
+        f"below train.num_steps ({train.num_steps})",
+        optim.warmup_steps,
+    )
 
 
 @dataclass(frozen=True)
@@ -773,15 +788,40 @@ class ExperimentConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        _check(
-            bool(self.name) and all(c.isalnum() or c in "-_." for c in self.name),
-            "name",
-            "letters, digits, '-', '_' and '.'",
-            self.name,
-        )
-        _check(
-            self.optim.warmup_steps < self.train.num_steps,
-            "optim.warmup_steps",
-            f"below train.num_steps ({self.train.num_steps})",
-            self.optim.warmup_steps,
-        )
+        _check_run(self.name, self.optim, self.train)
+
+
+def scene_hands() -> RenderConfig:
+    """Hands as scenes are made of: whole, with room around them, before nothing."""
+    return RenderConfig(
+        min_fill=0.5,
+        max_fill=0.7,
+        centre_jitter=0.05,
+        upright_share=0.4,
+        occlusion=OcclusionConfig(
+            front_share=0.05, grasp_share=0.25, limb_share=0.05, truncation_share=0.0
+        ),
+        sensor=SensorConfig(strength=0.5),
+    )
+
+
+@dataclass(frozen=True)
+class DetectorExperimentConfig:
+    """A whole training run of a detector."""
+
+    name: str
+    """Name of the run's folder and of the model it exports."""
+    model: DetectorConfig = field(default_factory=DetectorConfig)
+    scene: SceneConfig = field(default_factory=SceneConfig)
+    render: RenderConfig = field(default_factory=scene_hands)
+    """The hands, the backgrounds, and the camera that takes the scenes."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        _check_run(self.name, self.optim, self.train)
+
+
+AnyExperimentConfig = ExperimentConfig | DetectorExperimentConfig
+"""What `i2uv train` takes."""

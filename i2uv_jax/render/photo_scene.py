@@ -41,10 +41,11 @@ _BORDER = 0.03
 class ScenePool:
     """What scenes are made of."""
 
-    hands: Cutouts
-    bystanders: Cutouts
+    things: Cutouts
+    """Hands, then bystanders."""
     backgrounds: UInt8[Array, "n h h 3"]
     """sRGB, of the scenes' size."""
+    num_hands: int = struct.field(pytree_node=False)
 
 
 class _Layers(NamedTuple):
@@ -54,7 +55,7 @@ class _Layers(NamedTuple):
     priority: Float[Array, "l"]
     """The lowest is pasted first."""
     index: Int[Array, "l"]
-    """Which cut-out of its kind."""
+    """Which cut-out."""
     mirrored: Bool[Array, "l"]
     turn: Int[Array, "l"]
     """Steps of a circle's 32nd part."""
@@ -87,6 +88,17 @@ def sample_scenes(
     return scenes.replace(image=image)
 
 
+def mirror_scenes(batch: SceneBatch) -> SceneBatch:
+    """The same scenes in a mirror: left hands become right ones."""
+    flip, shift = jnp.array([-1.0, 1.0]), jnp.array([1.0, 0.0])
+    return batch.replace(
+        image=batch.image[:, :, ::-1],
+        centre=batch.centre * flip + shift,
+        is_left=~batch.is_left,
+        keypoints_2d=batch.keypoints_2d * flip + shift,
+    )
+
+
 def _sample_scene(key: PRNGKeyArray, pool: ScenePool, config: SceneConfig) -> SceneBatch:
     """One scene (no leading axis) before a camera took it."""
     layer_key, background_key = jax.random.split(key)
@@ -95,16 +107,14 @@ def _sample_scene(key: PRNGKeyArray, pool: ScenePool, config: SceneConfig) -> Sc
     size = pool.backgrounds.shape[1]
     axis = (np.arange(size, dtype=np.float32) + 0.5) / size
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    things = jax.tree.map(lambda *parts: jnp.concatenate(parts), pool.hands, pool.bystanders)
 
     def paste(rank: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
         image, owner = state
         number = order[rank]
         layer = jax.tree.map(lambda leaf: leaf[number], layers)
-        first = jnp.where(number < num_hands, 0, len(pool.hands.pixels))
-        shrinking = things.size / (layer.scale * size)
+        shrinking = pool.things.size / (layer.scale * size)
         points = _to_cutout(layer, grid)
-        found = look_up(things, first + layer.index, points, shrinking, layer.reach)
+        found = look_up(pool.things, layer.index, points, shrinking, layer.reach)
         cover = found[:, COVERAGE, None]
         image = image * (1 - cover) + found[:, COLOURS] * layer.gain
         is_hand, is_other = found[:, HAND] > 0.5, found[:, COVERAGE] > 0.5
@@ -121,9 +131,9 @@ def _sample_scene(key: PRNGKeyArray, pool: ScenePool, config: SceneConfig) -> Sc
     )
     hands = jax.tree.map(lambda leaf: leaf[:num_hands], layers)
     seen = (owner == np.arange(num_hands)[:, None]).sum(axis=1)
-    whole = pool.hands.hand_area[hands.index] * (hands.scale * size) ** 2
+    whole = pool.things.hand_area[hands.index] * (hands.scale * size) ** 2
     is_shown = hands.is_there & (seen >= config.min_visible * whole)
-    keypoints = jax.vmap(_to_picture)(hands, pool.hands.keypoints[hands.index])
+    keypoints = jax.vmap(_to_picture)(hands, pool.things.keypoints[hands.index])
     return SceneBatch(
         image=jnp.clip(image, 0, 1).reshape(size, size, 3),
         centre=hands.centre,
@@ -159,14 +169,11 @@ def _sample_layers(key: PRNGKeyArray, pool: ScenePool, config: SceneConfig) -> _
 
     mirrored = lots[2] < 0.5
     turn = jnp.round(jnp.where(is_hand, 2.5, 0.8) * normal[1]).astype(int) % NUM_DIRECTIONS
-    index = lots[3] * jnp.where(is_hand, len(pool.hands.pixels), len(pool.bystanders.pixels))
-    index = index.astype(int)
-    extents = jnp.where(
-        is_hand[:, None],
-        pool.hands.extents[jnp.minimum(index, len(pool.hands.extents) - 1)],
-        pool.bystanders.extents[jnp.minimum(index, len(pool.bystanders.extents) - 1)],
-    )
-    box = jax.vmap(bounding_box)(extents, turn, mirrored)
+    num_things = len(pool.things.pixels)
+    first = np.where(is_hand, 0, pool.num_hands)
+    last = np.where(is_hand, pool.num_hands, num_things)
+    index = jnp.minimum((first + lots[3] * (last - first)).astype(int), last - 1)
+    box = jax.vmap(bounding_box)(pool.things.extents[index], turn, mirrored)
     longer = jnp.max(box[:, 2:] - box[:, :2], axis=-1)
 
     centre = lots[4:6].T
