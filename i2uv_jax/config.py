@@ -719,6 +719,8 @@ class SceneConfig:
     """Hands that stand close to the one before, so that the two overlap."""
     bystander_share: float = 0.5
     """Chance of each of two places that a face, an arm or a blob of skin stands there."""
+    bar_share: float = 0.5
+    """Share of scenes between grey bars, as pictures that are not square come to the detector."""
     min_visible: float = 0.35
     """Share of a hand that has to be seen for it to count; with less it is doubtful."""
     num_cutouts: int = 1024
@@ -738,7 +740,13 @@ class SceneConfig:
             "2 to 9 weights of at least 0, not all 0",
             self.hand_weights,
         )
-        for name in ("close_share", "touching_share", "bystander_share", "min_visible"):
+        for name in (
+            "close_share",
+            "touching_share",
+            "bystander_share",
+            "bar_share",
+            "min_visible",
+        ):
             _check_share(getattr(self, name), f"scene.{name}")
         for name in ("close_sides", "sides"):
             value = getattr(self, name)

@@ -1,7 +1,21 @@
 """Boxes in pictures: how much two overlap, and which of several are one thing. NumPy alone."""
 
+from dataclasses import dataclass
+
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
+
+SAME_BOX = 0.6
+"""Overlap above which the lesser of two boxes is taken for the other's hand once more."""
+
+
+@dataclass(frozen=True)
+class FoundBoxes:
+    """What a detector says about one picture, the likeliest first."""
+
+    boxes: Float[np.ndarray, "n 4"]
+    scores: Float[np.ndarray, "n"]
+    is_left: Bool[np.ndarray, "n"]
 
 
 def square_boxes(
@@ -34,3 +48,18 @@ def suppress_overlapping(
         if not any(overlap[index, other] > threshold for other in kept):
             kept.append(int(index))
     return np.array(kept, int)
+
+
+def pick_boxes(
+    centre: Float[np.ndarray, "k 2"],
+    side: Float[np.ndarray, "k"],
+    score: Float[np.ndarray, "k"],
+    left_share: Float[np.ndarray, "k"],
+    *,
+    min_score: float = 0.0,
+) -> FoundBoxes:
+    """The hands among one picture's candidates (`detection.peaks.Peaks`): likely, each once."""
+    likely = np.flatnonzero(score > min_score)
+    boxes = square_boxes(centre, side)
+    kept = likely[suppress_overlapping(boxes[likely], score[likely], SAME_BOX)]
+    return FoundBoxes(boxes[kept], score[kept], left_share[kept] > 0.5)

@@ -6,19 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from i2uv_jax.detection.boxes import intersection_over_union
+from i2uv_jax.detection.boxes import FoundBoxes, intersection_over_union
 
 SAME_HAND = 0.5
 """Intersection over union from which a box is that of the hand."""
-
-
-@dataclass(frozen=True)
-class FoundBoxes:
-    """What a detector says about one picture."""
-
-    boxes: Float[np.ndarray, "n 4"]
-    scores: Float[np.ndarray, "n"]
-    is_left: Bool[np.ndarray, "n"]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
 
 from i2uv_jax.config import SceneConfig, SensorConfig
+from i2uv_jax.imaging.crop import FILL
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.cutouts import (
     COLOURS,
@@ -33,6 +34,9 @@ _IN_FRONT_SHARE = 0.2
 """Of bystanders: those that stand before hands and not behind all of them."""
 _ARM_LENGTH = 2.0
 """How far beyond its cut-out an arm or a body goes on at most, in sides of the square."""
+_NARROWEST = 0.5
+"""Least share of the square that is not bars."""
+_BAR_GREY = np.float32(FILL[0] / 255)
 _BORDER = 0.03
 """How near to the picture's edge a hand's middle may lie."""
 
@@ -80,12 +84,12 @@ def sample_scenes(
     """`batch_size` random scenes of a pool's hands; the key decides everything."""
     keys = jax.random.split(hash_key(key), batch_size)
     # One after the other: each scene then pastes only as many things as it has.
-    scenes = jax.lax.map(lambda one_key: _sample_scene(one_key, pool, config), keys)
+    scenes, is_bar = jax.lax.map(lambda one_key: _sample_scene(one_key, pool, config), keys)
     sensor_keys = jax.vmap(lambda one_key: jax.random.fold_in(one_key, 1))(keys)
-    image = jax.vmap(lambda one_key, image: apply_sensor(one_key, image, sensor))(
+    taken = jax.vmap(lambda one_key, image: apply_sensor(one_key, image, sensor))(
         sensor_keys, scenes.image
     )
-    return scenes.replace(image=image)
+    return scenes.replace(image=jnp.where(is_bar[..., None], _BAR_GREY, taken))
 
 
 def mirror_scenes(batch: SceneBatch) -> SceneBatch:
@@ -99,10 +103,13 @@ def mirror_scenes(batch: SceneBatch) -> SceneBatch:
     )
 
 
-def _sample_scene(key: PRNGKeyArray, pool: ScenePool, config: SceneConfig) -> SceneBatch:
-    """One scene (no leading axis) before a camera took it."""
-    layer_key, background_key = jax.random.split(key)
-    layers = _sample_layers(layer_key, pool, config)
+def _sample_scene(
+    key: PRNGKeyArray, pool: ScenePool, config: SceneConfig
+) -> tuple[SceneBatch, Bool[Array, "h h"]]:
+    """One scene (no leading axis) before a camera took it, and where bars will cover it."""
+    layer_key, background_key, bar_key = jax.random.split(key, 3)
+    extent = _sample_extent(bar_key, config)
+    layers = _sample_layers(layer_key, pool, config, extent)
     num_hands = len(config.hand_weights) - 1
     size = pool.backgrounds.shape[1]
     axis = (np.arange(size, dtype=np.float32) + 0.5) / size
@@ -129,12 +136,14 @@ def _sample_scene(key: PRNGKeyArray, pool: ScenePool, config: SceneConfig) -> Sc
         paste,
         (background.reshape(-1, 3), jnp.full(len(grid), -1)),
     )
+    is_bar = jnp.any(jnp.abs(grid - 0.5) > extent / 2, axis=-1)
+    owner = jnp.where(is_bar, -1, owner)
     hands = jax.tree.map(lambda leaf: leaf[:num_hands], layers)
     seen = (owner == np.arange(num_hands)[:, None]).sum(axis=1)
     whole = pool.things.hand_area[hands.index] * (hands.scale * size) ** 2
     is_shown = hands.is_there & (seen >= config.min_visible * whole)
     keypoints = jax.vmap(_to_picture)(hands, pool.things.keypoints[hands.index])
-    return SceneBatch(
+    scene = SceneBatch(
         image=jnp.clip(image, 0, 1).reshape(size, size, 3),
         centre=hands.centre,
         side=hands.side,
@@ -143,9 +152,19 @@ def _sample_scene(key: PRNGKeyArray, pool: ScenePool, config: SceneConfig) -> Sc
         is_doubtful=hands.is_there & ~is_shown & (seen > 0),
         keypoints_2d=keypoints,
     )
+    return scene, is_bar.reshape(size, size)
 
 
-def _sample_layers(key: PRNGKeyArray, pool: ScenePool, config: SceneConfig) -> _Layers:
+def _sample_extent(key: PRNGKeyArray, config: SceneConfig) -> Float[Array, "2"]:
+    """Width and height of what is not bars."""
+    lot, upright, narrow = jax.random.uniform(key, (3,))
+    shorter = jnp.where(lot < config.bar_share, 1 - (1 - _NARROWEST) * narrow, 1.0)
+    return jnp.where(upright < 0.5, jnp.stack([shorter, 1.0]), jnp.stack([1.0, shorter]))
+
+
+def _sample_layers(
+    key: PRNGKeyArray, pool: ScenePool, config: SceneConfig, extent: Float[Array, "2"]
+) -> _Layers:
     keys = jax.random.split(key, 4)
     num_hands = len(config.hand_weights) - 1
     count = num_hands + _NUM_BYSTANDERS
@@ -183,6 +202,7 @@ def _sample_layers(key: PRNGKeyArray, pool: ScenePool, config: SceneConfig) -> _
     is_beside = (lots[8] < config.touching_share) & (np.arange(count) > 0)
     centre = jnp.where(is_beside[:, None], beside, centre)
     centre = jnp.clip(centre, _BORDER, 1 - _BORDER)
+    centre = 0.5 + (centre - 0.5) * extent
 
     in_front = is_hand | (lots[9] < _IN_FRONT_SHARE)
     light = jnp.exp(0.2 * normal[4])[:, None] * sample_tints(keys[3], count) ** 0.5

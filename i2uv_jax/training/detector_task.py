@@ -4,15 +4,13 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import UInt8
 
-from i2uv_jax.detection.boxes import square_boxes, suppress_overlapping
+from i2uv_jax.detection.boxes import pick_boxes, square_boxes
 from i2uv_jax.detection.loss import detection_loss
 from i2uv_jax.detection.peaks import Peaks, find_peaks
-from i2uv_jax.detection.scores import FoundBoxes, TrueBoxes, detection_scores
+from i2uv_jax.detection.scores import TrueBoxes, detection_scores
 from i2uv_jax.training.task import Scores, Task
 from i2uv_jax.types import SceneBatch
 
-_SAME_BOX = 0.6
-"""Overlap above which the lesser of two boxes is taken for the other's hand once more."""
 _DRAWN_SCORE = 0.3
 _TRUE_COLOUR, _LEFT_COLOUR, _RIGHT_COLOUR = (255, 255, 255), (255, 60, 60), (60, 255, 60)
 
@@ -48,9 +46,7 @@ def _summarize(rows: dict[str, np.ndarray]) -> Scores:
     found, true = [], []
     for index in range(len(rows["score"])):
         row = {name: values[index] for name, values in rows.items()}
-        boxes = square_boxes(row["centre"], row["side"])
-        kept = suppress_overlapping(boxes, row["score"], _SAME_BOX)
-        found.append(FoundBoxes(boxes[kept], row["score"][kept], row["left_share"][kept] > 0.5))
+        found.append(pick_boxes(*(row[name] for name in ("centre", "side", "score", "left_share"))))
         named = row["true_is_shown"] | row["true_is_doubtful"]
         true_boxes = square_boxes(row["true_centre"], row["true_side"])
         true.append(
