@@ -44,9 +44,9 @@ def run_detector(args: argparse.Namespace) -> int:
         import numpy as np
 
         from i2uv_jax.cli.hand_files import make_output_folder
+        from i2uv_jax.detection.drawing import boxes_over
         from i2uv_jax.detection.scores import detection_scores
         from i2uv_jax.evaluate.scenes import found_boxes, generated_scenes
-        from i2uv_jax.viewing.boxes import boxes_over
         from i2uv_jax.viewing.contact_sheet import contact_sheet
         from i2uv_jax.viewing.panel import png_bytes
 

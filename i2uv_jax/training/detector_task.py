@@ -1,18 +1,20 @@
 """Training of the detector: focal loss on heat maps, average precision on unseen scenes."""
 
+import jax
 import numpy as np
 from flax import linen as nn
 from jaxtyping import UInt8
 
-from i2uv_jax.detection.boxes import pick_boxes, square_boxes
+from i2uv_jax.detection.boxes import FoundBoxes, pick_boxes, square_boxes
+from i2uv_jax.detection.drawing import boxes_over
 from i2uv_jax.detection.loss import detection_loss
 from i2uv_jax.detection.peaks import Peaks, find_peaks
 from i2uv_jax.detection.scores import TrueBoxes, detection_scores
 from i2uv_jax.training.task import Scores, Task
 from i2uv_jax.types import SceneBatch
 
-_DRAWN_SCORE = 0.3
-_TRUE_COLOUR, _LEFT_COLOUR, _RIGHT_COLOUR = (255, 255, 255), (255, 60, 60), (60, 255, 60)
+_TRUTH = ("centre", "side", "is_left", "is_shown", "is_doubtful")
+"""Fields of a `SceneBatch` that answers are compared with."""
 
 
 def detector_task(model: nn.Module) -> Task:
@@ -20,18 +22,8 @@ def detector_task(model: nn.Module) -> Task:
 
     def evaluation_step(variables: dict, batch: SceneBatch) -> tuple[Peaks, dict]:
         peaks = find_peaks(model.apply(variables, batch.image, train=False))
-        rows = {
-            "centre": peaks.centre,
-            "side": peaks.side,
-            "score": peaks.score,
-            "left_share": peaks.left_share,
-            "true_centre": batch.centre,
-            "true_side": batch.side,
-            "true_is_left": batch.is_left,
-            "true_is_shown": batch.is_shown,
-            "true_is_doubtful": batch.is_doubtful,
-        }
-        return peaks, rows
+        rows = {f"true_{name}": getattr(batch, name) for name in _TRUTH}
+        return peaks, {**rows, **vars(peaks)}
 
     return Task(
         compute_loss=detection_loss,
@@ -46,13 +38,25 @@ def _summarize(rows: dict[str, np.ndarray]) -> Scores:
     found, true = [], []
     for index in range(len(rows["score"])):
         row = {name: values[index] for name, values in rows.items()}
-        found.append(pick_boxes(*(row[name] for name in ("centre", "side", "score", "left_share"))))
-        named = row["true_is_shown"] | row["true_is_doubtful"]
-        true_boxes = square_boxes(row["true_centre"], row["true_side"])
-        true.append(
-            TrueBoxes(true_boxes[named], row["true_is_left"][named], row["true_is_doubtful"][named])
-        )
+        truth = {name: row.pop(f"true_{name}") for name in _TRUTH}
+        found.append(pick_boxes(**row))
+        true.append(_true_boxes(**truth))
     return detection_scores(found, true)
+
+
+def _true_boxes(
+    centre: np.ndarray,
+    side: np.ndarray,
+    is_left: np.ndarray,
+    is_shown: np.ndarray,
+    is_doubtful: np.ndarray,
+    *,
+    size: int = 1,
+) -> TrueBoxes:
+    """The hands of one picture of `size` pixels."""
+    named = is_shown | is_doubtful
+    boxes = size * square_boxes(centre[named], side[named])
+    return TrueBoxes(boxes, is_left[named], is_doubtful[named])
 
 
 def _describe(scores: Scores) -> str:
@@ -63,25 +67,13 @@ def _describe(scores: Scores) -> str:
 
 
 def _draw(batch: SceneBatch, peaks: Peaks) -> UInt8[np.ndarray, "h w 3"]:
-    """Scenes in a row with the true boxes (white) and what was found: left red, right green."""
+    """Scenes in a row with true and found boxes."""
     pictures = []
+    size = batch.image.shape[1]
     for index, image in enumerate(batch.image):
-        picture = np.round(255 * image).astype(np.uint8)
-        true = square_boxes(batch.centre[index], batch.side[index])
-        for box in true[batch.is_shown[index]]:
-            _outline(picture, box, _TRUE_COLOUR)
-        found = square_boxes(peaks.centre[index], peaks.side[index])
-        for box, score, left in zip(
-            found, peaks.score[index], peaks.left_share[index], strict=True
-        ):
-            if score > _DRAWN_SCORE:
-                _outline(picture, box, _LEFT_COLOUR if left > 0.5 else _RIGHT_COLOUR)
-        pictures.append(picture)
+        found = pick_boxes(**vars(jax.tree.map(lambda leaf, row=index: leaf[row], peaks)))
+        scaled = FoundBoxes(size * found.boxes, found.scores, found.is_left)
+        truth = {name: getattr(batch, name)[index] for name in _TRUTH}
+        pixels = np.round(255 * image).astype(np.uint8)
+        pictures.append(boxes_over(pixels, scaled, _true_boxes(**truth, size=size)))
     return np.concatenate(pictures, axis=1)
-
-
-def _outline(picture: np.ndarray, box: np.ndarray, colour: tuple[int, int, int]) -> None:
-    size = len(picture)
-    left, top, right, bottom = np.clip(np.round(box * size).astype(int), 0, size - 1)
-    picture[[top, bottom], left : right + 1] = colour
-    picture[top : bottom + 1, [left, right]] = colour
