@@ -65,8 +65,8 @@ def test_two_hands_come_together_and_each(run, tmp_path, write_photo):
     for number in (1, 2):
         (mesh,) = trimesh.load_scene(out / f"hand_{number}.glb").geometry.values()
         assert len(mesh.faces) == 3196
-    panel = Image.open(out / "hand.png")
-    assert panel.height > 2 * 320 + 2 * 320
+    with Image.open(out / "hand.png") as panel:
+        assert panel.height > 2 * 320 + 2 * 320  # all hands at twice the size, then one by one
 
 
 def test_the_given_hand_holds_against_the_detector(run, tmp_path, write_photo):
