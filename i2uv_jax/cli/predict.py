@@ -64,8 +64,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--refine",
         action=argparse.BooleanOptionalAction,
-        default=False,
-        help="look at each hand once more, in the box of its first mesh (no)",
+        default=True,
+        help="look at each hand once more, in the box of its first mesh (yes)",
     )
     parser.add_argument(
         "--model", default="small", metavar="NAME|PATH", help="a shipped model or a file (small)"

@@ -36,6 +36,7 @@ def run(tmp_path, tiny_model_path, fast_network, monkeypatch):
     def run_predict(*arguments, hands=TWO, out="out"):
         monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: Detector(hands))
         words = ["predict", *map(str, arguments), "--out", str(tmp_path / out)]
+        words += [] if "--refine" in words else ["--no-refine"]
         assert main([*words, "--model", str(tiny_model_path), "--backend", "xla"]) == 0
         return asked
 
@@ -98,7 +99,7 @@ def test_numbers_of_hands_take_no_other_photo_s_name(run, tmp_path, write_photo)
 
 def test_the_second_look_is_at_the_first_mesh(run, tmp_path, write_photo):
     photo = write_photo("hand.png")
-    run(photo, "--no-refine", hands=TWO[1:], out="first")
+    run(photo, hands=TWO[1:], out="first")
     run(photo, "--refine", hands=TWO[1:], out="second")
     first, second = (hands_of(tmp_path / name)[0] for name in ("first", "second"))
     # The stand-in sees the same hand in every crop: the tighter crop draws it smaller.
