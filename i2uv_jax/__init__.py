@@ -3,6 +3,7 @@
     import i2uv_jax
     predictor = i2uv_jax.load_model("small")
     hand = predictor(photo)  # (h, w, 3) uint8, or a batch of them
+    found = i2uv_jax.load_detector()(photo)  # where hands are: boxes and sides for `predictor`
 
 See `i2uv_jax.inference.predictor.Predictor` for boxes, left hands and cameras, and
 `i2uv_jax.inference.prediction.HandPrediction` for what comes back.
@@ -13,10 +14,12 @@ from importlib import import_module
 # Looked up on first use (PEP 562): importing JAX takes a second or more, and `i2uv --help` as well
 # as the light modules below this package should not wait for it.
 _PUBLIC = {
+    "DetectedHand": "i2uv_jax.inference.hand_detector",
     "HandPrediction": "i2uv_jax.inference.prediction",
     "ImageError": "i2uv_jax.imaging.read",
     "Predictor": "i2uv_jax.inference.predictor",
     "available_models": "i2uv_jax.models.model_files",
+    "load_detector": "i2uv_jax.inference.hand_detector",
     "load_model": "i2uv_jax.inference.predictor",
     "read_photo": "i2uv_jax.imaging.read",
 }

@@ -26,12 +26,14 @@ _FALSE_WORDS = ("false", "no", "0")
 _NONE_WORDS = ("none", "null")
 
 
-def load_config(path: str | os.PathLike[str], config_type: type[Config]) -> Config:
+def load_config(
+    path: str | os.PathLike[str], config_type: type[Config], *other_types: type[Config]
+) -> Config:
     """Runs a Python config file (the user's own, trusted code) and returns its `get_config()`.
 
     Raises:
       ValueError: the file is missing, fails while it runs, has no `get_config` or returns
-        something other than a `config_type`; the message names the file and the cause.
+        something of none of the types; the message names the file and the cause.
     """
     path = Path(path)
     if not path.is_file():
@@ -47,13 +49,14 @@ def load_config(path: str | os.PathLike[str], config_type: type[Config]) -> Conf
     # user gets the line it came from rather than a traceback through this package.
     except Exception as error:
         raise ValueError(f"config file {path}: {_one_line(error)}") from error
-    if not isinstance(config, config_type):
+    config_types = (config_type, *other_types)
+    if not isinstance(config, config_types):
+        names = " or ".join(one_type.__name__ for one_type in config_types)
         raise ValueError(
-            f"config file {path}: get_config() must return {config_type.__name__}, "
-            f"got {type(config).__name__}"
+            f"config file {path}: get_config() must return {names}, got {type(config).__name__}"
         )
     try:
-        return from_dict(config_type, dataclasses.asdict(config))  # checks the types of the values
+        return from_dict(type(config), dataclasses.asdict(config))  # checks the types of the values
     except ValueError as error:
         raise ValueError(f"config file {path}: {error}") from error
 

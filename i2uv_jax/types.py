@@ -48,3 +48,26 @@ class Batch:
     keypoint_visible: Bool[Array, "b 21"]
     """Whether the keypoint lies inside the crop."""
     camera: Camera
+
+
+@struct.dataclass
+class SceneBatch:
+    """Whole pictures with any number of hands, left and right; `n` places for hands in each.
+
+    *Picture coordinates*: a square picture spans 0 to 1, x right and y down, as a crop does.
+    """
+
+    image: Float[Array, "b h h 3"]
+    """sRGB-encoded colours, 0 to 1."""
+    centre: Float[Array, "b n 2"]
+    """Middle of each hand's bounding box, parts out of sight included; picture coordinates."""
+    side: Float[Array, "b n"]
+    """The box's longer side, in picture sides."""
+    is_left: Bool[Array, "b n"]
+    is_shown: Bool[Array, "b n"]
+    """Whether the place holds a hand that can be seen; else its other values have no meaning."""
+    is_doubtful: Bool[Array, "b n"]
+    """Whether it holds one of which so little can be seen that finding it is neither right nor
+    wrong."""
+    keypoints_2d: Float[Array, "b n 21 2"]
+    """Picture coordinates."""

@@ -28,6 +28,7 @@ SHORTENED = {
     "data": ["--count=3", "--size=32", "--batch=2", "--render.forearm.share=1", *PLAIN],
     "eval synthetic": ["--count=3", "--surfaces=1", "--size=32", "--batch=2",
                        "--render.forearm.share=1", *PLAIN],
+    "eval detector": ["--count=2", "--render.forearm.share=1", *PLAIN],
     "bench": ["--no-parts", "--runs=2", "--size=32", "--batch=2", "--render.forearm.share=1",
               *PLAIN],
 }  # fmt: skip
@@ -86,6 +87,7 @@ def archives(tmp_path):
         ("docs/data.md", {"data", "bench"}),
         ("docs/datasets.md", {"data"}),
         ("docs/evaluation.md", {"eval"}),
+        ("docs/detection.md", {"predict", "eval"}),
     ],
 )
 def test_every_i2uv_command_succeeds(
@@ -110,7 +112,8 @@ def test_every_i2uv_command_succeeds(
             place = words.index("--out") + 1
             words[place] = str(tmp_path / words[place])
         is_quick = "register" in words or "--set" in words
-        verb = "eval synthetic" if words[:2] == ["eval", "synthetic"] else words[0]
+        both = " ".join(words[:2])
+        verb = both if both in SHORTENED else words[0]
         shortened = [] if is_quick else SHORTENED.get(verb, [])
         if words[:2] == ["bench", "infer"]:
             shortened = ["--runs=1", "--no-parts", "--batch=1"]
@@ -129,6 +132,13 @@ def test_the_readme_s_python_example_runs(request, photo):
     names = {"photo": np.asarray(Image.open(photo))}
     exec(example, names)
     assert names["hand"].vertices_mm.shape[-1] == 3
+    (further,) = [
+        text
+        for language, text in code_blocks(request.config.rootpath / "docs" / "detection.md")
+        if language
+    ]
+    exec(further, names)
+    assert isinstance(names["hands"], list)
 
 
 def test_documents_name_only_extras_and_files_that_exist(request):
@@ -137,7 +147,7 @@ def test_documents_name_only_extras_and_files_that_exist(request):
         "optional-dependencies"
     ]
     documents = ("README.md", "BUILD.md", "docs/data.md", "docs/datasets.md", "docs/evaluation.md",
-                 "docs/benchmarks.md", "docs/export.md",
+                 "docs/benchmarks.md", "docs/export.md", "docs/detection.md",
                  "launch/README.md")  # fmt: skip
     text = "".join((root / name).read_text() for name in documents)
     named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)

@@ -24,27 +24,31 @@ MAY_IMPORT = {
     "render": "config types ops imaging geometry hand",
     "models": "config config_io atomic_file ops geometry hand",
     "losses": "config ops geometry models",
+    "detection": "types models",
     "data": "config config_io types atomic_file restricted_pickle ops imaging geometry hand render",
     "training": "config config_io types atomic_file measuring ops geometry hand metrics models "
-    "losses data",
-    "inference": "config types atomic_file measuring ops geometry hand imaging models",
+    "losses detection data",
+    "inference": "config types atomic_file measuring ops geometry hand imaging models detection",
     "viewing": "geometry render imaging inference",
     "registration": "geometry hand viewing",
-    "evaluate": "config types atomic_file ops geometry hand imaging metrics render models data "
-    "inference viewing registration",
+    "evaluate": "config types atomic_file ops geometry hand imaging metrics render models "
+    "detection data inference viewing registration",
     "cli": "config config_io types atomic_file measuring ops geometry hand imaging metrics render "
-    "models data training inference viewing registration evaluate",
+    "models detection data training inference viewing registration evaluate",
 }
+
+_NO_TRAINING = (
+    "ops geometry hand render models losses detection metrics inference viewing registration"
+)
 
 # Third-party packages that some parts must stay free of, and those parts.
 FREE_OF = {
     "jax": "config config_io atomic_file restricted_pickle imaging",
     "flax": "config config_io restricted_pickle imaging",
-    "optax": "ops geometry hand render models losses metrics data inference viewing registration",
-    "orbax": "ops geometry hand render models losses metrics data inference viewing registration",
-    "grain": "ops geometry hand render models losses metrics inference viewing registration",
-    "tensorflow_datasets": "ops geometry hand render models losses metrics inference viewing "
-    "registration",
+    "optax": _NO_TRAINING + " data",
+    "orbax": _NO_TRAINING + " data",
+    "grain": _NO_TRAINING,
+    "tensorflow_datasets": _NO_TRAINING,
 }
 
 MODULES = sorted((ROOT / "i2uv_jax").rglob("*.py"))

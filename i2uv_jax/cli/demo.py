@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     import jax
     import numpy as np
 
-    from i2uv_jax.cli.hand_files import make_output_folder, write_hand_files
+    from i2uv_jax.cli.hand_files import PhotoHand, make_output_folder, write_hand_files
     from i2uv_jax.config import OcclusionConfig, RenderConfig, SensorConfig
     from i2uv_jax.inference.cache import keep_compiled_programs
     from i2uv_jax.inference.predictor import load_model
@@ -77,10 +77,9 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         "demo",
         photo,
-        prediction,
+        [PhotoHand(prediction, None)],
         predictor,
         image_name=f"rendered with seed {args.seed}",
-        box_xyxy=None,
         seconds=seconds,
         additional={"error_mm": {name: round(value, 3) for name, value in errors_mm.items()}},
     )

@@ -2,7 +2,7 @@
 
 import argparse
 
-from i2uv_jax.cli import eval_benchmark, eval_photos, eval_synthetic
+from i2uv_jax.cli import eval_benchmark, eval_detector, eval_photos, eval_synthetic
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -14,3 +14,4 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     eval_photos.add_parser(verbs)
     eval_benchmark.add_parsers(verbs)
     eval_synthetic.add_parser(verbs)
+    eval_detector.add_parser(verbs)

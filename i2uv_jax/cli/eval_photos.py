@@ -18,7 +18,7 @@ from i2uv_jax.cli.interruption import InterruptWatch
 if TYPE_CHECKING:
     import numpy as np
 
-    from i2uv_jax.evaluate.mediapipe_hands import MediaPipeHands
+    from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
     from i2uv_jax.evaluate.photos import PhotoScore
     from i2uv_jax.imaging.annotations import Annotation
     from i2uv_jax.imaging.crop import SquareCrop
@@ -123,7 +123,7 @@ def _scored(
         return args.pred.name, _score_file(args, annotations, predictions), None
     try:
         if args.model == _MEDIAPIPE:
-            from i2uv_jax.evaluate.mediapipe_hands import MediaPipeHands
+            from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
 
             with MediaPipeHands(args.mediapipe_python) as detector:
                 make_output_folder(args.out)

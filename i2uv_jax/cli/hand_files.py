@@ -1,19 +1,22 @@
-"""The three files that `demo` and `predict` write for a picture: mesh, panel and numbers."""
+"""The files that `demo` and `predict` write for a picture: meshes, panel and numbers."""
 
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.cli.failure import CommandError
 from i2uv_jax.geometry.uv_map import build_tables
+from i2uv_jax.inference.placement import wrists_mm
 from i2uv_jax.inference.prediction import HandPrediction
 from i2uv_jax.inference.predictor import Predictor
-from i2uv_jax.viewing.glb import glb_bytes
-from i2uv_jax.viewing.panel import png_bytes, prediction_panel
+from i2uv_jax.viewing.glb import SceneHand, glb_bytes
+from i2uv_jax.viewing.panel import photo_panel, png_bytes
 from i2uv_jax.viewing.uv_colours import uv_map_colours
 
 SUFFIXES = (".glb", ".png", ".json")
@@ -36,48 +39,69 @@ def make_output_folder(folder: Path) -> None:
         raise CommandError(f"--out {folder}: cannot be written to ({error.strerror})") from None
 
 
+@dataclass(frozen=True)
+class PhotoHand:
+    """One hand of a photo, as it is written."""
+
+    prediction: HandPrediction
+    box_xyxy: tuple[float, float, float, float] | None
+    """As it was found or given; None stands for the whole picture."""
+    score: float | None = None
+    """The detector's; None where nothing was detected."""
+
+
 def write_hand_files(
     folder: Path,
     stem: str,
     photo: UInt8[np.ndarray, "h w 3"],
-    prediction: HandPrediction,
+    hands: Sequence[PhotoHand],
     predictor: Predictor,
     *,
     image_name: str,
-    box_xyxy: tuple[float, float, float, float] | None,
     seconds: float,
     additional: dict | None = None,
+    numbered_stem: str | None = None,
 ) -> list[Path]:
     """Writes STEM.glb, STEM.png and, last, STEM.json; each whole or not at all.
+
+    Of several hands STEM.glb holds all, and STEM_1.glb, STEM_2.glb, ... one each. Without a hand
+    there is no mesh.
 
     Args:
       folder: where to; must exist.
       stem: the files' common name.
       photo: the whole picture.
-      prediction: its one hand.
-      predictor: what predicted it.
+      hands: all its hands.
+      predictor: what predicted them.
       image_name: how the JSON names the picture.
-      box_xyxy: the hand's box as it was given; None stands for the whole picture.
       seconds: what the prediction took.
       additional: further entries of the JSON.
+      numbered_stem: in place of STEM before the number of a hand.
 
     Returns:
-      The three paths.
+      The paths.
 
     Raises:
       OSError: a file cannot be written.
     """
     height, width, _ = photo.shape
     mask = build_tables(predictor.hand.atlas, predictor.config.uv_map_size).texel_mask
-    paths = [folder / f"{stem}{suffix}" for suffix in SUFFIXES]
-    mesh_path, panel_path, numbers_path = paths
-    mesh = glb_bytes(
-        prediction.vertices_mm,
-        predictor.hand.atlas,
-        uv_map_colours(prediction.uv_map, mask, background=None),
-        is_left=prediction.handedness == "left",
-    )
-    panel = png_bytes(prediction_panel(photo, prediction, mask))
+    mesh_path, panel_path, numbers_path = (folder / f"{stem}{suffix}" for suffix in SUFFIXES)
+    meshes: dict[Path, list[SceneHand]] = {}
+    if hands:
+        wrists = wrists_mm([hand.prediction for hand in hands], width, height)
+        in_scene = [
+            _scene_hand(hand.prediction, mask, tuple(wrist.tolist()))
+            for hand, wrist in zip(hands, wrists, strict=True)
+        ]
+        meshes[mesh_path] = in_scene
+    own_paths = [mesh_path] * len(hands)
+    if len(hands) > 1:
+        name = stem if numbered_stem is None else numbered_stem
+        own_paths = [folder / f"{name}_{number}.glb" for number in range(1, len(hands) + 1)]
+        for path, hand in zip(own_paths, in_scene, strict=True):
+            meshes[path] = [replace(hand, wrist_mm=(0.0, 0.0, 0.0))]
+    panel = png_bytes(photo_panel(photo, [hand.prediction for hand in hands], mask))
     numbers = {
         "image": image_name,
         "model": predictor.name,
@@ -86,20 +110,36 @@ def write_hand_files(
         "seconds": round(seconds, 4),
         "hands": [
             {
-                "handedness": prediction.handedness,
-                "box_xyxy": _rounded(box_xyxy or (0, 0, width, height)),
-                "keypoints_2d": _rounded(prediction.keypoints_2d),
-                "keypoints_3d": _rounded(prediction.keypoints_3d_mm),
-                "mesh": mesh_path.name,
-                "vertices": len(prediction.vertices_mm),
+                "handedness": hand.prediction.handedness,
+                "score": None if hand.score is None else round(hand.score, 4),
+                "box_xyxy": _rounded(hand.box_xyxy or (0, 0, width, height)),
+                "keypoints_2d": _rounded(hand.prediction.keypoints_2d),
+                "keypoints_3d": _rounded(hand.prediction.keypoints_3d_mm),
+                "mesh": path.name,
+                "vertices": len(hand.prediction.vertices_mm),
             }
+            for hand, path in zip(hands, own_paths, strict=True)
         ],
         **(additional or {}),
     }
-    write_atomically(mesh_path, mesh)
+    for path, scene in meshes.items():
+        write_atomically(path, glb_bytes(scene, predictor.hand.atlas))
     write_atomically(panel_path, panel)
     write_atomically(numbers_path, _json_text(numbers).encode())
-    return paths
+    return [*meshes, panel_path, numbers_path]
+
+
+def _scene_hand(
+    prediction: HandPrediction,
+    mask: Bool[np.ndarray, "m m"],
+    wrist_mm: tuple[float, float, float],
+) -> SceneHand:
+    return SceneHand(
+        prediction.vertices_mm,
+        uv_map_colours(prediction.uv_map, mask, background=None),
+        is_left=prediction.handedness == "left",
+        wrist_mm=wrist_mm,
+    )
 
 
 def _json_text(numbers: dict) -> str:

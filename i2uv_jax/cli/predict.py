@@ -1,6 +1,7 @@
 """`i2uv predict`: photos in, meshes, panels and keypoints out."""
 
 import argparse
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int
+from i2uv_jax.cli.detector_option import add_detector_option, open_detector
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.photo_list import Photo, list_photos
@@ -18,19 +20,25 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import UInt8
 
-    from i2uv_jax.inference.prediction import HandPrediction
+    from i2uv_jax.inference.hand_detector import PhotoDetector
+    from i2uv_jax.inference.prediction import Handedness, HandPrediction
     from i2uv_jax.inference.predictor import Predictor, PreparedHand
     from i2uv_jax.inference.stream import Outcome
 
-_DESCRIPTION = """Reconstruct the hand in each photo. For PHOTO.jpg the output folder gets PHOTO.glb
-(the mesh), PHOTO.png (the picture, the mesh over it, the UV position map and two other views) and
-PHOTO.json (keypoints). A photo that cannot be used costs one line; the others are still done."""
+    _Answer = tuple[list[HandPrediction], float]
+    """A photo's hands, and the seconds they took."""
+
+_DESCRIPTION = """Find and reconstruct the hands in each photo. For PHOTO.jpg the output folder gets
+PHOTO.glb (the meshes), PHOTO.png (the picture, the mesh over it, the UV position map and two other
+views) and PHOTO.json (boxes and keypoints); of several hands also PHOTO_1.glb, PHOTO_2.glb, ... A
+photo without a hand gets an empty list in its JSON. A photo that cannot be used costs one line; the
+others are still done."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Adds the verb to a command line."""
     parser = subparsers.add_parser(
-        "predict", help="reconstruct the hand in photos", description=_DESCRIPTION
+        "predict", help="find and reconstruct the hands in photos", description=_DESCRIPTION
     )
     parser.add_argument(
         "photos",
@@ -41,14 +49,23 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
     parser.add_argument(
-        "--hand", choices=("left", "right"), default="right", help="which hand it is (right)"
+        "--hand",
+        choices=("left", "right"),
+        help="which hand it is, or all are that are found (as detected; else right)",
     )
     parser.add_argument(
         "--box",
         nargs=4,
         type=float,
         metavar=("X0", "Y0", "X1", "Y1"),
-        help="the hand's box in pixels of the photo (the whole picture)",
+        help="the one hand's box in pixels of the photo; nothing is detected then",
+    )
+    add_detector_option(parser)
+    parser.add_argument(
+        "--refine",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="look at each hand once more, in the box of its first mesh (yes)",
     )
     parser.add_argument(
         "--model", default="small", metavar="NAME|PATH", help="a shipped model or a file (small)"
@@ -84,16 +101,28 @@ def run(args: argparse.Namespace) -> int:
             )
         except ValueError as error:
             raise CommandError(error) from error
-        make_output_folder(args.out)
-        return _Run(args, photos, predictor, watch).run()
+        with open_detector("none" if args.box is not None else args.detector) as detector:
+            make_output_folder(args.out)
+            return _Run(args, photos, predictor, detector, watch).run()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a hand is in a photo, as far as it was found or given."""
+
+    box_xyxy: tuple[float, float, float, float] | None
+    handedness: "Handedness"
+    score: float | None
 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A photo and the hand cut out of it."""
+    """A photo and the hands cut out of it."""
 
     pixels: "UInt8[np.ndarray, 'h w 3']"
-    hand: "PreparedHand"
+    places: list[_Place]
+    hands: "list[PreparedHand]"
+    """One for each place."""
 
 
 class _Run:
@@ -104,10 +133,12 @@ class _Run:
         args: argparse.Namespace,
         photos: list[Photo],
         predictor: "Predictor",
+        detector: "PhotoDetector | None",
         watch: InterruptWatch,
     ) -> None:
         self._args = args
-        self._box = None if args.box is None else tuple(args.box)
+        self._detector = detector
+        self._stems = {photo.stem.lower() for photo in photos}
         self._photos = photos
         self._predictor = predictor
         self._watch = watch
@@ -165,27 +196,56 @@ class _Run:
         from i2uv_jax.imaging.read import ImageError, read_photo
 
         pixels = read_photo(photo.path)
+        places = self._find(pixels)
         try:
-            hand = self._predictor.prepare(pixels, handedness=self._args.hand, box_xyxy=self._box)
+            hands = [
+                self._predictor.prepare(
+                    pixels, handedness=place.handedness, box_xyxy=place.box_xyxy
+                )
+                for place in places
+            ]
         except BoxError as error:
             raise ImageError(f"{photo.path}: {error}") from error
-        return _Loaded(pixels, hand)
+        return _Loaded(pixels, places, hands)
 
-    def _infer(self, batch: list[_Loaded]) -> Callable[[], list[tuple["HandPrediction", float]]]:
+    def _find(self, pixels: "UInt8[np.ndarray, 'h w 3']") -> list[_Place]:
+        """The hands to reconstruct; what the user says holds against what is detected."""
+        given = self._args.hand
+        if self._detector is None:
+            box = None if self._args.box is None else tuple(self._args.box)
+            return [_Place(box, given or "right", None)]
+        return [
+            _Place(found.box_xyxy, given or found.handedness, found.score)
+            for found in self._detector(pixels)
+        ]
+
+    def _infer(self, batch: list[_Loaded]) -> "Callable[[], list[_Answer]]":
+        hands = [hand for loaded in batch for hand in loaded.hands]
+        if not hands:
+            return lambda: [([], 0.0)] * len(batch)
         with self._device_mishaps(len(batch)):
-            self._predictor.compile(len(batch))
+            self._predictor.compile(len(hands))
             start = time.monotonic()
-            pending = self._predictor.start([loaded.hand for loaded in batch])
+            pending = self._predictor.start(hands)
 
-        def wait() -> list[tuple["HandPrediction", float]]:
+        def wait() -> "list[_Answer]":
             with self._device_mishaps(len(batch)):
                 predictions = pending.result()
+                if self._args.refine:
+                    from i2uv_jax.inference.refinement import predict_again
+
+                    photos = [loaded.pixels for loaded in batch for _ in loaded.hands]
+                    predictions = predict_again(self._predictor, photos, predictions)
             now = time.monotonic()
             # Until the batch before was answered, this one had to queue.
             seconds = now - max(start, self._last_result)
             self._last_result = now
             self._model_seconds += seconds
-            return [(prediction, seconds / len(batch)) for prediction in predictions]
+            own = iter(predictions)
+            return [
+                (list(itertools.islice(own, len(loaded.hands))), seconds / len(batch))
+                for loaded in batch
+            ]
 
         return wait
 
@@ -201,22 +261,31 @@ class _Run:
                 EXIT_FAILED,
             ) from error
 
-    def _write(
-        self, photo: Photo, loaded: _Loaded, answer: tuple["HandPrediction", float]
-    ) -> list[Path]:
-        from i2uv_jax.cli.hand_files import write_hand_files
+    def _write(self, photo: Photo, loaded: _Loaded, answer: "_Answer") -> list[Path]:
+        from i2uv_jax.cli.hand_files import PhotoHand, write_hand_files
 
-        prediction, seconds = answer
+        predictions, seconds = answer
+        hands = [
+            PhotoHand(prediction, place.box_xyxy, place.score)
+            for prediction, place in zip(predictions, loaded.places, strict=True)
+        ]
         return write_hand_files(
             self._args.out,
             photo.stem,
             loaded.pixels,
-            prediction,
+            hands,
             self._predictor,
             image_name=str(photo.path),
-            box_xyxy=self._box,
             seconds=seconds,
+            numbered_stem=self._numbered_stem(photo.stem, len(hands)),
         )
+
+    def _numbered_stem(self, stem: str, count: int) -> str:
+        """What the numbers of hands follow: no other photo's results may have such a name."""
+        numbers = range(1, count + 1)
+        while any(f"{stem}_{number}".lower() in self._stems for number in numbers):
+            stem += "_hand"
+        return stem
 
     def _report(self, outcome: "Outcome[Photo]") -> None:
         from tqdm import tqdm
@@ -227,6 +296,8 @@ class _Run:
             if self._bar.disable:
                 names = ", ".join(path.name for path in outcome.result)
                 print(f"{photo.path}: {names}", flush=True)
+            if not any(path.suffix == ".glb" for path in outcome.result):
+                tqdm.write(f"{photo.path}: no hand found")
         else:
             self._num_failed += 1
             if isinstance(error, OSError):

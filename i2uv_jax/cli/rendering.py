@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from i2uv_jax.cli.argument_types import positive_int
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
@@ -15,7 +15,9 @@ from i2uv_jax.cli.overrides import leave_overrides
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from i2uv_jax.config import ExperimentConfig, RenderConfig
+    from i2uv_jax.config import DetectorExperimentConfig, ExperimentConfig, RenderConfig
+
+    Experiment = TypeVar("Experiment", ExperimentConfig, DetectorExperimentConfig)
 
 BATCH_SIZE = 16
 """Pictures rendered at a time, unless said otherwise."""
@@ -52,6 +54,18 @@ def experiment_config(args: argparse.Namespace) -> "ExperimentConfig":
       CommandError: the file, a folder or an override is no good.
     """
     from i2uv_jax.config import ExperimentConfig
+
+    return _config(args, ExperimentConfig(name="default"))
+
+
+def scene_config(args: argparse.Namespace) -> "DetectorExperimentConfig":
+    """The same for scenes with many hands."""
+    from i2uv_jax.config import DetectorExperimentConfig
+
+    return _config(args, DetectorExperimentConfig(name="default"))
+
+
+def _config(args: argparse.Namespace, default: "Experiment") -> "Experiment":
     from i2uv_jax.config_io import load_config, with_overrides
 
     overrides = list(args.overrides)
@@ -60,11 +74,7 @@ def experiment_config(args: argparse.Namespace) -> "ExperimentConfig":
         if folder is not None:
             overrides.append(f"render.{key}.folder={folder}")
     try:
-        base = (
-            ExperimentConfig(name="default")
-            if args.config is None
-            else load_config(args.config, ExperimentConfig)
-        )
+        base = default if args.config is None else load_config(args.config, type(default))
         config = with_overrides(base, overrides)
     except ValueError as error:
         raise CommandError(error) from error

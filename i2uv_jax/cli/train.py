@@ -12,7 +12,8 @@ _EXIT_SIGNAL_BASE = 128
 """A run that a signal stopped exits as shells report it: 128 + its number."""
 
 _DESCRIPTION = """Train a model on hands that are rendered as the run goes on, or on stored sets:
---data.sets=DIR:1 (docs/datasets.md). Every value of the config can be changed on the command line:
+--data.sets=DIR:1 (docs/datasets.md), or a detector of hands on rendered scenes. Every value of the
+config can be changed on the command line:
 --train.num_steps=2000 --optim.peak_learning_rate=3e-4. The run's folder gets the full config,
 checkpoints, TensorBoard files and, at the end, the model. Ctrl-C and SIGTERM save and stop;
 --resume continues as if nothing had happened. Exit codes: 0 done; 1 failed (diverged, disk full);
@@ -61,12 +62,12 @@ def _add_process_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains as the arguments say; returns the process's exit code."""
     # JAX is imported only now, so that `--help` and mistakes in arguments answer at once.
-    from i2uv_jax.config import ExperimentConfig
+    from i2uv_jax.config import DetectorExperimentConfig, ExperimentConfig
     from i2uv_jax.config_io import load_config, with_overrides
 
     try:
         if args.config is not None:
-            config = load_config(args.config, ExperimentConfig)
+            config = load_config(args.config, ExperimentConfig, DetectorExperimentConfig)
         elif args.resume and args.out is not None:
             from i2uv_jax.training.run_folder import load_run_config
 

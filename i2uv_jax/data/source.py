@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from i2uv_jax.geometry.atlas import Atlas
-from i2uv_jax.types import Batch
+from i2uv_jax.types import Batch, SceneBatch
 
 
 class BatchSource(Protocol):
@@ -17,16 +17,17 @@ class BatchSource(Protocol):
     run then sees what the uninterrupted one would have seen.
     """
 
-    atlas: Atlas
-    """Ties the texels of the batches' UV maps to the vertices of their mesh."""
-    keypoint_regressor: Float[np.ndarray, "21 v"]
-    """Keypoints as weighted means of vertices."""
+    atlas: Atlas | None
+    """Ties the texels of the batches' UV maps to the vertices of their mesh; None where batches are
+    scenes, which have no maps."""
+    keypoint_regressor: Float[np.ndarray, "21 v"] | None
+    """Keypoints as weighted means of vertices; None for scenes."""
 
-    def training_batch(self, step: int) -> Batch:
+    def training_batch(self, step: int) -> Batch | SceneBatch:
         """The batch to train on at a step, sharded over the devices that share the work."""
         ...
 
-    def evaluation_batches(self) -> Iterator[Batch]:
+    def evaluation_batches(self) -> Iterator[Batch | SceneBatch]:
         """The whole evaluation set, in batches of the training batch's shape."""
         ...
 

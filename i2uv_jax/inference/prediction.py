@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from i2uv_jax.imaging.crop import SquareCrop
+
 Handedness = Literal["left", "right"]
 
 
@@ -37,6 +39,12 @@ class HandPrediction:
     """Edges of the square that the model saw, in pixels of the original picture."""
     handedness: Handedness | tuple[Handedness, ...]
     """As it was given: one value for one picture, a tuple for a batch."""
+
+    @property
+    def crop(self) -> SquareCrop:
+        """The square that the model saw, of the hand of one picture."""
+        left, top, right, bottom = (float(edge) for edge in self.crop_xyxy)
+        return SquareCrop(((left + right) / 2, (top + bottom) / 2), right - left)
 
     @property
     def is_batch(self) -> bool:

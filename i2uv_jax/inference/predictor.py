@@ -202,8 +202,12 @@ class Predictor:
         handedness: Handedness = "right",
         box_xyxy: Sequence[float] | None = None,
         camera: Float[np.ndarray, "3 3"] | None = None,
+        crop: SquareCrop | None = None,
     ) -> PreparedHand:
         """Cuts one hand out; NumPy alone, for any thread. Arguments as for calls.
+
+        Args:
+          crop: the square to look at, whatever the box.
 
         Raises:
           ValueError: an argument does not fit; `BoxError` where the box does not fit the picture.
@@ -211,11 +215,10 @@ class Predictor:
         ((picture,), _) = as_pictures([picture])
         (side,), (matrix,) = as_handedness(handedness, 1), as_cameras(camera, 1)
         height, width, _ = picture.shape
-        crop = (
-            crop_whole(width, height)
-            if box_xyxy is None
-            else crop_from_box(box_xyxy, width, height)
-        )
+        if crop is None and box_xyxy is None:
+            crop = crop_whole(width, height)
+        elif crop is None:
+            crop = crop_from_box(box_xyxy, width, height)
         inverse_focal, principal = 0.0, np.array([0.5, 0.5])
         if matrix is not None:
             inverse_focal = crop.side_px / np.sqrt(matrix[0, 0] * matrix[1, 1])

@@ -9,14 +9,18 @@ WEIGHTS_DIRECTORY = Path(__file__).parent.parent / "weights"
 
 MODEL_SUFFIX = ".safetensors"
 
+DETECTOR = "detector"
+"""Name of the file in `WEIGHTS_DIRECTORY` that finds hands; it is no model of hands."""
+
 
 class UnknownModelError(ValueError):
     """No model has this name and no file this path; the message is one line."""
 
 
 def available_models() -> tuple[str, ...]:
-    """Names of the models that come with the package, sorted."""
-    return tuple(sorted(path.stem for path in WEIGHTS_DIRECTORY.glob(f"*{MODEL_SUFFIX}")))
+    """Names of the models of hands that come with the package, sorted."""
+    names = {path.stem for path in WEIGHTS_DIRECTORY.glob(f"*{MODEL_SUFFIX}")}
+    return tuple(sorted(names - {DETECTOR}))
 
 
 def find_model(name_or_path: str | os.PathLike) -> Path:

@@ -1,15 +1,15 @@
 """Model files: one .safetensors file with the weights, the config and the card of a model.
 
 Tensors are named by their path in the variables, "params/affine_net/encoder/stem_conv/kernel".
-The header's metadata holds three texts: "format" (this format's name and version), "config" (the
-`HandNetConfig` as JSON, every value written out) and "card" (JSON, free: a model's name, its
+The header's metadata holds three texts: "format" (the name and version of `FORMATS`), "config" (the
+network's config as JSON, every value written out) and "card" (JSON, free: a model's name, its
 numbers, where it comes from). The file needs no code to be read safely, and nothing is pickled.
 """
 
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,17 +19,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from i2uv_jax.atomic_file import write_atomically
-from i2uv_jax.config import HandNetConfig
+from i2uv_jax.config import DetectorConfig, HandNetConfig
 from i2uv_jax.config_io import from_json, to_json
-from i2uv_jax.models.hand_net import build_model
+from i2uv_jax.models.networks import NetworkConfig, build_network
 
 FORMAT = "i2uv_jax model 1"
+FORMATS = {HandNetConfig: FORMAT, DetectorConfig: "i2uv_jax detector 1"}
+"""What a file says it is, by the kind of network it holds."""
 STORAGE_DTYPES = ("float32", "float16")
+
+Config = TypeVar("Config", HandNetConfig, DetectorConfig)
 
 
 def save_model(
     path: str | os.PathLike,
-    config: HandNetConfig,
+    config: NetworkConfig,
     variables: dict[str, Any],
     metadata: dict[str, Any],
     *,
@@ -40,7 +44,7 @@ def save_model(
     Args:
         path: where to; the directory must exist.
         config: the model that the variables belong to.
-        variables: "params" and "batch_stats", nested, as `build_model(config).init` makes them.
+        variables: "params" and "batch_stats", nested, as `build_network(config).init` makes them.
         metadata: the model's card, of JSON's types.
         storage_dtype: "float16" halves the file and rounds the parameters to 11 bits; batch
             statistics, whose range is open, stay float32.
@@ -67,18 +71,26 @@ def save_model(
             raise ValueError(
                 f"model file {path}: expected finite {tensor.dtype} values, got others in {name}"
             )
-    header = {"format": FORMAT, "config": to_json(config), "card": json.dumps(metadata)}
+    header = {
+        "format": FORMATS[type(config)],
+        "config": to_json(config),
+        "card": json.dumps(metadata),
+    }
     write_atomically(path, save(stored, header))
 
 
 def load_model_file(
     path: str | os.PathLike,
-) -> tuple[HandNetConfig, dict[str, Any], dict[str, Any]]:
+    config_type: type[Config] = HandNetConfig,
+) -> tuple[Config, dict[str, Any], dict[str, Any]]:
     """Reads a model file: its config, its variables (float32) and its card.
+
+    Args:
+        config_type: which kind of network is wanted.
 
     Raises:
         ValueError: one line that names the file and what is wrong with it: missing, unreadable,
-            truncated, no model of this package, or tensors that do not fit its config.
+            truncated, no model of this package and kind, or tensors that do not fit its config.
     """
     label = f"model file {path}"
     if not Path(path).exists():
@@ -88,7 +100,7 @@ def load_model_file(
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
-            config, card = _parse_header(label, header)
+            config, card = _parse_header(label, header, config_type)
             names = list(file.keys())
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
             _check_tensors(label, config, shapes)
@@ -100,14 +112,16 @@ def load_model_file(
     return config, unflatten_dict(tensors, sep="/"), card
 
 
-def _parse_header(label: str, header: dict[str, str]) -> tuple[HandNetConfig, dict[str, Any]]:
-    file_format = header.get("format")
-    if file_format != FORMAT:
+def _parse_header(
+    label: str, header: dict[str, str], config_type: type[Config]
+) -> tuple[Config, dict[str, Any]]:
+    file_format, expected = header.get("format"), FORMATS[config_type]
+    if file_format != expected:
         raise ValueError(
-            f"{label}: not a model of this package (format {file_format!r}, expected {FORMAT!r})"
+            f"{label}: not a model of this package (format {file_format!r}, expected {expected!r})"
         )
     try:
-        config = from_json(HandNetConfig, header["config"])
+        config = from_json(config_type, header["config"])
         card = json.loads(header["card"])
     except KeyError as error:
         raise ValueError(f"{label}: its header has no {error}") from None
@@ -118,7 +132,7 @@ def _parse_header(label: str, header: dict[str, str]) -> tuple[HandNetConfig, di
     return config, card
 
 
-def _check_tensors(label: str, config: HandNetConfig, shapes: dict[str, tuple[int, ...]]) -> None:
+def _check_tensors(label: str, config: NetworkConfig, shapes: dict[str, tuple[int, ...]]) -> None:
     expected = {
         name: leaf.shape for name, leaf in flatten_dict(variable_shapes(config), sep="/").items()
     }
@@ -136,11 +150,11 @@ def _check_tensors(label: str, config: HandNetConfig, shapes: dict[str, tuple[in
             )
 
 
-def variable_shapes(config: HandNetConfig) -> dict[str, Any]:
+def variable_shapes(config: NetworkConfig) -> dict[str, Any]:
     """The variables of a model as `jax.ShapeDtypeStruct`s; nothing is computed."""
     image = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, 3), jnp.float32)
 
     def init(key: jax.Array, image: jax.Array) -> dict[str, Any]:
-        return build_model(config).init(key, image, train=False)
+        return build_network(config).init(key, image, train=False)
 
     return jax.eval_shape(init, jax.random.key(0), image)

@@ -153,13 +153,13 @@ def surface_glb_bytes(hand: Hand, registration: Registration, fitted: FittedHand
     if fitted.is_left:
         vertices_mm = np.asarray(mirror_points(vertices_mm))
     mask = build_tables(hand.atlas, UV_MAP_SIZE).texel_mask
-    return glb_bytes(
+    surface = SceneHand(
         # `glb_bytes` turns from the camera's frame to glTF's: this turn undoes it.
         vertices_mm * CAMERA_TO_GLTF,
-        subdivision_of(hand).atlas,
         uv_map_colours(fitted.uv_map, mask, background=None),
         is_left=bool(fitted.is_left),
     )
+    return glb_bytes([surface], subdivision_of(hand).atlas)
 
 
 def _stored(value):

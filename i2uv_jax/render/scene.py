@@ -44,7 +44,7 @@ from i2uv_jax.render.spectrum import mix_amplitudes
 from i2uv_jax.types import Batch, Camera
 
 
-class _PlacedHand(NamedTuple):
+class PlacedHand(NamedTuple):
     """A hand in front of its camera; the forearm's vertices follow the hand's."""
 
     vertices_m: Float[Array, "*b v+a 3"]
@@ -56,7 +56,7 @@ class _PlacedHand(NamedTuple):
     """None where the config leaves every kind out."""
 
 
-class _Picture(NamedTuple):
+class HandPicture(NamedTuple):
     """What is drawn of the hand, before a background is put behind it."""
 
     colour: Float[Array, "*b h w 3"]
@@ -128,11 +128,7 @@ def picture_keys(key: Array, batch_size: int) -> PictureKeys:
 
 
 def _render(keys: PictureKeys, hand, config, assets) -> Batch:
-    placed = jax.vmap(lambda one_key: _place_hand(one_key, hand, config))(keys.placing)
-    if is_plain(config):
-        picture = _draw_plainly(keys.colour, hand, config, placed)
-    else:
-        picture = _draw(keys.colour, hand, config, assets.skins, placed)
+    placed, picture = draw_hands(keys.placing, keys.colour, hand, config, assets)
     image = _finish(keys, config, assets.backgrounds, picture)
 
     vertices = placed.vertices_m[:, : hand.num_vertices]
@@ -148,6 +144,25 @@ def _render(keys: PictureKeys, hand, config, assets) -> Batch:
         keypoint_visible=jnp.all((keypoints_2d >= 0) & (keypoints_2d <= 1), axis=-1),
         camera=placed.camera,
     )
+
+
+def draw_hands(
+    placing_keys: PRNGKeyArray,
+    colour_keys: PRNGKeyArray,
+    hand: Hand,
+    config: RenderConfig,
+    assets: RenderAssets,
+) -> tuple[PlacedHand, HandPicture]:
+    """Random hands before nothing: where each stands, and what is drawn of it.
+
+    Args:
+      placing_keys: decide shape, pose, view and occluders; one a picture, of the light generator.
+      colour_keys: decide skin, light and what is worn.
+    """
+    placed = jax.vmap(lambda one_key: _place_hand(one_key, hand, config))(placing_keys)
+    if is_plain(config):
+        return placed, _draw_plainly(colour_keys, hand, config, placed)
+    return placed, _draw(colour_keys, hand, config, assets.skins, placed)
 
 
 class _Triangles(NamedTuple):
@@ -167,7 +182,7 @@ def _project_scene(hand, vertices_m, occluders, camera, size) -> _Triangles:
     return _Triangles(size * project(camera, vertices_m), vertices_m[..., 2], faces)
 
 
-def _place_hand(key, hand, config) -> _PlacedHand:
+def _place_hand(key, hand, config) -> PlacedHand:
     """One posed hand, turned, set at a distance, and the crop camera that frames it."""
     shape_key, pose_key, view_key, camera_key, occluder_key = jax.random.split(key, 5)
     shape = sample_shape(shape_key)
@@ -179,7 +194,7 @@ def _place_hand(key, hand, config) -> _PlacedHand:
     )
     keypoints = framing.to_camera_frame(posed.keypoints)
     has_occluders = any((kinds.front_share, kinds.grasp_share, kinds.limb_share))
-    return _PlacedHand(
+    return PlacedHand(
         vertices_m=framing.to_camera_frame(
             jnp.concatenate([posed.vertices, posed.forearm_vertices])
         ),
@@ -191,7 +206,7 @@ def _place_hand(key, hand, config) -> _PlacedHand:
     )
 
 
-def _draw_plainly(keys, hand, config, placed) -> _Picture:
+def _draw_plainly(keys, hand, config, placed) -> HandPicture:
     """Pictures of hands of one tone in simple light, worked out at vertices and interpolated."""
     size = config.image_size * config.supersampling
     triangles = _project_scene(hand, placed.vertices_m, placed.occluders, placed.camera, size)
@@ -200,7 +215,7 @@ def _draw_plainly(keys, hand, config, placed) -> _Picture:
     samples = interpolate(fragments, triangles.faces, colours)
     coverage, hand_mask = _coverage(hand, config, fragments.face)
     colour = _average_samples(samples, config.supersampling) / jnp.maximum(coverage, 1e-6)
-    return _Picture(colour, coverage, hand_mask)
+    return HandPicture(colour, coverage, hand_mask)
 
 
 def _shade_plainly(key, hand, placed):
@@ -218,7 +233,7 @@ def _shade_plainly(key, hand, placed):
     return albedo * irradiance + gloss
 
 
-def _draw(keys, hand, config, textures, placed) -> _Picture:
+def _draw(keys, hand, config, textures, placed) -> HandPicture:
     """Pictures of hands with the skin, light and accessories of `render.appearance`."""
     tables = build_appearance_tables(hand, config.skin.texture_size)
     looks = jax.vmap(lambda key: sample_look(key, hand, config, textures))(keys)
@@ -236,7 +251,7 @@ def _draw(keys, hand, config, textures, placed) -> _Picture:
             looks.light, placed.occluders
         )
         colour += _occluder_colour(shown, len(tables.faces), lit)
-    return _Picture(shown.mean_colour(colour), coverage, hand_mask)
+    return HandPicture(shown.mean_colour(colour), coverage, hand_mask)
 
 
 def _shade(looks, dressed, tables, config, textures, camera, shown):

@@ -19,12 +19,11 @@ from flax import linen as nn
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from i2uv_jax.models.hand_net import HandNetOutput
 from i2uv_jax.training.sharding import microbatch_sharding, replicated
 from i2uv_jax.types import Batch
 
 Metrics = dict[str, Float[Array, ""]]
-LossFunction = Callable[[HandNetOutput, Batch], tuple[Float[Array, ""], Metrics]]
+LossFunction = Callable[[Any, Any], tuple[Float[Array, ""], Metrics]]
 """Maps a model's output and its batch to the loss, and to its terms (and "total") by name."""
 GradientFunction = Callable[[dict, dict, Batch], tuple[dict[str, Any], Metrics, dict[str, Any]]]
 """Maps parameters, running statistics and a batch to the gradient, the loss's terms and the new

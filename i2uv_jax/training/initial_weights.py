@@ -4,13 +4,15 @@ from typing import Any
 
 from flax.traverse_util import flatten_dict
 
-from i2uv_jax.config import ExperimentConfig
+from i2uv_jax.config import AnyExperimentConfig
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.models.model_files import find_model
 from i2uv_jax.models.weights import load_model_file, variable_shapes
 
 
-def load_initial_variables(config: ExperimentConfig, atlas: Atlas) -> dict[str, Any] | None:
+def load_initial_variables(
+    config: AnyExperimentConfig, atlas: Atlas | None
+) -> dict[str, Any] | None:
     """ "params" and "batch_stats" of the model that `train.init_from` names; None if it names none.
 
     Raises:
@@ -20,10 +22,10 @@ def load_initial_variables(config: ExperimentConfig, atlas: Atlas) -> dict[str, 
     name = config.train.init_from
     if name is None:
         return None
-    _, variables, card = load_model_file(find_model(name))
+    _, variables, card = load_model_file(find_model(name), type(config.model))
     _check_shapes(name, variables, variable_shapes(config.model))
     trained_on = card.get("atlas")
-    if trained_on is not None and trained_on != atlas.fingerprint:
+    if atlas is not None and trained_on is not None and trained_on != atlas.fingerprint:
         raise ValueError(
             f"train.init_from: {name} was trained on another UV chart ({trained_on}) than this "
             f"run's ({atlas.fingerprint})"

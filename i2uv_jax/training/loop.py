@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-from i2uv_jax.config import ExperimentConfig
+from i2uv_jax.config import AnyExperimentConfig
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.training.bad_steps import BadStepWatch, save_batch
 from i2uv_jax.training.checkpoint import Checkpoints
@@ -48,14 +48,15 @@ class TrainResult:
 
     state: TrainState
     steps_done: int
-    errors_mm: dict[str, float]
-    """Errors on the evaluation set at the end; empty if a signal stopped the run."""
+    scores: dict[str, float]
+    """Scores on the evaluation set at the end, of hands errors in mm; empty if a signal stopped the
+    run."""
     signal_number: int | None
     """The signal that stopped the run, or None."""
 
 
 def train(
-    config: ExperimentConfig,
+    config: AnyExperimentConfig,
     folder: Path,
     *,
     resume: bool = False,
@@ -79,7 +80,7 @@ def train(
     """
     start_time = time.monotonic()
     program = build_program(config, source)
-    source = program.source
+    source, task = program.source, program.task
     initial_variables = None
     if not (resume and has_checkpoints(folder)):
         initial_variables = load_initial_variables(config, source.atlas)
@@ -119,11 +120,11 @@ def train(
                 reporter.step_done(step + 1, values)
 
             def measure(state: TrainState) -> dict[str, float]:
-                errors_mm = evaluate(program.evaluation_step, state.best_variables, source)
-                reporter.evaluated(int(state.step), errors_mm)
+                scores = evaluate(task, program.evaluation_step, state.best_variables, source)
+                reporter.evaluated(int(state.step), scores, task.describe(scores))
                 if is_first_process():
-                    write_text(folder / EVALUATION_FILE, json.dumps(errors_mm, indent=2) + "\n")
-                return errors_mm
+                    write_text(folder / EVALUATION_FILE, json.dumps(scores, indent=2) + "\n")
+                return scores
 
             # Train. The metrics of a step are fetched after the next one was dispatched, so that
             # the device never waits for the host.
@@ -157,7 +158,7 @@ def train(
                     checkpoints.save(state, source.state(done))
                 if picture_now:
                     pixels = batch_picture(
-                        program.evaluation_step, state.best_variables, batch, program.mesh
+                        task, program.evaluation_step, state.best_variables, batch, program.mesh
                     )
                     reporter.picture(done, "input_prediction_truth", pixels)
                 if evaluate_now:
@@ -172,10 +173,10 @@ def train(
             if stop_reason not in (0, _TIME_IS_OVER):
                 reporter.say(f"stopped by a signal after step {steps_done}; continue with --resume")
                 return TrainResult(state, steps_done, {}, stop_reason)
-            errors_mm = measure(state)
-            export_model(folder / MODEL_FILE, config, source.atlas, state, program.mesh, errors_mm)
+            scores = measure(state)
+            export_model(folder / MODEL_FILE, config, source.atlas, state, program.mesh, scores)
             reporter.say(f"wrote {folder / MODEL_FILE}")
-            return TrainResult(state, steps_done, errors_mm, None)
+            return TrainResult(state, steps_done, scores, None)
 
 
 def should_run(steps_done: int, every: int, is_last: bool = False) -> bool:

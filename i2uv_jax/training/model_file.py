@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jax.sharding import Mesh
 
-from i2uv_jax.config import ExperimentConfig
+from i2uv_jax.config import AnyExperimentConfig, DetectorExperimentConfig
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.models.weights import save_model
 from i2uv_jax.training.processes import is_first_process
@@ -14,17 +14,17 @@ from i2uv_jax.training.state import TrainState
 
 def export_model(
     path: Path,
-    config: ExperimentConfig,
-    atlas: Atlas,
+    config: AnyExperimentConfig,
+    atlas: Atlas | None,
     state: TrainState,
     mesh: Mesh,
-    errors_mm: dict[str, float],
+    scores: dict[str, float],
 ) -> None:
     """Writes a state's best variables (the average, if kept) as a model file.
 
     All processes have to call together; the first one writes. The file's card holds the run's name,
-    what it took, the evaluation's errors and the fingerprint of the atlas that its UV maps are laid
-    out on.
+    what it took, the evaluation's scores and the fingerprint of the atlas that UV maps are laid out
+    on, if there are any.
     """
     variables = on_every_process(state.best_variables, mesh)
     if not is_first_process():
@@ -33,7 +33,8 @@ def export_model(
         "name": config.name,
         "steps": int(state.step),
         "batch_size": config.train.batch_size,
-        "evaluation_mm": errors_mm,
-        "atlas": atlas.fingerprint,
+        "evaluation" if isinstance(config, DetectorExperimentConfig) else "evaluation_mm": scores,
     }
+    if atlas is not None:
+        card["atlas"] = atlas.fingerprint
     save_model(path, config.model, variables, card)

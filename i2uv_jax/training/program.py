@@ -13,13 +13,19 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from i2uv_jax.config import ExperimentConfig, TrainConfig
+from i2uv_jax.config import (
+    AnyExperimentConfig,
+    DetectorExperimentConfig,
+    TrainConfig,
+)
+from i2uv_jax.data.scenes import SceneSource
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.data.synthetic import SyntheticSource
-from i2uv_jax.geometry.uv_map import build_tables
-from i2uv_jax.models.hand_net import build_model
+from i2uv_jax.models.networks import build_network
 from i2uv_jax.ops.compiling import compiler_options
+from i2uv_jax.training.detector_task import detector_task
 from i2uv_jax.training.gradient import build_gradient
+from i2uv_jax.training.hand_task import hand_task
 from i2uv_jax.training.optimizer import build_optimizer
 from i2uv_jax.training.sharding import (
     batch_sharding,
@@ -29,22 +35,24 @@ from i2uv_jax.training.sharding import (
     state_shardings,
 )
 from i2uv_jax.training.state import TrainState, first_state, init_state
-from i2uv_jax.training.step import build_evaluation_step, build_loss, build_train_step
+from i2uv_jax.training.step import build_train_step
+from i2uv_jax.training.task import Task
 
 
 @dataclass(frozen=True)
 class TrainingProgram:
     """The parts of a run; make it with `build_program`."""
 
-    config: ExperimentConfig
+    config: AnyExperimentConfig
     mesh: Mesh
     source: BatchSource
+    task: Task
     state_shardings: Any
     """How the state lies on the devices: one sharding for all of it, or one per leaf."""
     train_step: Any
     """Jitted: (state, batch) to (state, metrics); the state that goes in is used up."""
     evaluation_step: Callable
-    """Jitted `build_evaluation_step`; the errors are whole on every process."""
+    """Jitted step of the task; what it measures is whole on every process."""
 
     def first_state(self, variables: dict[str, Any] | None = None) -> TrainState:
         """The state before the first step, of given or of random weights; born where it will lie.
@@ -57,12 +65,14 @@ class TrainingProgram:
         return create(_params_key(self.config) if variables is None else variables)
 
 
-def abstract_state(config: ExperimentConfig) -> TrainState:
+def abstract_state(config: AnyExperimentConfig) -> TrainState:
     """Shapes and types of a run's state; traces the network, computes nothing."""
     return jax.eval_shape(partial(init_state, config=config), _params_key(config))
 
 
-def build_program(config: ExperimentConfig, source: BatchSource | None = None) -> TrainingProgram:
+def build_program(
+    config: AnyExperimentConfig, source: BatchSource | None = None
+) -> TrainingProgram:
     """Puts a run together; nothing is compiled yet.
 
     Args:
@@ -78,10 +88,14 @@ def build_program(config: ExperimentConfig, source: BatchSource | None = None) -
         source = _source(config, mesh)
     is_split = config.train.fsdp > 1
     shardings = state_shardings(abstract_state(config), mesh) if is_split else replicated(mesh)
-    model = build_model(config.model, rematerialise=config.train.rematerialise)
+    model = build_network(config.model, rematerialise=config.train.rematerialise)
+    if isinstance(config, DetectorExperimentConfig):
+        task = detector_task(model)
+    else:
+        task = hand_task(config, model, source)
     gradient_of = build_gradient(
         model,
-        build_loss(config.loss, config.model, source),
+        task.compute_loss,
         num_microbatches=config.train.microbatches,
         mesh=mesh,
     )
@@ -97,18 +111,19 @@ def build_program(config: ExperimentConfig, source: BatchSource | None = None) -
         donate_argnums=0,
         compiler_options=compiler_options(),
     )
-    tables = build_tables(source.atlas, config.model.uv_map_size)
     evaluation_step = jax.jit(
-        build_evaluation_step(model, tables, source.keypoint_regressor),
+        task.evaluation_step,
         out_shardings=(batch_sharding(mesh), replicated(mesh)),
         compiler_options=compiler_options(),
     )
-    return TrainingProgram(config, mesh, source, shardings, train_step, evaluation_step)
+    return TrainingProgram(config, mesh, source, task, shardings, train_step, evaluation_step)
 
 
-def _source(config: ExperimentConfig, mesh: Mesh) -> BatchSource:
+def _source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
     # Parameters and batches get keys of their own, so that neither moves the other.
     key = jax.random.key(config.train.seed)
+    if isinstance(config, DetectorExperimentConfig):
+        return SceneSource(config, key, batch_sharding(mesh))
     if not config.data.sets:
         return SyntheticSource(config, key, batch_sharding(mesh))
     # Only now: reading stored sets takes a second of imports.
@@ -123,7 +138,7 @@ def _skip_limit(config: TrainConfig) -> float | None:
     return math.inf if config.max_loss is None else config.max_loss
 
 
-def _params_key(config: ExperimentConfig) -> jax.Array:
+def _params_key(config: AnyExperimentConfig) -> jax.Array:
     # The "rbg" generator compiles four times faster than the default, which draws each of a net's
     # many parameters with code of its own. Its numbers differ from backend to backend.
     return jax.random.key(config.train.seed, impl="rbg")

@@ -109,17 +109,13 @@ class Reporter:
         """Leaves the time until the next step out of the images per second."""
         self._window_start, self._window_steps = None, 0
 
-    def evaluated(self, steps_done: int, errors_mm: dict[str, float]) -> None:
-        """Reports the errors of an evaluation."""
+    def evaluated(self, steps_done: int, scores: dict[str, float], in_words: str) -> None:
+        """Reports the scores of an evaluation."""
         if not self._is_on:
             return
-        for name, value in errors_mm.items():
+        for name, value in scores.items():
             self._writer.add_scalar(f"evaluation/{name}", value, steps_done)
-        self.say(
-            f"step {steps_done}: on unseen pictures vertices "
-            f"{errors_mm['aligned_vertex_mm']:.2f} mm, keypoints "
-            f"{errors_mm['aligned_keypoint_mm']:.2f} mm (aligned)"
-        )
+        self.say(f"step {steps_done}: on unseen pictures {in_words}")
 
     def picture(self, steps_done: int, name: str, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
         """Shows a picture in TensorBoard."""

@@ -3,15 +3,16 @@
 RUN/config.json         the full config, every value written out
 RUN/checkpoints/STEP    train state after STEP steps; see `checkpoint.py`
 RUN/tensorboard         scalars and pictures
-RUN/evaluation.json     errors at the last evaluation
+RUN/evaluation.json     scores at the last evaluation
 RUN/bad_step_STEP.npz   the batch of a step whose loss was not finite or exploded
 RUN/model.safetensors   the model, once the run has reached its end
 """
 
+import json
 from pathlib import Path
 
 from i2uv_jax.atomic_file import write_atomically
-from i2uv_jax.config import ExperimentConfig
+from i2uv_jax.config import AnyExperimentConfig, DetectorExperimentConfig, ExperimentConfig
 from i2uv_jax.config_io import changed_fields, from_json, to_json
 from i2uv_jax.training.processes import is_first_process, wait_for_all
 
@@ -25,7 +26,7 @@ _FIXED_FIELDS = ("model.", "optim.algorithm", "optim.clip_norm", "train.ema_deca
 """What a checkpoint's shape or meaning depends on: a resumed run may not change these."""
 
 
-def open_run_folder(folder: Path, config: ExperimentConfig, *, resume: bool) -> None:
+def open_run_folder(folder: Path, config: AnyExperimentConfig, *, resume: bool) -> None:
     """Makes the run's folder and writes the config into it.
 
     Of several processes each looks whether it may, and the first one writes.
@@ -58,11 +59,14 @@ def has_checkpoints(folder: Path) -> bool:
     return checkpoints.is_dir() and any(entry.name.isdigit() for entry in checkpoints.iterdir())
 
 
-def load_run_config(folder: Path) -> ExperimentConfig:
+def load_run_config(folder: Path) -> AnyExperimentConfig:
     """The config that a run was started with; ValueError naming the file if there is none."""
     path = folder / CONFIG_FILE
     try:
-        return from_json(ExperimentConfig, path.read_text())
+        text = path.read_text()
+        # A detector's run is the one with scenes.
+        is_detector = isinstance(values := json.loads(text), dict) and "scene" in values
+        return from_json(DetectorExperimentConfig if is_detector else ExperimentConfig, text)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file, so {folder} is no run's folder") from None
     except ValueError as error:

@@ -8,8 +8,8 @@ import optax
 from flax import struct
 from jaxtyping import Array, Int
 
-from i2uv_jax.config import ExperimentConfig
-from i2uv_jax.models.hand_net import build_model
+from i2uv_jax.config import AnyExperimentConfig
+from i2uv_jax.models.networks import build_network
 from i2uv_jax.training.optimizer import build_optimizer
 
 _EMA_WARMUP_STEPS = 10
@@ -39,14 +39,14 @@ class TrainState:
         return self.variables if self.average is None else self.average
 
 
-def init_state(key: Array, config: ExperimentConfig) -> TrainState:
+def init_state(key: Array, config: AnyExperimentConfig) -> TrainState:
     """The state before the first step, of random weights. Jit-able with the config static."""
     size = config.model.image_size
     image = jnp.zeros((1, size, size, 3))
-    return first_state(build_model(config.model).init(key, image, train=False), config)
+    return first_state(build_network(config.model).init(key, image, train=False), config)
 
 
-def first_state(variables: dict[str, Any], config: ExperimentConfig) -> TrainState:
+def first_state(variables: dict[str, Any], config: AnyExperimentConfig) -> TrainState:
     """The state before the first step, of given weights. Jit-able with the config static."""
     optimizer = build_optimizer(config.optim, config.train.num_steps)
     params, batch_stats = variables["params"], variables.get("batch_stats", {})

@@ -2,8 +2,11 @@
 
 The file is in metres in glTF's frame: x right, y up, z towards the viewer. From the camera frame
 (x right, y down, z away) that is half a turn about x, (x, y, z) -> (x, -y, -z): a rotation, so the
-triangles keep their winding. Origin is the wrist.
+triangles keep their winding. Origin is the wrist, of several hands the first one's.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import trimesh
@@ -31,40 +34,58 @@ def split_at_seams(
     return pairs[:, 0], atlas.uv[pairs[:, 1]], inverse.reshape(-1, 3)
 
 
-def glb_bytes(
-    vertices_mm: Float[np.ndarray, "v 3"],
-    atlas: Atlas,
-    texture: UInt8[np.ndarray, "m m 3"],
-    *,
-    is_left: bool = False,
-) -> bytes:
-    """A GLB file of one hand: normals, texture coordinates and a texture.
+@dataclass(frozen=True)
+class SceneHand:
+    """One hand of a file."""
+
+    vertices_mm: Float[np.ndarray, "v 3"]
+    """In the camera frame, relative to the hand's own wrist."""
+    texture: UInt8[np.ndarray, "m m 3"]
+    """Laid over the texture square, row 0 at v = 0. (Its pixels are areas, while a UV map's texels
+    are points: half a texel of difference, invisible at this size.)"""
+    is_left: bool = False
+    """The vertices are a left hand's, mirrored from the atlas's right hand, so that the triangles'
+    winding is reversed."""
+    wrist_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Where the wrist stands, camera frame."""
+
+
+def glb_bytes(hands: Sequence[SceneHand], atlas: Atlas) -> bytes:
+    """A GLB file with one node a hand: normals, texture coordinates and a texture.
+
+    The node of a single hand is called "hand", those of several "hand_1", "hand_2", ...
 
     Args:
-      vertices_mm: in the camera frame, relative to the wrist.
-      atlas: triangles in mesh and in texture space.
-      texture: laid over the texture square, row 0 at v = 0. (Its pixels are areas, while a UV
-        map's texels are points: half a texel of difference, invisible at this size.)
-      is_left: the vertices are a left hand's, mirrored from the atlas's right hand, so that the
-        triangles' winding is reversed.
+      atlas: triangles in mesh and in texture space, of all hands.
 
     Returns:
       The file's bytes; the same input gives the same bytes.
     """
+    scene = trimesh.Scene()
+    for number, hand in enumerate(hands, start=1):
+        name = "hand" if len(hands) == 1 else f"hand_{number}"
+        place = np.eye(4)
+        place[:3, 3] = np.array(hand.wrist_mm) / 1000 * CAMERA_TO_GLTF
+        mesh = _mesh(hand, atlas)
+        scene.add_geometry(mesh, node_name=name, geom_name=name, transform=place)
+    return scene.export(file_type="glb", include_normals=True)
+
+
+def _mesh(hand: SceneHand, atlas: Atlas) -> trimesh.Trimesh:
     sources, uv, faces = split_at_seams(atlas)
     welded_faces = atlas.faces
-    if is_left:
+    if hand.is_left:
         faces, welded_faces = faces[:, ::-1], welded_faces[:, ::-1]
-    vertices = vertices_mm / 1000 * CAMERA_TO_GLTF
+    vertices = hand.vertices_mm / 1000 * CAMERA_TO_GLTF
     # Normals of the unsplit mesh, so that no edge shows along the seams.
     normals = vertex_normals(vertices, welded_faces)
     material = trimesh.visual.material.PBRMaterial(
         name="uv_position_map",
-        baseColorTexture=Image.fromarray(texture),
+        baseColorTexture=Image.fromarray(hand.texture),
         metallicFactor=0.0,
         roughnessFactor=0.7,
     )
-    mesh = trimesh.Trimesh(
+    return trimesh.Trimesh(
         vertices=vertices[sources],
         faces=faces,
         vertex_normals=normals[sources],
@@ -74,6 +95,3 @@ def glb_bytes(
         ),
         process=False,
     )
-    scene = trimesh.Scene()
-    scene.add_geometry(mesh, node_name="hand", geom_name="hand")
-    return scene.export(file_type="glb", include_normals=True)

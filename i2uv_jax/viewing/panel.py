@@ -1,15 +1,16 @@
-"""A row of pictures that shows a reconstruction from all sides."""
+"""Rows of pictures that show reconstructed hands from all sides."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from i2uv_jax.imaging.crop import SquareCrop, extract
+from i2uv_jax.imaging.crop import crop_whole, extract
 from i2uv_jax.inference.prediction import HandPrediction
 from i2uv_jax.viewing.mesh_picture import draw_meshes
-from i2uv_jax.viewing.overlay import composite, overlay_skeleton
+from i2uv_jax.viewing.overlay import composite, overlay_mesh, overlay_skeleton
 from i2uv_jax.viewing.uv_colours import uv_map_colours
 
 TILE_PX = 320
@@ -29,6 +30,46 @@ _FROM_BEHIND = np.diag([-1.0, 1.0, -1.0])
 """The viewer stands behind the hand."""
 
 
+def photo_panel(
+    photo: UInt8[np.ndarray, "h w 3"],
+    predictions: Sequence[HandPrediction],
+    mask: Bool[np.ndarray, "m m"],
+) -> UInt8[np.ndarray, "ph pw 3"]:
+    """The panel of one hand; of none or several, the photo with all of them, a row for each below.
+
+    Args:
+      photo: the whole picture.
+      predictions: its hands, each without a leading dimension.
+      mask: as for `prediction_panel`.
+    """
+    rows = [prediction_panel(photo, prediction, mask) for prediction in predictions]
+    if len(rows) == 1:
+        return rows[0]
+    height, width, _ = photo.shape
+    square, size = crop_whole(width, height), 2 * TILE_PX
+    overlaid = picture = extract(photo, square, size)
+    for prediction in predictions:
+        overlaid = overlay_mesh(
+            overlaid,
+            size * square.to_crop(prediction.vertices_2d),
+            prediction.vertices_mm.astype(np.float64),
+            prediction.faces,
+        )
+    found = {0: "no hand found"}.get(len(rows), f"{len(rows)} hands")
+    return _stacked([tile_row({"input": picture, found: overlaid}), *rows])
+
+
+def _stacked(rows: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> UInt8[np.ndarray, "ph pw 3"]:
+    """Rows one below another on white paper."""
+    width = max(row.shape[1] for row in rows)
+    paper = np.full((sum(len(row) for row in rows), width, 3), _PAPER[0], np.uint8)
+    top = 0
+    for row in rows:
+        paper[top : top + len(row), : row.shape[1]] = row
+        top += len(row)
+    return paper
+
+
 def prediction_panel(
     photo: UInt8[np.ndarray, "h w 3"],
     prediction: HandPrediction,
@@ -41,8 +82,7 @@ def prediction_panel(
       prediction: the hand of this one picture.
       mask: which texels of the prediction's UV map lie inside the chart.
     """
-    left, top, right, bottom = (float(edge) for edge in prediction.crop_xyxy)
-    crop = SquareCrop(((left + right) / 2, (top + bottom) / 2), right - left)
+    crop = prediction.crop
     picture = extract(photo, crop, TILE_PX)
 
     vertices = prediction.vertices_mm.astype(np.float64)

@@ -25,7 +25,8 @@ def run_real(tmp_path, tiny_model_path):
 
     def run_predict(*arguments, model=tiny_model_path, out=tmp_path / "out") -> int:
         words = ["predict", *map(str, arguments), "--out", str(out), "--model", str(model)]
-        return main([*words, *([] if "--backend" in words else ["--backend", "xla"])])
+        words += [] if "--backend" in words else ["--backend", "xla"]
+        return main([*words, "--detector", "none", "--no-refine"])
 
     return run_predict
 
@@ -66,9 +67,10 @@ def test_one_photo_gives_three_whole_files(
     assert 0 < numbers["seconds"] < 60
     (hand,) = numbers["hands"]
     assert list(hand) == [
-        "handedness", "box_xyxy", "keypoints_2d", "keypoints_3d", "mesh", "vertices",
+        "handedness", "score", "box_xyxy", "keypoints_2d", "keypoints_3d", "mesh", "vertices",
     ]  # fmt: skip
     assert hand["handedness"] == "right"
+    assert hand["score"] is None
     assert hand["box_xyxy"] == [0, 0, 80, 60]
     assert np.shape(hand["keypoints_2d"]) == (21, 2)
     assert np.shape(hand["keypoints_3d"]) == (21, 3)

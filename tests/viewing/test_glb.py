@@ -13,7 +13,7 @@ from PIL import Image
 
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.hand.asset import load_hand
-from i2uv_jax.viewing.glb import glb_bytes, split_at_seams
+from i2uv_jax.viewing.glb import SceneHand, glb_bytes, split_at_seams
 
 
 def texture() -> np.ndarray:
@@ -53,7 +53,7 @@ def accessor(description: dict, binary: bytes, index: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def written():
-    return parse_glb(glb_bytes(hand_vertices_mm(), load_hand().atlas, texture()))
+    return parse_glb(glb_bytes([SceneHand(hand_vertices_mm(), texture())], load_hand().atlas))
 
 
 def test_gltf_frame_metres_and_winding(written):
@@ -103,7 +103,7 @@ def test_normals_agree_across_seams(written):
 
 
 def test_trimesh_reads_it_back():
-    content = glb_bytes(hand_vertices_mm(), load_hand().atlas, texture())
+    content = glb_bytes([SceneHand(hand_vertices_mm(), texture())], load_hand().atlas)
     (mesh,) = trimesh.load_scene(io.BytesIO(content), file_type="glb").geometry.values()
     assert len(mesh.faces) == 3196
     assert mesh.extents.max() == pytest.approx(np.ptp(hand_vertices_mm(), axis=0).max() / 1000)
@@ -111,7 +111,9 @@ def test_trimesh_reads_it_back():
 
 def test_left_hand_faces_outwards():
     mirrored = hand_vertices_mm() * np.array([-1, 1, 1], np.float32)
-    description, binary = parse_glb(glb_bytes(mirrored, load_hand().atlas, texture(), is_left=True))
+    description, binary = parse_glb(
+        glb_bytes([SceneHand(mirrored, texture(), is_left=True)], load_hand().atlas)
+    )
     (primitive,) = description["meshes"][0]["primitives"]
     positions = accessor(description, binary, primitive["attributes"]["POSITION"])
     faces = accessor(description, binary, primitive["indices"]).reshape(-1, 3)
@@ -137,7 +139,7 @@ def test_same_input_gives_same_bytes_in_another_process():
     program = (
         "import hashlib, sys; sys.path.insert(0, sys.argv[1]);"
         "from test_glb import *;"
-        "content = glb_bytes(hand_vertices_mm(), load_hand().atlas, texture());"
+        "content = glb_bytes([SceneHand(hand_vertices_mm(), texture())], load_hand().atlas);"
         "print(hashlib.sha256(content).hexdigest())"
     )
     folder = str(__file__).rpartition("/")[0]
@@ -152,3 +154,14 @@ def test_same_input_gives_same_bytes_in_another_process():
         for seed in ("1", "2")
     }
     assert len(digests) == 1
+
+
+def test_several_hands_are_nodes_that_stand_where_they_are():
+    near = SceneHand(hand_vertices_mm(), texture())
+    far = SceneHand(hand_vertices_mm(), texture(), wrist_mm=(100.0, 50.0, 300.0))
+    description, _ = parse_glb(glb_bytes([near, far], load_hand().atlas))
+    nodes = {node["name"]: node for node in description["nodes"] if "mesh" in node}
+    assert set(nodes) == {"hand_1", "hand_2"}
+    # glTF's y is up and its z towards the viewer; matrices are stored column by column.
+    np.testing.assert_allclose(nodes["hand_2"]["matrix"][12:15], [0.1, -0.05, -0.3])
+    assert "matrix" not in nodes["hand_1"]

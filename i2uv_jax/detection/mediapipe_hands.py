@@ -1,13 +1,15 @@
-"""MediaPipe's hand landmarker as one more model, in an environment of its own."""
+"""MediaPipe's hand landmarker, as one more model or as a detector, in an environment of its own."""
 
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -22,6 +24,9 @@ _PYTHON = "3.11"
 class FoundHand:
     """One hand of one picture."""
 
+    handedness: Literal["left", "right"]
+    score: float
+    """Of the side's being right, as MediaPipe says."""
     keypoints_2d: Float[np.ndarray, "21 2"]
     """Pixels of the picture."""
     keypoints_3d_mm: Float[np.ndarray, "21 3"]
@@ -47,6 +52,7 @@ class MediaPipeHands:
         self.seconds: list[float] = []
         """What each picture took, in order."""
         self.version = ""
+        self._lock = threading.Lock()
 
     def __enter__(self) -> "MediaPipeHands":
         # A file, since a pipe that nobody reads would stop it when full.
@@ -81,6 +87,24 @@ class MediaPipeHands:
         It sees the whole picture. Of several hands the surest counts among those whose keypoints'
         middle lies in the box, if there is one: other hands are not the one that is asked for.
         """
+        hands = [hand for hand in self.all_hands(photo) if _is_in(hand, box_xyxy)]
+        return max(hands, key=lambda hand: hand.score, default=None)
+
+    def all_hands(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[FoundHand]:
+        """All hands of a picture; one picture at a time, whatever the number of threads."""
+        with self._lock:
+            answer = self._ask(photo)
+        return [
+            FoundHand(
+                hand["hand"],
+                hand["score"],
+                np.array(hand["keypoints_2d"]),
+                np.array(hand["keypoints_3d"]),
+            )
+            for hand in answer["hands"]
+        ]
+
+    def _ask(self, photo: UInt8[np.ndarray, "h w 3"]) -> dict:
         height, width, _ = photo.shape
         try:
             self._process.stdin.write(f"{height} {width}\n".encode() + photo.tobytes())
@@ -89,11 +113,7 @@ class MediaPipeHands:
             raise ValueError(f"MediaPipe stopped: {self._last_words()}") from error
         answer = self._answer()
         self.seconds.append(answer["seconds"])
-        hands = [hand for hand in answer["hands"] if _is_in(hand, box_xyxy)]
-        if not hands:
-            return None
-        best = max(hands, key=lambda hand: hand["score"])
-        return FoundHand(np.array(best["keypoints_2d"]), np.array(best["keypoints_3d"]))
+        return answer
 
     def _answer(self) -> dict:
         line = self._process.stdout.readline()
@@ -110,10 +130,10 @@ class MediaPipeHands:
         return lines[-1] if lines else "without a word"
 
 
-def _is_in(hand: dict, box_xyxy: tuple[float, float, float, float] | None) -> bool:
+def _is_in(hand: FoundHand, box_xyxy: tuple[float, float, float, float] | None) -> bool:
     if box_xyxy is None:
         return True
-    middle = np.mean(hand["keypoints_2d"], axis=0)
+    middle = np.mean(hand.keypoints_2d, axis=0)
     return bool((middle >= box_xyxy[:2]).all() and (middle <= box_xyxy[2:]).all())
 
 

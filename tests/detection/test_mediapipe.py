@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from i2uv_jax.evaluate.mediapipe_hands import MediaPipeHands
+from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
 
 STAND_IN = """
 from types import SimpleNamespace as Any

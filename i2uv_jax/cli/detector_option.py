@@ -1,0 +1,58 @@
+"""Which detector finds the hands of photos: the option, and the detector it stands for."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from i2uv_jax.cli.failure import CommandError
+
+if TYPE_CHECKING:
+    from i2uv_jax.inference.hand_detector import PhotoDetector
+
+_HEAT_MAP, _MEDIAPIPE, _NONE = "heatmap", "mediapipe", "none"
+
+
+def add_detector_option(parser: argparse.ArgumentParser) -> None:
+    """Adds `--detector`."""
+    parser.add_argument(
+        "--detector",
+        default=_HEAT_MAP,
+        metavar="NAME|PATH",
+        help=f"what finds hands: {_HEAT_MAP} (our network, or PATH of another of its kind), "
+        f"{_MEDIAPIPE} (uv installs it in an environment of its own), or {_NONE}, which takes the "
+        f"whole picture as one hand ({_HEAT_MAP})",
+    )
+
+
+@contextmanager
+def open_detector(
+    name_or_path: str, *, min_score: float | None = None
+) -> "Iterator[PhotoDetector | None]":
+    """The detector, ready to be called; None where nothing is to be detected.
+
+    Args:
+      min_score: of our network's hands; its default unless given.
+
+    Raises:
+      CommandError: its file is missing or broken, or MediaPipe cannot be started.
+    """
+    if name_or_path == _NONE:
+        yield None
+        return
+    from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
+    from i2uv_jax.inference.hand_detector import MIN_SCORE, MediaPipeDetector, load_detector
+
+    with ExitStack() as stack:
+        try:
+            if name_or_path == _MEDIAPIPE:
+                detector = MediaPipeDetector(stack.enter_context(MediaPipeHands()))
+            else:
+                detector = load_detector(
+                    None if name_or_path == _HEAT_MAP else name_or_path,
+                    min_score=MIN_SCORE if min_score is None else min_score,
+                )
+                detector.compile()
+        except ValueError as error:
+            raise CommandError(error) from error
+        yield detector

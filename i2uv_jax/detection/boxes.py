@@ -1,0 +1,65 @@
+"""Boxes in pictures: how much two overlap, and which of several are one thing. NumPy alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+SAME_BOX = 0.6
+"""Overlap above which the lesser of two boxes is taken for the other's hand once more."""
+
+
+@dataclass(frozen=True)
+class FoundBoxes:
+    """What a detector says about one picture, the likeliest first."""
+
+    boxes: Float[np.ndarray, "n 4"]
+    scores: Float[np.ndarray, "n"]
+    is_left: Bool[np.ndarray, "n"]
+
+
+def square_boxes(
+    centre: Float[np.ndarray, "*n 2"], side: Float[np.ndarray, "*n"]
+) -> Float[np.ndarray, "*n 4"]:
+    """Left, top, right and bottom of squares."""
+    half = np.asarray(side)[..., None] / 2
+    return np.concatenate([centre - half, centre + half], axis=-1)
+
+
+def intersection_over_union(
+    first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "m 4"]
+) -> Float[np.ndarray, "n m"]:
+    """Shared area over joint area of every pair of boxes (left, top, right, bottom)."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=-1)
+    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1) for boxes in (first, second)]
+    joint = areas[0][:, None] + areas[1][None] - shared
+    return shared / np.maximum(joint, 1e-12)
+
+
+def suppress_overlapping(
+    boxes: Float[np.ndarray, "n 4"], scores: Float[np.ndarray, "n"], threshold: float
+) -> Int[np.ndarray, "k"]:
+    """Indices, best first, of boxes that overlap no better one by more than the threshold."""
+    overlap = intersection_over_union(boxes, boxes)
+    kept: list[int] = []
+    for index in np.argsort(-scores, kind="stable"):
+        if not any(overlap[index, other] > threshold for other in kept):
+            kept.append(int(index))
+    return np.array(kept, int)
+
+
+def pick_boxes(
+    centre: Float[np.ndarray, "k 2"],
+    side: Float[np.ndarray, "k"],
+    score: Float[np.ndarray, "k"],
+    left_share: Float[np.ndarray, "k"],
+    *,
+    min_score: float = 0.0,
+) -> FoundBoxes:
+    """The hands among one picture's candidates (`detection.peaks.Peaks`): likely, each once."""
+    likely = np.flatnonzero(score > min_score)
+    boxes = square_boxes(centre, side)
+    kept = likely[suppress_overlapping(boxes[likely], score[likely], SAME_BOX)]
+    return FoundBoxes(boxes[kept], score[kept], left_share[kept] > 0.5)

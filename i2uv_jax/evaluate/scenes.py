@@ -1,0 +1,58 @@
+"""A detector of hands on generated scenes, whose hands are known."""
+
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from jaxtyping import UInt8
+
+from i2uv_jax.config import DetectorExperimentConfig
+from i2uv_jax.data.scenes import PoolMaker
+from i2uv_jax.detection.boxes import FoundBoxes, square_boxes
+from i2uv_jax.detection.scores import TrueBoxes
+from i2uv_jax.inference.hand_detector import PhotoDetector
+from i2uv_jax.ops.compiling import compiler_options
+from i2uv_jax.render.photo_scene import sample_scenes
+from i2uv_jax.types import SceneBatch
+
+_BATCH = 16
+_MOST_HANDS = 256
+"""Rendered hands that all scenes share."""
+
+
+def generated_scenes(
+    config: DetectorExperimentConfig, seed: int, count: int
+) -> Iterator[tuple[UInt8[np.ndarray, "h h 3"], TrueBoxes]]:
+    """Pictures and the boxes of their hands in pixels; the seed decides everything.
+
+    Raises:
+      ValueError: a folder that the config names cannot be used.
+    """
+    size = config.model.image_size
+    pool_key, scene_key = jax.random.split(jax.random.key(seed))
+    things = min(_MOST_HANDS, count)
+    pool = PoolMaker(config.scene, config.render, size)(pool_key, things, things)
+
+    def draw(key: jax.Array) -> SceneBatch:
+        return sample_scenes(key, pool, config.scene, config.render.sensor, _BATCH)
+
+    compiled = jax.jit(draw, compiler_options=compiler_options())
+    for index in range(count):
+        if index % _BATCH == 0:
+            key = jax.random.fold_in(scene_key, index // _BATCH)
+            batch = jax.device_get(compiled(key))
+        row = jax.tree.map(lambda leaf, place=index % _BATCH: leaf[place], batch)
+        named = row.is_shown | row.is_doubtful
+        boxes = size * square_boxes(row.centre, row.side)
+        truth = TrueBoxes(boxes[named], row.is_left[named], row.is_doubtful[named])
+        yield np.round(255 * row.image).astype(np.uint8), truth
+
+
+def found_boxes(detector: PhotoDetector, picture: UInt8[np.ndarray, "h w 3"]) -> FoundBoxes:
+    """What a detector finds in a picture, in pixels."""
+    hands = detector(picture)
+    return FoundBoxes(
+        boxes=np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4),
+        scores=np.array([hand.score for hand in hands]),
+        is_left=np.array([hand.handedness == "left" for hand in hands], bool),
+    )

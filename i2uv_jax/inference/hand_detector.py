@@ -1,0 +1,156 @@
+"""Finding hands in whole photos with the heat-map network.
+
+    detector = load_detector()
+    for found in detector(photo):
+        hand = model(photo, box_xyxy=found.box_xyxy, handedness=found.handedness)
+
+The photo is shrunk into the network's square, grey bars filling what is left (`imaging.crop`).
+Every photo is one run of one compiled program; calls from several threads are fine.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, UInt8
+
+from i2uv_jax.config import DetectorConfig
+from i2uv_jax.detection.boxes import pick_boxes
+from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
+from i2uv_jax.detection.peaks import Peaks, find_peaks
+from i2uv_jax.imaging.crop import MIN_BOX_SIDE_PX, crop_whole, extract
+from i2uv_jax.inference.prediction import Handedness
+from i2uv_jax.models.detector import build_detector
+from i2uv_jax.models.folding import fold_batch_norm, folded_norms
+from i2uv_jax.models.model_files import DETECTOR, MODEL_SUFFIX, WEIGHTS_DIRECTORY
+from i2uv_jax.models.weights import load_model_file
+from i2uv_jax.ops.compiling import compiler_options
+
+MIN_SCORE = 0.3
+"""Candidates with a lower score are no hands."""
+
+_FLESH = 0.15
+"""How far a hand reaches beyond its keypoints, on both sides together, in sides of their box."""
+
+
+@dataclass(frozen=True)
+class DetectedHand:
+    """Where a hand is in a photo."""
+
+    box_xyxy: tuple[float, float, float, float]
+    """Left, top, right and bottom in pixels of the photo; may reach past its edges."""
+    handedness: Handedness
+    score: float
+    """From 0 to 1."""
+
+
+class PhotoDetector(Protocol):
+    """Finds the hands of a photo, the likeliest first; may be called from several threads."""
+
+    def __call__(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]: ...
+
+
+class HeatMapDetector:
+    """A `PhotoDetector` with a network of ours."""
+
+    def __init__(
+        self, config: DetectorConfig, variables: dict, *, min_score: float = MIN_SCORE
+    ) -> None:
+        """
+        Args:
+          config: the network.
+          variables: its Flax variables.
+          min_score: hands that are less likely are left out.
+        """
+        self.config = config
+        self._min_score = min_score
+        self._variables = fold_batch_norm(variables)
+
+    def compile(self) -> None:
+        """Compiles ahead of the first call, once."""
+        _ = self._compiled
+
+    def __call__(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]:
+        """The hands of an sRGB photo of any size, the likeliest first; an empty list if none."""
+        height, width, _ = photo.shape
+        square = crop_whole(width, height)
+        pixels = extract(photo, square, self.config.image_size)
+        peaks = jax.tree.map(
+            lambda leaf: leaf[0], jax.device_get(self._compiled(self._variables, pixels[None]))
+        )
+        found = pick_boxes(
+            peaks.centre, peaks.side, peaks.score, peaks.left_share, min_score=self._min_score
+        )
+        hands = []
+        for box, score, is_left in zip(found.boxes, found.scores, found.is_left, strict=True):
+            corners = square.to_pixels(box.reshape(2, 2)).ravel()
+            if _shows_something(corners, width, height):
+                side: Handedness = "left" if is_left else "right"
+                hands.append(DetectedHand(_plain(corners), side, float(score)))
+        return hands
+
+    @cached_property
+    def _compiled(self) -> jax.stages.Compiled:
+        model = build_detector(self.config)
+
+        def find(variables: dict, pixels: UInt8[Array, "b s s 3"]) -> Peaks:
+            with folded_norms():
+                output = model.apply(variables, pixels.astype(jnp.float32) / 255, train=False)
+            return find_peaks(output)
+
+        size = self.config.image_size
+        pixels = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
+        return jax.jit(find).lower(self._variables, pixels).compile(compiler_options())
+
+
+class MediaPipeDetector:
+    """A `PhotoDetector` with MediaPipe's, which has to be running."""
+
+    def __init__(self, hands: MediaPipeHands) -> None:
+        self._hands = hands
+
+    def __call__(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]:
+        """The hands of a photo, the surest first, in boxes around their keypoints."""
+        height, width, _ = photo.shape
+        found = []
+        for hand in sorted(self._hands.all_hands(photo), key=lambda hand: -hand.score):
+            low, high = hand.keypoints_2d.min(axis=0), hand.keypoints_2d.max(axis=0)
+            room = _FLESH / 2 * (high - low).max()
+            corners = np.concatenate([low - room, high + room])
+            if _shows_something(corners, width, height):
+                found.append(DetectedHand(_plain(corners), hand.handedness, float(hand.score)))
+        return found
+
+
+def load_detector(
+    path: str | os.PathLike | None = None, *, min_score: float = MIN_SCORE
+) -> HeatMapDetector:
+    """The detector that comes with the package, or that of a model file.
+
+    Args:
+      path: a file that `i2uv train` made with a detector's config.
+      min_score: hands that are less likely are left out.
+
+    Raises:
+      ValueError: the file is missing, broken or no detector; the message is one line.
+    """
+    path = WEIGHTS_DIRECTORY / (DETECTOR + MODEL_SUFFIX) if path is None else path
+    config, variables, _ = load_model_file(path, DetectorConfig)
+    return HeatMapDetector(config, variables, min_score=min_score)
+
+
+def _shows_something(box: np.ndarray, width: int, height: int) -> bool:
+    """Whether a box is one that `imaging.crop.crop_from_box` takes."""
+    left, top, right, bottom = box
+    side = max(right - left, bottom - top)
+    overlaps = right > 0 and bottom > 0 and left < width and top < height
+    return bool(overlaps and MIN_BOX_SIDE_PX <= side <= 4 * max(width, height))
+
+
+def _plain(box: np.ndarray) -> tuple[float, float, float, float]:
+    left, top, right, bottom = (float(edge) for edge in box)
+    return left, top, right, bottom

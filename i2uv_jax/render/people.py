@@ -1,0 +1,126 @@
+"""Faces, bare arms and blobs of skin: what a hand detector must not take for hands.
+
+Pure, jit-able, vmap-able; ellipses in skin tones, cheap and rough. At the size at which such things
+stand in a picture a face is its outline, its hair and dark spots where eyes and mouth are.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from i2uv_jax.render.draws import draw
+from i2uv_jax.render.shading import SKIN_TONES_SRGB
+
+_FACE_SHARE = 0.65
+_ARM_SHARE = 0.25
+"""The rest are blobs."""
+
+
+def draw_bystander(
+    key: PRNGKeyArray, size: int
+) -> tuple[Float[Array, "size size 4"], Float[Array, "2"]]:
+    """One thing: sRGB and coverage (0 to 1), and the unit vector along which it leaves its square.
+
+    Faces leave with their neck and shoulders, downwards; arms along themselves.
+    """
+    kind_key, face_key, arm_key = jax.random.split(key, 3)
+    lot = jax.random.uniform(kind_key)
+    face, arm = _face(face_key, size), _limb(arm_key, size, lot < _FACE_SHARE + _ARM_SHARE)
+    is_face = lot < _FACE_SHARE
+    down = jnp.array([0.0, 1.0])
+    return jnp.where(is_face, face, arm[0]), jnp.where(is_face, down, arm[1])
+
+
+def _tone(uniform: Float[Array, "4"]) -> Float[Array, "3"]:
+    """A skin's colour under some light."""
+    place = (len(SKIN_TONES_SRGB) - 1) * uniform[0]
+    low = jnp.floor(place).astype(int)
+    tones = jnp.asarray(SKIN_TONES_SRGB)
+    mixed = tones[low] + (place - low) * (tones[jnp.minimum(low + 1, len(tones) - 1)] - tones[low])
+    tint = jnp.array([1.0, 0.8 + 0.16 * uniform[1], 0.65 + 0.25 * uniform[2]])
+    return jnp.clip(mixed * tint * (0.5 + 0.6 * uniform[3]), 0, 1)
+
+
+def _grid(size: int) -> tuple[Float[np.ndarray, "1 s"], Float[np.ndarray, "s 1"]]:
+    axis = (np.arange(size, dtype=np.float32) + 0.5) / size
+    return axis[None, :], axis[:, None]
+
+
+def _inside(size, centre, radii, softness=0.06):
+    """Coverage of an ellipse, and the squared distance from its middle in radii."""
+    x, y = _grid(size)
+    squared = ((x - centre[0]) / radii[0]) ** 2 + ((y - centre[1]) / radii[1]) ** 2
+    return jnp.clip((1 - squared) / (2 * softness) + 0.5, 0, 1), squared
+
+
+def _paint(picture, cover, colour):
+    """Lays a colour over colours and coverage."""
+    cover = cover[..., None]
+    colours = picture[..., :3] + cover * (colour - picture[..., :3])
+    return jnp.concatenate([colours, picture[..., 3:] + cover * (1 - picture[..., 3:])], axis=-1)
+
+
+def _face(key, size):
+    """Hair, neck and shoulders, head, eyes, brows, nose and mouth, seen from the front or aside."""
+    uniform, normal = draw(key, 20, 6)
+    tone, cloth = _tone(uniform[:4]), uniform[4:7] * (0.3 + 0.7 * uniform[7])
+    hair = jnp.where(uniform[8] < 0.75, 0.04 + 0.3 * uniform[9], 0.75 * uniform[9])
+    hair = hair * jnp.array([1.0, 0.8, 0.6])
+    width, height = 0.19 + 0.03 * normal[0], 0.27 + 0.02 * normal[1]
+    x, y = 0.5 + 0.02 * normal[2], 0.42
+    aside = 0.5 * width * jnp.clip(normal[3], -1.5, 1.5)  # features move, the head stays
+
+    picture = jnp.zeros((size, size, 4))
+    # Long hair hangs behind the neck; bald heads have a rim too thin to see.
+    long = uniform[10] < 0.4
+    grown = 1.0 + 0.3 * uniform[11] * (uniform[12] < 0.85)
+    back, _ = _inside(size, (x, y + 0.12), (grown * width, 1.25 * height))
+    picture = _paint(picture, back * long, hair)
+    neck, _ = _inside(size, (x, 0.75), (0.55 * width, 0.3))
+    picture = _paint(picture, neck, 0.75 * tone)
+    shoulders, _ = _inside(size, (x, 1.05), (0.42 + 0.05 * normal[4], 0.28))
+    picture = _paint(picture, shoulders, cloth)
+    crown, _ = _inside(size, (x, y - 0.05), (1.05 * grown * width, grown * height))
+    picture = _paint(picture, crown, hair)
+    head, squared = _inside(size, (x, y), (width, height))
+    columns, _ = _grid(size)
+    light = 1 - 0.35 * jnp.minimum(squared, 1) ** 2 * uniform[13]
+    light *= 1 + (1.2 * uniform[14] - 0.6) * (columns - x) / width * 0.6
+    picture = _paint(picture, head, tone * light[..., None])
+    for side in (-1, 1):
+        eye = (x + aside + 0.42 * side * width, y - 0.12 * height)
+        cover, _ = _inside(size, eye, (0.17 * width, 0.06 * height), 0.4)
+        picture = _paint(picture, 0.9 * cover, 0.25 * tone)
+        brow = (eye[0], y - 0.3 * height)
+        cover, _ = _inside(size, brow, (0.25 * width, 0.04 * height), 0.4)
+        picture = _paint(picture, 0.7 * cover, hair)
+    nose, _ = _inside(size, (x + 1.3 * aside, y + 0.18 * height), (0.16 * width, 0.2 * height), 0.5)
+    picture = _paint(picture, 0.3 * nose, 0.7 * tone)
+    opened = 0.03 + 0.08 * uniform[15]
+    mouth, _ = _inside(size, (x + aside, y + 0.5 * height), (0.35 * width, opened * height), 0.4)
+    lips = tone * jnp.array([0.8, 0.45, 0.45])
+    return _paint(picture, 0.85 * mouth, lips)
+
+
+def _limb(key, size, is_arm):
+    """A cylinder of skin that reaches the square's edge on one side, or a ball that does not."""
+    uniform, normal = draw(key, 10, 2)
+    tone = _tone(uniform[:4])
+    angle = 2 * np.pi * uniform[4]
+    along = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+    x, y = _grid(size)
+    forward = (x - 0.5) * along[0] + (y - 0.5) * along[1]
+    aside = (y - 0.5) * along[0] - (x - 0.5) * along[1]
+    width = (0.09 + 0.09 * uniform[5]) * (1 + 0.5 * (uniform[6] - 0.5) * forward)
+    start = -0.35 + 0.2 * uniform[7]
+    round_end = jnp.hypot(jnp.minimum(forward - start, 0), aside)
+    ball_radius = 0.3 + 0.06 * normal[0]
+    stretch = 1 + 0.5 * uniform[8]
+    ball = jnp.hypot(forward / stretch, aside)
+    ratio = jnp.where(is_arm, round_end / width, ball / ball_radius)
+    cover = jnp.clip((1 - ratio) * 12 + 0.5, 0, 1)
+    light = jnp.sqrt(jnp.maximum(1 - 0.8 * jnp.minimum(ratio, 1) ** 2, 0))
+    light *= 1 + 0.4 * (2 * uniform[9] - 1) * aside / width
+    colours = jnp.clip(tone * light[..., None], 0, 1)
+    return jnp.concatenate([colours, cover[..., None]], axis=-1), along

@@ -1,0 +1,124 @@
+"""`i2uv predict` where a detector says what is in the photo: any number of hands, or none."""
+
+import json
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from i2uv_jax.cli.main import main
+from i2uv_jax.inference import hand_detector
+from i2uv_jax.inference.hand_detector import DetectedHand
+
+TWO = [
+    DetectedHand((5.0, 5.0, 35.0, 35.0), "left", 0.9),
+    DetectedHand((30.0, 20.0, 70.0, 60.0), "right", 0.5),
+]
+
+
+@pytest.fixture
+def run(tmp_path, tiny_model_path, fast_network, monkeypatch):
+    """Runs the verb with a detector that finds what it is told; gives what was asked of it."""
+    asked = []
+
+    class Detector:
+        def __init__(self, hands):
+            self.hands = hands
+
+        def compile(self):
+            pass
+
+        def __call__(self, photo):
+            asked.append(photo.shape)
+            return self.hands
+
+    def run_predict(*arguments, hands=TWO, out="out"):
+        monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: Detector(hands))
+        words = ["predict", *map(str, arguments), "--out", str(tmp_path / out)]
+        words += [] if "--refine" in words else ["--no-refine"]
+        assert main([*words, "--model", str(tiny_model_path), "--backend", "xla"]) == 0
+        return asked
+
+    return run_predict
+
+
+def hands_of(folder, stem="hand") -> list[dict]:
+    return json.loads((folder / f"{stem}.json").read_text())["hands"]
+
+
+def test_two_hands_come_together_and_each(run, tmp_path, write_photo):
+    run(write_photo("hand.png", 80, 60))
+    out = tmp_path / "out"
+    names = {path.name for path in out.iterdir()}
+    assert names == {"hand.glb", "hand_1.glb", "hand_2.glb", "hand.png", "hand.json"}
+    hands = hands_of(out)
+    assert [hand["handedness"] for hand in hands] == ["left", "right"]
+    assert [hand["score"] for hand in hands] == [0.9, 0.5]
+    assert [hand["box_xyxy"] for hand in hands] == [[5, 5, 35, 35], [30, 20, 70, 60]]
+    assert [hand["mesh"] for hand in hands] == ["hand_1.glb", "hand_2.glb"]
+    scene = trimesh.load_scene(out / "hand.glb")
+    assert set(scene.graph.nodes_geometry) == {"hand_1", "hand_2"}
+    places = [scene.graph[f"hand_{number}"][0][:3, 3] for number in (1, 2)]
+    np.testing.assert_allclose(places[0], 0)
+    # The second is drawn larger, so it is nearer: towards the viewer along glTF's z.
+    assert places[1][2] > 0
+    for number in (1, 2):
+        (mesh,) = trimesh.load_scene(out / f"hand_{number}.glb").geometry.values()
+        assert len(mesh.faces) == 3196
+    with Image.open(out / "hand.png") as panel:
+        assert panel.height > 2 * 320 + 2 * 320  # all hands at twice the size, then one by one
+
+
+def test_the_given_hand_holds_against_the_detector(run, tmp_path, write_photo):
+    run(write_photo("hand.png"), "--hand", "right")
+    assert [hand["handedness"] for hand in hands_of(tmp_path / "out")] == ["right", "right"]
+
+
+def test_a_given_box_is_not_looked_for(run, tmp_path, write_photo):
+    asked = run(write_photo("hand.png"), "--box", "10", "10", "50", "50")
+    assert asked == []
+    (hand,) = hands_of(tmp_path / "out")
+    assert (hand["box_xyxy"], hand["handedness"]) == ([10, 10, 50, 50], "right")
+    assert hand["score"] is None and hand["mesh"] == "hand.glb"
+
+
+def test_a_photo_without_a_hand_is_said_to_be_one(run, tmp_path, write_photo, capsys):
+    photo = write_photo("hand.png")
+    assert run(photo, hands=[]) == [(60, 80, 3)]
+    assert hands_of(tmp_path / "out") == []
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"hand.json", "hand.png"}
+    assert f"{photo}: no hand found" in capsys.readouterr().out
+
+
+def test_numbers_of_hands_take_no_other_photo_s_name(run, tmp_path, write_photo):
+    run(write_photo("a.png"), write_photo("a_1.png"), "--batch", "2")
+    assert hands_of(tmp_path / "out", "a")[0]["mesh"] == "a_hand_1.glb"
+    assert hands_of(tmp_path / "out", "a_1")[0]["mesh"] == "a_1_1.glb"
+
+
+def test_the_second_look_is_at_the_first_mesh(run, tmp_path, write_photo):
+    photo = write_photo("hand.png")
+    run(photo, hands=TWO[1:], out="first")
+    run(photo, "--refine", hands=TWO[1:], out="second")
+    first, second = (hands_of(tmp_path / name)[0] for name in ("first", "second"))
+    # The stand-in sees the same hand in every crop: the tighter crop draws it smaller.
+    spans = [np.ptp(hand["keypoints_2d"], axis=0).max() for hand in (first, second)]
+    assert spans[1] != pytest.approx(spans[0], rel=0.02)
+    assert second["box_xyxy"] == first["box_xyxy"]
+
+
+def test_broken_detectors_are_one_line(tmp_path, write_photo, tiny_model_path, capsys):
+    photo, cut = write_photo("a.png"), tmp_path / "cut.safetensors"
+    cut.write_bytes(tiny_model_path.read_bytes()[:500])
+    words = ["predict", str(photo), "--out", str(tmp_path / "out"), "--backend", "xla"]
+    words += ["--model", str(tiny_model_path), "--detector"]
+    for path, cause in {
+        cut: "truncated",
+        tiny_model_path: "not a model of this package",
+        tmp_path / "missing.safetensors": "no such file",
+    }.items():
+        assert main([*words, str(path)]) == 2
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
+        assert str(path) in line and cause in line
+    assert not (tmp_path / "out").exists()
