@@ -25,8 +25,8 @@ MAY_IMPORT = {
     "models": "config config_io atomic_file ops geometry hand",
     "losses": "config ops geometry models",
     "data": "config config_io types atomic_file restricted_pickle ops imaging geometry hand render",
-    "training": "config config_io types atomic_file measuring ops geometry hand metrics models "
-    "losses data",
+    "training": "config config_io types atomic_file measuring ops geometry hand metrics render "
+    "models losses data",
     "inference": "config types atomic_file measuring ops geometry hand imaging models",
     "viewing": "geometry render imaging inference",
     "registration": "geometry hand viewing",

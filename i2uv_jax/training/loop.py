@@ -19,11 +19,12 @@ from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.training.bad_steps import BadStepWatch, save_batch
 from i2uv_jax.training.checkpoint import Checkpoints
-from i2uv_jax.training.evaluation import batch_picture, evaluate
+from i2uv_jax.training.evaluation import evaluate
 from i2uv_jax.training.initial_weights import load_initial_variables
 from i2uv_jax.training.interruption import StopRequest
 from i2uv_jax.training.model_file import export_model
 from i2uv_jax.training.optimizer import learning_rate_schedule
+from i2uv_jax.training.pictures import batch_picture
 from i2uv_jax.training.processes import SharedMaximum, is_first_process
 from i2uv_jax.training.profiling import StepProfiler
 from i2uv_jax.training.program import TrainingProgram, abstract_state, build_program
@@ -37,6 +38,7 @@ from i2uv_jax.training.run_folder import (
     write_text,
 )
 from i2uv_jax.training.state import TrainState
+from i2uv_jax.training.utilisation import utilisation_per_image_rate
 
 _TIME_IS_OVER = 1
 """As a reason to stop; others are the numbers of signals. That of SIGHUP, 1, is never caught."""
@@ -48,8 +50,8 @@ class TrainResult:
 
     state: TrainState
     steps_done: int
-    errors_mm: dict[str, float]
-    """Errors on the evaluation set at the end; empty if a signal stopped the run."""
+    errors: dict[str, float]
+    """On the evaluation set at the end (`evaluation.py`); empty if a signal stopped the run."""
     signal_number: int | None
     """The signal that stopped the run, or None."""
 
@@ -102,6 +104,7 @@ def train(
             config.train,
             first_step=int(state.step),
             is_first_process=is_first_process(),
+            utilisation_per_image_rate=utilisation_per_image_rate(config.model, program.mesh),
         )
         with reporter:
             for note in (*notes, _introduction(program, state, folder)):
@@ -112,18 +115,18 @@ def train(
                 say=reporter.say,
             )
 
-            def report(step: int, metrics: dict[str, jax.Array]) -> None:
+            def report(step: int, metrics: dict[str, jax.Array], data_seconds: float) -> None:
                 values = {name: float(value) for name, value in metrics.items()}
                 watch.check(step, values)
                 values["learning_rate"] = float(learning_rate(step))
-                reporter.step_done(step + 1, values)
+                reporter.step_done(step + 1, values, data_seconds=data_seconds)
 
             def measure(state: TrainState) -> dict[str, float]:
-                errors_mm = evaluate(program.evaluation_step, state.best_variables, source)
-                reporter.evaluated(int(state.step), errors_mm)
+                errors = evaluate(program.evaluation_step, state.best_variables, source)
+                reporter.evaluated(int(state.step), errors)
                 if is_first_process():
-                    write_text(folder / EVALUATION_FILE, json.dumps(errors_mm, indent=2) + "\n")
-                return errors_mm
+                    write_text(folder / EVALUATION_FILE, json.dumps(errors, indent=2) + "\n")
+                return errors
 
             # Train. The metrics of a step are fetched after the next one was dispatched, so that
             # the device never waits for the host.
@@ -131,12 +134,14 @@ def train(
             profiler = StepProfiler(profile_folder, first_step)
             agree = SharedMaximum()
             stop_reason = 0
-            waiting: list[tuple[int, dict[str, jax.Array]]] = []
+            waiting: list[tuple[int, dict[str, jax.Array], float]] = []
             for step in range(first_step, config.train.num_steps):
                 profiler.before_step(step, state)
+                asked_at = time.monotonic()
                 batch = source.training_batch(step)
+                data_seconds = time.monotonic() - asked_at
                 state, metrics = program.train_step(state, batch)
-                waiting.append((step, metrics))
+                waiting.append((step, metrics, data_seconds))
                 if len(waiting) > 1:
                     report(*waiting.pop(0))
 
@@ -157,7 +162,11 @@ def train(
                     checkpoints.save(state, source.state(done))
                 if picture_now:
                     pixels = batch_picture(
-                        program.evaluation_step, state.best_variables, batch, program.mesh
+                        program.evaluation_step,
+                        state.best_variables,
+                        batch,
+                        program.mesh,
+                        source.atlas,
                     )
                     reporter.picture(done, "input_prediction_truth", pixels)
                 if evaluate_now:
@@ -169,13 +178,15 @@ def train(
 
             # Finish.
             steps_done = int(state.step)
+            if watch.num_skipped:
+                reporter.say(f"skipped the updates of {watch.num_skipped} steps")
             if stop_reason not in (0, _TIME_IS_OVER):
                 reporter.say(f"stopped by a signal after step {steps_done}; continue with --resume")
                 return TrainResult(state, steps_done, {}, stop_reason)
-            errors_mm = measure(state)
-            export_model(folder / MODEL_FILE, config, source.atlas, state, program.mesh, errors_mm)
+            errors = measure(state)
+            export_model(folder / MODEL_FILE, config, source.atlas, state, program.mesh, errors)
             reporter.say(f"wrote {folder / MODEL_FILE}")
-            return TrainResult(state, steps_done, errors_mm, None)
+            return TrainResult(state, steps_done, errors, None)
 
 
 def should_run(steps_done: int, every: int, is_last: bool = False) -> bool:

@@ -18,7 +18,7 @@ def export_model(
     atlas: Atlas,
     state: TrainState,
     mesh: Mesh,
-    errors_mm: dict[str, float],
+    errors: dict[str, float],
 ) -> None:
     """Writes a state's best variables (the average, if kept) as a model file.
 
@@ -33,7 +33,15 @@ def export_model(
         "name": config.name,
         "steps": int(state.step),
         "batch_size": config.train.batch_size,
-        "evaluation_mm": errors_mm,
+        **_by_unit(errors),
         "atlas": atlas.fingerprint,
     }
     save_model(path, config.model, variables, card)
+
+
+def _by_unit(errors: dict[str, float]) -> dict[str, dict[str, float]]:
+    units = {name.rsplit("_", 1)[1] for name in errors}
+    return {
+        f"evaluation_{unit}": {n: e for n, e in errors.items() if n.endswith(f"_{unit}")}
+        for unit in sorted(units)
+    }

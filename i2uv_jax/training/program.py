@@ -15,7 +15,6 @@ from jax.sharding import Mesh
 
 from i2uv_jax.config import ExperimentConfig, TrainConfig
 from i2uv_jax.data.source import BatchSource
-from i2uv_jax.data.synthetic import SyntheticSource
 from i2uv_jax.geometry.uv_map import build_tables
 from i2uv_jax.models.hand_net import build_model
 from i2uv_jax.ops.compiling import compiler_options
@@ -28,8 +27,10 @@ from i2uv_jax.training.sharding import (
     replicated,
     state_shardings,
 )
+from i2uv_jax.training.sources import build_source
 from i2uv_jax.training.state import TrainState, first_state, init_state
 from i2uv_jax.training.step import build_evaluation_step, build_loss, build_train_step
+from i2uv_jax.training.surface_evaluation import build_surface_evaluation_step
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class TrainingProgram:
     train_step: Any
     """Jitted: (state, batch) to (state, metrics); the state that goes in is used up."""
     evaluation_step: Callable
-    """Jitted `build_evaluation_step`; the errors are whole on every process."""
+    """Jitted `build_evaluation_step`, or `build_surface_evaluation_step` for an SRNet alone; the
+    errors are whole on every process."""
 
     def first_state(self, variables: dict[str, Any] | None = None) -> TrainState:
         """The state before the first step, of given or of random weights; born where it will lie.
@@ -75,7 +77,7 @@ def build_program(config: ExperimentConfig, source: BatchSource | None = None) -
     mesh = make_mesh(config.train.num_devices, config.train.fsdp)
     check_batch_size(config.train, mesh)
     if source is None:
-        source = _source(config, mesh)
+        source = build_source(config, mesh)
     is_split = config.train.fsdp > 1
     shardings = state_shardings(abstract_state(config), mesh) if is_split else replicated(mesh)
     model = build_model(config.model, rematerialise=config.train.rematerialise)
@@ -99,22 +101,13 @@ def build_program(config: ExperimentConfig, source: BatchSource | None = None) -
     )
     tables = build_tables(source.atlas, config.model.uv_map_size)
     evaluation_step = jax.jit(
-        build_evaluation_step(model, tables, source.keypoint_regressor),
+        build_surface_evaluation_step(model, tables)
+        if config.model.affine is None
+        else build_evaluation_step(model, tables, source.keypoint_regressor),
         out_shardings=(batch_sharding(mesh), replicated(mesh)),
         compiler_options=compiler_options(),
     )
     return TrainingProgram(config, mesh, source, shardings, train_step, evaluation_step)
-
-
-def _source(config: ExperimentConfig, mesh: Mesh) -> BatchSource:
-    # Parameters and batches get keys of their own, so that neither moves the other.
-    key = jax.random.key(config.train.seed)
-    if not config.data.sets:
-        return SyntheticSource(config, key, batch_sharding(mesh))
-    # Only now: reading stored sets takes a second of imports.
-    from i2uv_jax.data.files import FileSource
-
-    return FileSource(config, key, batch_sharding(mesh))
 
 
 def _skip_limit(config: TrainConfig) -> float | None:

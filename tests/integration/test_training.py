@@ -66,8 +66,8 @@ def test_four_rendered_hands_are_learned_to_under_two_millimetres(tiny_config, t
     config = with_overrides(tiny_config, overrides)
     source = SyntheticSource(config, jax.random.key(0), batch_sharding(make_mesh(1)))
     result = train(config, tmp_path / "run", source=OneBatch(source))
-    assert result.errors_mm["aligned_vertex_mm"] < 2
-    assert result.errors_mm["vertex_mm"] < 4
+    assert result.errors["aligned_vertex_mm"] < 2
+    assert result.errors["vertex_mm"] < 4
 
 
 def test_tiny_config_runs_from_the_command_line_and_resumes(tmp_path, request, capsys):

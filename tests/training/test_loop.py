@@ -74,14 +74,14 @@ def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
 
     assert resumed.steps_done == finished.steps_done == 4
     assert_same_arrays(resumed.state, finished.state)
-    assert resumed.errors_mm == finished.errors_mm
+    assert resumed.errors == finished.errors
 
 
 def test_finished_run_leaves_config_errors_checkpoints_and_model(
     sheet_config, sheet_source, finished, finished_folder
 ):
     assert load_run_config(finished_folder) == sheet_config
-    assert json.loads((finished_folder / "evaluation.json").read_text()) == finished.errors_mm
+    assert json.loads((finished_folder / "evaluation.json").read_text()) == finished.errors
     assert sorted(path.name for path in (finished_folder / "checkpoints").iterdir()) == ["2", "4"]
     assert list((finished_folder / "tensorboard").glob("events.*"))
 
