@@ -76,6 +76,10 @@ class SRNetConfig:
     """Odd kernel sizes, one per convolution; the last convolution gives the map."""
     residual: bool = False
     """Predict a correction of the coarse map (starting at zero) instead of the map itself."""
+    detail_gain: float | None = None
+    """With `residual`: show the convolutions the map's difference from its mean over 5 x 5 texels,
+    so many times enlarged, and take their correction so many times smaller. They then need not
+    cancel coordinates a hundred times the errors that they mend. None shows the map."""
     size: int = 256
     """Side of the map that comes out; the coarse map is resized to it, corner-aligned."""
     stop_gradient: bool = True
@@ -91,6 +95,12 @@ class SRNetConfig:
         _check(all(k % 2 == 1 and k > 0 for k in self.kernels), "kernels", "odd", self.kernels)
         _check(all(c >= 1 for c in self.channels), "channels", "positive", self.channels)
         _check(self.size >= 2, "size", "at least 2", self.size)
+        _check(
+            self.detail_gain is None or (self.residual and self.detail_gain > 0),
+            "detail_gain",
+            "above 0 with residual, or none",
+            self.detail_gain,
+        )
 
 
 @dataclass(frozen=True)

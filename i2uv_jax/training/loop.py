@@ -179,7 +179,7 @@ def train(
             # Finish.
             steps_done = int(state.step)
             if watch.num_skipped:
-                reporter.say(f"skipped the updates of {watch.num_skipped} steps")
+                reporter.say(f"steps whose updates were skipped: {watch.num_skipped}")
             if stop_reason not in (0, _TIME_IS_OVER):
                 reporter.say(f"stopped by a signal after step {steps_done}; continue with --resume")
                 return TrainResult(state, steps_done, {}, stop_reason)
