@@ -76,6 +76,10 @@ class SRNetConfig:
     """Odd kernel sizes, one per convolution; the last convolution gives the map."""
     residual: bool = False
     """Predict a correction of the coarse map (starting at zero) instead of the map itself."""
+    detail_gain: float | None = None
+    """With `residual`: show the convolutions the map's difference from its mean over 5 x 5 texels,
+    so many times enlarged, and take their correction so many times smaller. They then need not
+    cancel coordinates a hundred times the errors that they mend. None shows the map."""
     size: int = 256
     """Side of the map that comes out; the coarse map is resized to it, corner-aligned."""
     stop_gradient: bool = True
@@ -91,13 +95,21 @@ class SRNetConfig:
         _check(all(k % 2 == 1 and k > 0 for k in self.kernels), "kernels", "odd", self.kernels)
         _check(all(c >= 1 for c in self.channels), "channels", "positive", self.channels)
         _check(self.size >= 2, "size", "at least 2", self.size)
+        _check(
+            self.detail_gain is None or (self.residual and self.detail_gain > 0),
+            "detail_gain",
+            "above 0 with residual, or none",
+            self.detail_gain,
+        )
 
 
 @dataclass(frozen=True)
 class HandNetConfig:
     """A whole model: AffineNet and, if given, SRNet on its map."""
 
-    affine: AffineNetConfig = field(default_factory=AffineNetConfig)
+    affine: AffineNetConfig | None = field(default_factory=AffineNetConfig)
+    """None leaves SRNet alone, which takes coarse UV maps instead of pictures: to be trained on
+    pairs (`SurfacePairConfig`) and joined with an AffineNet (`i2uv join`)."""
     sr: SRNetConfig | None = field(default_factory=SRNetConfig)
     image_size: int = 256
     """Side of the square picture in pixels; a multiple of 32."""
@@ -111,6 +123,7 @@ class HandNetConfig:
     results): "on", "off", or "auto" for on exactly when JAX's default backend is the CPU."""
 
     def __post_init__(self) -> None:
+        _check(self.affine is not None or self.sr is not None, "sr", "a network", self.sr)
         _check(
             self.image_size >= 32 and self.image_size % 32 == 0,
             "image_size",
@@ -126,8 +139,15 @@ class HandNetConfig:
         )
 
     @property
+    def input_size(self) -> int:
+        """Side of what goes in: the picture, or the coarse UV map of an SRNet alone."""
+        return self.sr.size if self.affine is None else self.image_size
+
+    @property
     def stage_sizes(self) -> tuple[int, ...]:
         """Side of each decoder stage's UV map in texels, coarsest first."""
+        if self.affine is None:
+            return ()
         strides = STAGE_STRIDES[: len(self.affine.decoder_channels)]
         if self.affine.coarse_to_fine:
             strides = (strides[2], *strides[2:])
@@ -462,7 +482,8 @@ class DetailConfig:
     variation: float = 1.0
     """How much places and heights differ between people."""
     smoothing_texels: float = 0.6
-    """Standard deviation of the Gaussian that smooths the finished map; 0 leaves it sharp."""
+    """Standard deviation of the Gaussian that smooths the finished map, a scan's too; 0 leaves it
+    sharp."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -501,12 +522,17 @@ class CoarseErrorConfig:
 
 @dataclass(frozen=True)
 class SurfacePairConfig:
-    """Pairs of a coarse and a high-fidelity UV map, for training SRNet by itself."""
+    """Pairs of a coarse and a high-fidelity UV map, on which SRNet is trained by itself.
+
+    Fine maps are generated or, with `data.sets`, those of registered scans; coarse ones the mesh's
+    below, spoilt. With `affine` coarse maps are that network's of rendered pictures.
+    """
 
     detail: DetailConfig = field(default_factory=DetailConfig)
     coarse: CoarseErrorConfig = field(default_factory=CoarseErrorConfig)
-    view: RenderConfig = field(default_factory=RenderConfig)
-    """Where hands stand in the crop, and `uv_map_size`; nothing is drawn."""
+    affine: str | None = None
+    """Take coarse maps from this model's AffineNet (a file, or the name of a shipped one), frozen;
+    pictures are as `render` says."""
 
 
 @dataclass(frozen=True)
@@ -519,11 +545,13 @@ class DataConfig:
     sets: tuple[tuple[str, float], ...] = ()
     """Stored sets to train on instead of pictures rendered on the device: pairs of a folder (see
     `i2uv data build`) and its weight in the mix; none renders. The evaluation is the first set's
-    split of that name or, where it has none, its last samples."""
+    split of that name or, where it has none, its last samples. An SRNet alone takes folders of
+    registered scans, or sets built of them."""
     workers: int = 2
     """Processes that decode stored pictures beside each training process; 0 uses threads."""
     turn_degrees: float | None = None
-    """Standard deviation of the turn by which stored pictures are varied; none is any angle."""
+    """Standard deviation of the turn by which stored pictures, and pairs for SRNet, are varied;
+    none is any angle."""
     variation: float = 1.0
     """Scales how much size, place and colours of stored pictures are varied; 0 leaves them."""
 
@@ -791,6 +819,7 @@ class ExperimentConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     render: RenderConfig = field(default_factory=RenderConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    surface_pairs: SurfacePairConfig = field(default_factory=SurfacePairConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

@@ -62,8 +62,11 @@ TermFunction = Callable[[LossInputs], MaskedValues]
 
 def masked_mean(masked: MaskedValues) -> Float[Array, ""]:
     """Mean of the values, weighted by their mask; zero where the mask is empty."""
-    weights = jnp.broadcast_to(masked.mask, masked.values.shape).astype(masked.values.dtype)
-    return jnp.sum(masked.values * weights) / jnp.maximum(jnp.sum(weights), MASK_EPSILON)
+    weights = jnp.asarray(masked.mask, masked.values.dtype)
+    # Not the sum of the mask as it broadcasts: masks are mostly constants, and the compiler would
+    # spend seconds on summing up a whole batch of them.
+    total = jnp.sum(weights) * (masked.values.size / weights.size)
+    return jnp.sum(masked.values * weights) / jnp.maximum(total, MASK_EPSILON)
 
 
 def uv_l1(inputs: LossInputs) -> MaskedValues:

@@ -49,6 +49,11 @@ class Batch:
     """Whether the keypoint lies inside the crop."""
     camera: Camera
 
+    @property
+    def network_input(self) -> Float[Array, "b h w 3"]:
+        """What the network that learns from such batches takes."""
+        return self.image
+
 
 @struct.dataclass
 class SceneBatch:
@@ -71,3 +76,29 @@ class SceneBatch:
     wrong."""
     keypoints_2d: Float[Array, "b n 21 2"]
     """Picture coordinates."""
+
+    @property
+    def network_input(self) -> Float[Array, "b h h 3"]:
+        """What the network that learns from such batches takes."""
+        return self.image
+
+
+@struct.dataclass
+class SurfacePairs:
+    """Coarse UV maps of right hands with the surfaces they stand for, which SRNet learns from."""
+
+    coarse_uv_map: Float[Array, "b m m 3"]
+    """Crop coordinates, as the map that SRNet is given by AffineNet."""
+    uv_map: Float[Array, "b m m 3"]
+    """True map of the surface in detail; crop coordinates."""
+    mm_per_unit: Float[Array, "b"]
+    """Millimetres per crop side at the wrist's depth."""
+
+    @property
+    def network_input(self) -> Float[Array, "b m m 3"]:
+        """What the network that learns from such batches takes."""
+        return self.coarse_uv_map
+
+
+TrainingBatch = Batch | SurfacePairs | SceneBatch
+"""What a source of data hands out: batches of a whole model, of an SRNet alone, of a detector."""

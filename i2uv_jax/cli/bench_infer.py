@@ -70,14 +70,16 @@ def run(args: argparse.Namespace) -> int:
     import jax
 
     from i2uv_jax.inference.program import inference_config
-    from i2uv_jax.measuring.device_peaks import measured_peaks, peaks_of
+    from i2uv_jax.measuring.device_peaks import measured_peaks, peaks_of, precision_of
     from i2uv_jax.models.complexity import model_complexity, total_complexity
 
     with InterruptWatch() as watch:
         name, config, variables = _model(args)
         config = inference_config(config, args.dtype)
         device = jax.devices()[0]
-        precision = _precision(args.dtype, config, device.platform)
+        precision = args.dtype
+        if precision == "default":
+            precision = precision_of(config.dtype, device.platform)
         peaks = peaks_of(device.device_kind, precision) or measured_peaks(precision)
         flops = total_complexity(model_complexity(config)).flops * (2 if config.upright else 1)
         print(f"{name}: {flops / 1e9:.2f} GFLOP an image, {config.image_size} x "
@@ -129,7 +131,7 @@ def _model(args: argparse.Namespace) -> tuple[str, "HandNetConfig", dict]:
     from i2uv_jax.config_io import load_config
     from i2uv_jax.models.model_files import find_model
     from i2uv_jax.models.random_weights import random_variables
-    from i2uv_jax.models.weights import load_model_file
+    from i2uv_jax.models.weights import load_picture_model
 
     try:
         if args.config is not None:
@@ -138,18 +140,11 @@ def _model(args: argparse.Namespace) -> tuple[str, "HandNetConfig", dict]:
         elif args.model == PUBLISHED:
             name, config = PUBLISHED, HandNetConfig()
         else:
-            config, variables, _ = load_model_file(find_model(args.model))
+            config, variables, _ = load_picture_model(find_model(args.model))
             return args.model, config, variables
     except ValueError as error:
         raise CommandError(error) from error
     return f"{name}, random weights", config, random_variables(config)
-
-
-def _precision(dtype: str, config: "HandNetConfig", platform: str) -> str:
-    """What products are computed in: the table's column."""
-    if dtype == "default" and config.dtype == "float32":
-        return {"gpu": "tf32", "tpu": "bfloat16"}.get(platform, "float32")
-    return config.dtype if dtype == "default" else dtype
 
 
 def _speeds(args, config, variables, flops) -> Iterator["PartSpeed"]:

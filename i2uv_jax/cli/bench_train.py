@@ -1,7 +1,9 @@
 """`i2uv bench train`: how fast a config trains on this machine."""
 
 import argparse
+import dataclasses
 import json
+import os
 import statistics
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from i2uv_jax.cli.failure import CommandError
 from i2uv_jax.cli.overrides import leave_overrides
 
 if TYPE_CHECKING:
+    from i2uv_jax.config import ExperimentConfig
     from i2uv_jax.training.benchmark import TrainingSpeed
 
 _DESCRIPTION = """Compile the training step of a config, warm up, and time steps and the pictures
@@ -24,13 +27,20 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     parser = verbs.add_parser(
         "train",
         help="speed of training",
-        usage="%(prog)s --config FILE [--KEY=VALUE ...] [--steps N] [--json]",
+        usage="%(prog)s --config FILE [--KEY=VALUE ...] [--steps N] [--collectives N] [--json]",
         description=_DESCRIPTION,
         allow_abbrev=False,
     )
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
     parser.add_argument(
         "--steps", type=positive_int, default=20, metavar="N", help="steps to time (20)"
+    )
+    parser.add_argument(
+        "--collectives",
+        type=positive_int,
+        metavar="N",
+        help="instead of timing, compile the step for N virtual CPU devices and list what they "
+        "send each other (docs/scaling.md)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
@@ -44,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         config = with_overrides(load_config(args.config, ExperimentConfig), args.overrides)
+        if args.collectives is not None:
+            return _print_collectives(config, args)
 
         import jax
 
@@ -65,6 +77,32 @@ def run(args: argparse.Namespace) -> int:
         print()
     else:
         _print_table(numbers)
+    return 0
+
+
+def _print_collectives(config: "ExperimentConfig", args: argparse.Namespace) -> int:
+    # JAX reads both when it is first imported.
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    flag = f"--xla_force_host_platform_device_count={args.collectives}"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}"
+
+    from i2uv_jax.training.benchmark import step_collectives
+
+    print(
+        f"compiling {config.name} for {args.collectives} devices ...", file=sys.stderr, flush=True
+    )
+    train = dataclasses.replace(config.train, num_devices=args.collectives)
+    found = step_collectives(dataclasses.replace(config, train=train))
+    if args.json:
+        rows = [dataclasses.asdict(one) for one in found]
+        json.dump({"config": config.name, "devices": args.collectives, "collectives": rows},
+                  sys.stdout, indent=1)  # fmt: skip
+        print()
+        return 0
+    print(f"{config.name}, {args.collectives} devices, per step and device")
+    print(f"{'kind':20}{'count':>8}{'megabytes':>12}")
+    for one in found:
+        print(f"{one.kind:20}{one.count:>8}{one.num_bytes / 1e6:>12.3f}")
     return 0
 
 

@@ -49,14 +49,14 @@ def run(args: argparse.Namespace) -> int:
     from i2uv_jax.inference.export import export_model
     from i2uv_jax.inference.runtimes import open_content
     from i2uv_jax.models.model_files import find_model
-    from i2uv_jax.models.weights import load_model_file
+    from i2uv_jax.models.weights import load_picture_model
 
     if args.int8 and args.format != "litert":
         raise CommandError(f"--int8: only the format litert has it, not {args.format}")
     if not args.out.parent.is_dir() or args.out.is_dir():
         raise CommandError(f"--out {args.out}: expected a file in a folder that exists")
     try:
-        config, variables, _ = load_model_file(find_model(args.model))
+        config, variables, _ = load_picture_model(find_model(args.model))
         keep_compiled_programs()
         hand = load_hand()
         num_drawn = args.compare + (_NUM_CALIBRATION if args.int8 else 0)

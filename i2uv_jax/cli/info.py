@@ -59,10 +59,12 @@ def run(args: argparse.Namespace) -> int:
         json.dump(described, sys.stdout, indent=1)
         print()
         return 0
-    print(
-        f"{args.model}: {config.affine.encoder}, pictures of {config.image_size} x "
-        f"{config.image_size} pixels, UV maps of {config.uv_map_size} x {config.uv_map_size} texels"
-    )
+    given = "SRNet alone"
+    if config.affine is not None:
+        given = (
+            f"{config.affine.encoder}, pictures of {config.image_size} x {config.image_size} pixels"
+        )
+    print(f"{args.model}: {given}, UV maps of {config.uv_map_size} x {config.uv_map_size} texels")
     print(f"{'part':24}{'parameters':>14}{'GFLOP / image':>16}")
     for part in (*parts, total):
         print(f"{part.part:24}{part.parameters:>14,}{part.flops / 1e9:>16.3f}")

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from i2uv_jax.geometry.atlas import Atlas
-from i2uv_jax.types import Batch, SceneBatch
+from i2uv_jax.types import TrainingBatch
 
 
 class BatchSource(Protocol):
@@ -23,11 +23,11 @@ class BatchSource(Protocol):
     keypoint_regressor: Float[np.ndarray, "21 v"] | None
     """Keypoints as weighted means of vertices; None for scenes."""
 
-    def training_batch(self, step: int) -> Batch | SceneBatch:
+    def training_batch(self, step: int) -> TrainingBatch:
         """The batch to train on at a step, sharded over the devices that share the work."""
         ...
 
-    def evaluation_batches(self) -> Iterator[Batch | SceneBatch]:
+    def evaluation_batches(self) -> Iterator[TrainingBatch]:
         """The whole evaluation set, in batches of the training batch's shape."""
         ...
 

@@ -3,7 +3,7 @@
 The coarse map is the rigged mesh's, with the errors that AffineNet's maps have: detail smoothed
 away, noise from texel to texel, regions that drift together, a hand drawn towards its middle. Both
 maps are in crop coordinates, as `types.Batch.uv_map`, of hands that stand in the crop as the
-renderer's do. Pure functions of a key; jit-able (hand, config and batch size static).
+renderer's do. Pure functions of keys; jit-able (hand and configs static).
 """
 
 import jax
@@ -11,29 +11,94 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from i2uv_jax.config import CoarseErrorConfig, SurfacePairConfig
+from i2uv_jax.config import CoarseErrorConfig, RenderConfig, SurfacePairConfig
 from i2uv_jax.geometry.camera import to_crop_space
 from i2uv_jax.geometry.keypoints import WRIST
 from i2uv_jax.geometry.smoothing import build_smoothing, smooth_uv_map
-from i2uv_jax.geometry.uv_map import uv_map_from_vertices
+from i2uv_jax.geometry.uv_map import uv_map_from_vertices, vertices_from_uv_map
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.detail import sample_traits
 from i2uv_jax.hand.detail_chart import build_detail_tables
 from i2uv_jax.hand.high_fidelity import detailed_map
-from i2uv_jax.hand.model import pose_hand
-from i2uv_jax.hand.pose_prior import sample_pose
-from i2uv_jax.hand.shape_prior import sample_shape
-from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.ops.resize import resize_corner_aligned
-from i2uv_jax.render.framing import sample_framing
+from i2uv_jax.render.framing import Framing, sample_framing, sample_placement
+from i2uv_jax.types import SurfacePairs
 
 
-def sample_surface_pair(
-    key: PRNGKeyArray, hand: Hand, config: SurfacePairConfig, batch_size: int
-) -> tuple[Float[Array, "b m m 3"], Float[Array, "b m m 3"]]:
-    """(coarse, high-fidelity) UV maps of random right hands; the same key gives the same pairs."""
-    keys = jax.random.split(hash_key(key), batch_size)
-    return jax.vmap(lambda one: _sample_pair(one, hand, config))(keys)
+def sample_pair(
+    key: PRNGKeyArray, hand: Hand, config: SurfacePairConfig, view: RenderConfig
+) -> SurfacePairs:
+    """The pair of a random right hand, without the batch axis.
+
+    Args:
+      view: where hands stand in the crop, and `uv_map_size`; nothing is drawn.
+    """
+    trait_key, error_key, *keys = jax.random.split(key, 6)
+    _, pose, posed, framing = sample_placement(keys, hand, view, truncation_share=0.0)
+    traits = sample_traits(trait_key, hand, config.detail)
+    fine = detailed_map(hand, posed, pose, traits, config.detail, view.uv_map_size)
+    tables = build_detail_tables(hand, view.uv_map_size).coarse
+    coarse = uv_map_from_vertices(tables, posed.vertices)
+    pair = pair_in_crop(framing, posed.keypoints[WRIST], coarse, fine)
+    return spoil(error_key, pair, tables.texel_mask, config.coarse)
+
+
+def view_of_scan(
+    key: PRNGKeyArray,
+    hand: Hand,
+    coarse: Float[Array, "m m 3"],
+    fine: Float[Array, "m m 3"],
+    config: SurfacePairConfig,
+    view: RenderConfig,
+) -> SurfacePairs:
+    """A registered scan as a random camera may see it, without the batch axis.
+
+    Args:
+      coarse: the rigged hand's map, metres, hand frame.
+      fine: the scan's surface, likewise; it is smoothed as generated ones are.
+      view: as in `sample_pair`.
+    """
+    view_key, camera_key, error_key = jax.random.split(key, 3)
+    tables = build_detail_tables(hand, view.uv_map_size).coarse
+    vertices = vertices_from_uv_map(tables, coarse)
+    if config.detail.smoothing_texels > 0:
+        smoothing = build_smoothing(tables.texel_mask, config.detail.smoothing_texels)
+        fine = smooth_uv_map(smoothing, fine)
+    framing = sample_framing(view_key, camera_key, vertices, view, truncation_share=0.0)
+    wrist = (hand.keypoint_regressor @ vertices)[WRIST]
+    pair = pair_in_crop(framing, wrist, coarse, fine)
+    return spoil(error_key, pair, tables.texel_mask, config.coarse)
+
+
+def pair_in_crop(
+    framing: Framing,
+    wrist_m: Float[Array, "3"],
+    coarse: Float[Array, "m m 3"],
+    fine: Float[Array, "m m 3"],
+) -> SurfacePairs:
+    """Two maps in metres in the hand frame, as `framing` shows them."""
+    wrist_depth_m = framing.to_camera_frame(wrist_m)[2]
+
+    def to_crop(uv_map):
+        points = framing.to_camera_frame(uv_map.reshape(-1, 3))
+        return to_crop_space(framing.camera, points, wrist_depth_m).reshape(uv_map.shape)
+
+    return SurfacePairs(
+        coarse_uv_map=to_crop(coarse),
+        uv_map=to_crop(fine),
+        mm_per_unit=1e3 * wrist_depth_m / framing.camera.focal,
+    )
+
+
+def spoil(
+    key: PRNGKeyArray,
+    pair: SurfacePairs,
+    mask: Bool[np.ndarray, "m m"],
+    config: CoarseErrorConfig,
+) -> SurfacePairs:
+    """The pair with `degrade`'s errors in its coarse map."""
+    coarse = degrade(key, pair.coarse_uv_map, mask, 1 / pair.mm_per_unit, config)
+    return pair.replace(coarse_uv_map=coarse)
 
 
 def degrade(
@@ -70,27 +135,27 @@ def degrade(
     return uv_map + unit_per_mm * error_mm
 
 
+def turn_pairs(key: PRNGKeyArray, pairs: SurfacePairs, degrees: float | None) -> SurfacePairs:
+    """Each pair turned in the picture's plane, about the crop's middle, by an angle of its own.
+
+    Args:
+      degrees: standard deviation of the angle; None turns by any angle.
+    """
+    count = len(pairs.uv_map)
+    if degrees is None:
+        angle = jax.random.uniform(key, (count,), maxval=2 * jnp.pi)
+    else:
+        angle = jnp.deg2rad(degrees) * jax.random.normal(key, (count,))
+    cos, sin = (f(angle)[:, None, None] for f in (jnp.cos, jnp.sin))
+
+    def turn(uv_map):
+        x, y, z = uv_map[..., 0] - 0.5, uv_map[..., 1] - 0.5, uv_map[..., 2]
+        return jnp.stack([cos * x - sin * y + 0.5, sin * x + cos * y + 0.5, z], axis=-1)
+
+    return pairs.replace(coarse_uv_map=turn(pairs.coarse_uv_map), uv_map=turn(pairs.uv_map))
+
+
 def _unit_variance(values, mask):
     """Scaled to a standard deviation of 1 over the chart; smoothing and resizing lower it."""
     variance = jnp.mean(values**2, where=mask[..., None])
     return values / jnp.sqrt(variance + 1e-12)
-
-
-def _sample_pair(key, hand, config):
-    keys = jax.random.split(key, 6)
-    size = config.view.uv_map_size
-    shape, pose = sample_shape(keys[0], hand), sample_pose(keys[1], hand)
-    traits = sample_traits(keys[2], hand, config.detail)
-    posed = pose_hand(hand, shape, pose)
-    fine = detailed_map(hand, posed, pose, traits, config.detail, size)
-    framing = sample_framing(keys[3], keys[4], posed.vertices, config.view, truncation_share=0.0)
-    wrist_depth_m = framing.to_camera_frame(posed.keypoints[WRIST])[2]
-
-    def to_crop(points):
-        return to_crop_space(framing.camera, framing.to_camera_frame(points), wrist_depth_m)
-
-    tables = build_detail_tables(hand, size).coarse
-    coarse = uv_map_from_vertices(tables, to_crop(posed.vertices))
-    crop_per_mm = 1e-3 * framing.camera.focal / wrist_depth_m
-    coarse = degrade(keys[5], coarse, tables.texel_mask, crop_per_mm, config.coarse)
-    return coarse, to_crop(fine.reshape(-1, 3)).reshape(fine.shape)

@@ -23,7 +23,7 @@ from i2uv_jax.hand.detail_chart import subdivision_of
 from i2uv_jax.hand.mano import Mano
 from i2uv_jax.inference.predictor import Predictor
 from i2uv_jax.models.model_files import find_model
-from i2uv_jax.models.weights import load_model_file
+from i2uv_jax.models.weights import load_picture_model
 
 _CANDIDATES = 12
 
@@ -78,7 +78,7 @@ def load_predictor(
     Raises:
       ValueError: no such model or layout, a broken file, or one trained on yet another atlas.
     """
-    config, variables, metadata = load_model_file(find_model(name_or_path))
+    config, variables, metadata = load_picture_model(find_model(name_or_path))
     hand = None
     if mano is not None and template_path is not None:
         atlas = Atlas.from_obj(template_path)

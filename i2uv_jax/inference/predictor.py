@@ -37,7 +37,7 @@ from i2uv_jax.inference.program import (
 )
 from i2uv_jax.models.folding import fold_batch_norm
 from i2uv_jax.models.model_files import find_model
-from i2uv_jax.models.weights import load_model_file
+from i2uv_jax.models.weights import load_picture_model
 
 MAX_BATCH_SIZE = 32
 """Larger batches are worked through in pieces of this size, which bounds the memory."""
@@ -65,7 +65,7 @@ def load_model(
       ValueError: no such model, or the file is broken or foreign; the message is one line.
     """
     path = find_model(name_or_path)
-    config, variables, metadata = load_model_file(path)
+    config, variables, metadata = load_picture_model(path)
     return Predictor(
         config,
         variables,

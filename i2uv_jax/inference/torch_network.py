@@ -29,10 +29,11 @@ class TorchHandNet(nn.Module):
     def __init__(self, config: HandNetConfig, variables: dict) -> None:
         super().__init__()
         affine = config.affine
-        if affine.coarse_to_fine or affine.upsample_last or config.upright:
+        has_detail_gain = config.sr is not None and config.sr.detail_gain is not None
+        if affine.coarse_to_fine or affine.upsample_last or config.upright or has_detail_gain:
             raise ValueError(
                 "--vs torch: expected a model of the published structure, got one with "
-                "coarse_to_fine, upsample_last or upright"
+                "coarse_to_fine, upsample_last, upright or detail_gain"
             )
         self.config = config
         self._spec = RESNETS[affine.encoder]

@@ -53,6 +53,13 @@ TABLE = {
 }
 
 
+def precision_of(dtype: str, platform: str) -> str:
+    """The table's column that products of arrays of this type are computed in by default."""
+    if dtype == "float32":
+        return {"gpu": "tf32", "tpu": "bfloat16"}.get(platform, "float32")
+    return dtype
+
+
 def peaks_of(device_kind: str, precision: str) -> Peaks | None:
     """The table's entry, if it has one for this device and precision."""
     # "NVIDIA L4" must not stand for an L40.

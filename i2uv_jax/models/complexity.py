@@ -40,7 +40,7 @@ def model_complexity(config: HandNetConfig) -> tuple[PartComplexity, ...]:
     """
     # Convolutions have to appear as such.
     model = build_model(dataclasses.replace(config, cpu_paths="off"))
-    image = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, 3), jnp.float32)
+    image = jax.ShapeDtypeStruct((1, config.input_size, config.input_size, 3), jnp.float32)
     variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), image)
     program = jax.make_jaxpr(lambda v, x: model.apply(v, x, train=False))(variables, image)
 

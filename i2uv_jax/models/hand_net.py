@@ -35,26 +35,30 @@ class HandNet(nn.Module):
 
     def setup(self) -> None:
         dtype = jnp.dtype(self.config.dtype)
-        self.affine_net = AffineNet(
-            self.config.affine,
-            dtype=dtype,
-            cpu_paths=self.cpu_paths,
-            rematerialise=self.rematerialise,
-        )
+        if self.config.affine is not None:
+            self.affine_net = AffineNet(
+                self.config.affine,
+                dtype=dtype,
+                cpu_paths=self.cpu_paths,
+                rematerialise=self.rematerialise,
+            )
         if self.config.sr is not None:
             self.sr_net = SRNet(self.config.sr, dtype=dtype, cpu_paths=self.cpu_paths)
 
     def __call__(self, image: Float[Array, "b h h 3"], *, train: bool) -> HandNetOutput:
         """Takes sRGB-encoded pictures of right hands, 0 to 1, of the config's size. Jit-able.
 
-        With `train` batch statistics are used and updated: apply with `mutable=["batch_stats"]`.
+        Without an AffineNet it takes coarse UV maps in their place. With `train` batch statistics
+        are used and updated: apply with `mutable=["batch_stats"]`.
 
         Raises:
             ValueError: the picture's size is not the config's.
         """
-        size = self.config.image_size
+        size = self.config.input_size
         if image.shape[1:] != (size, size, 3):
             raise ValueError(f"image: expected shape (b, {size}, {size}, 3), got {image.shape}")
+        if self.config.affine is None:
+            return HandNetOutput(stage_uv_maps=(), uv_map=self.refine(image))
         image = (image - jnp.array(IMAGENET_MEAN)) / jnp.array(IMAGENET_STD)
         stage_uv_maps = self.affine_net(image, train=train)
         uv_map = self.refine(stage_uv_maps[-1])

@@ -3,10 +3,14 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from i2uv_jax.config import SRNetConfig
 from i2uv_jax.models.layers import Conv
+
+_MEAN_REACH = 2
+"""Texels to either side that a local mean covers."""
 
 
 class SRNet(nn.Module):
@@ -22,7 +26,8 @@ class SRNet(nn.Module):
 
     @nn.compact
     def __call__(self, uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b m m 3"]:
-        x = uv_map
+        gain = self.config.detail_gain
+        x = uv_map if gain is None else gain * (uv_map - _local_mean(uv_map))
         for i, features in enumerate(self.config.channels):
             x = Conv(
                 features,
@@ -42,4 +47,14 @@ class SRNet(nn.Module):
             cpu_paths=self.cpu_paths,
             name=f"conv{len(self.config.kernels)}",
         )(x)
+        if gain is not None:
+            x = x / gain
         return uv_map + x if self.config.residual else x
+
+
+def _local_mean(uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b m m 3"]:
+    """Mean over those of the 5 x 5 texels around each that are on the map."""
+    rows = np.arange(uv_map.shape[1])
+    near = np.abs(rows - rows[:, None]) <= _MEAN_REACH
+    weights = (near / near.sum(axis=1, keepdims=True)).astype(np.float32)
+    return jnp.einsum("bvuc,iv,ju->bijc", uv_map, weights, weights, precision="highest")

@@ -112,6 +112,23 @@ def load_model_file(
     return config, unflatten_dict(tensors, sep="/"), card
 
 
+def load_picture_model(
+    path: str | os.PathLike,
+) -> tuple[HandNetConfig, dict[str, Any], dict[str, Any]]:
+    """As `load_model_file`, for models of the hand that take pictures.
+
+    Raises:
+        ValueError: as there, and for an SRNet alone.
+    """
+    config, variables, card = load_model_file(path)
+    if config.affine is None:
+        raise ValueError(
+            f"model file {path}: an SRNet alone, which takes no pictures; `i2uv join` puts it "
+            "behind an AffineNet"
+        )
+    return config, variables, card
+
+
 def _parse_header(
     label: str, header: dict[str, str], config_type: type[Config]
 ) -> tuple[Config, dict[str, Any]]:
@@ -152,7 +169,7 @@ def _check_tensors(label: str, config: NetworkConfig, shapes: dict[str, tuple[in
 
 def variable_shapes(config: NetworkConfig) -> dict[str, Any]:
     """The variables of a model as `jax.ShapeDtypeStruct`s; nothing is computed."""
-    image = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, 3), jnp.float32)
+    image = jax.ShapeDtypeStruct((1, config.input_size, config.input_size, 3), jnp.float32)
 
     def init(key: jax.Array, image: jax.Array) -> dict[str, Any]:
         return build_network(config).init(key, image, train=False)

@@ -1,12 +1,18 @@
 """Where a hand stands before its camera, and the crop that shows it. Pure and jit-able."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from i2uv_jax.config import RenderConfig
-from i2uv_jax.hand.model import apply3
+from i2uv_jax.hand.asset import Hand
+from i2uv_jax.hand.model import HandPose, PosedHand, apply3, pose_hand
+from i2uv_jax.hand.pose_prior import sample_pose
+from i2uv_jax.hand.shape_prior import sample_shape
 from i2uv_jax.render.view import sample_crop_shift, sample_distance, sample_view
 from i2uv_jax.types import Camera
 
@@ -24,6 +30,33 @@ class Framing:
     def to_camera_frame(self, points_m: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
         """Points of the hand frame in the camera frame."""
         return apply3(self.rotation, points_m - self.centre_m) + self.offset_m
+
+
+class Placement(NamedTuple):
+    """A hand and where it stands before its camera."""
+
+    shape: Float[Array, "*b s"]
+    pose: HandPose
+    posed: PosedHand
+    framing: Framing
+
+
+def sample_placement(
+    keys: Sequence[PRNGKeyArray], hand: Hand, config: RenderConfig, *, truncation_share: float
+) -> Placement:
+    """A random hand in a random view.
+
+    Args:
+      keys: of shape, pose, view and camera.
+      config, truncation_share: as `sample_framing` takes them.
+    """
+    shape_key, pose_key, view_key, camera_key = keys
+    shape, pose = sample_shape(shape_key, hand), sample_pose(pose_key, hand)
+    posed = pose_hand(hand, shape, pose)
+    framing = sample_framing(
+        view_key, camera_key, posed.vertices, config, truncation_share=truncation_share
+    )
+    return Placement(shape, pose, posed, framing)
 
 
 def sample_framing(

@@ -23,15 +23,13 @@ from i2uv_jax.geometry.keypoints import WRIST
 from i2uv_jax.geometry.mesh import normalize, vertex_normals
 from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
 from i2uv_jax.hand.asset import Hand
-from i2uv_jax.hand.model import pose_hand, rest_hand
-from i2uv_jax.hand.pose_prior import sample_pose
-from i2uv_jax.hand.shape_prior import sample_shape
+from i2uv_jax.hand.model import rest_hand
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.appearance import build_appearance_tables, dress, sample_look, shade_samples
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.background import sample_background
 from i2uv_jax.render.covered import map_covered
-from i2uv_jax.render.framing import sample_framing
+from i2uv_jax.render.framing import Placement, sample_placement
 from i2uv_jax.render.occluder_light import light_occluders
 from i2uv_jax.render.occluders import OCCLUDER_FACES, Occluders, sample_occluders
 from i2uv_jax.render.plain import is_plain
@@ -146,6 +144,12 @@ def _render(keys: PictureKeys, hand, config, assets) -> Batch:
     )
 
 
+def sample_placements(key: Array, hand: Hand, config: RenderConfig, batch_size: int) -> Placement:
+    """The hands that `sample_batch` shows for the same arguments; nothing is drawn."""
+    keys = picture_keys(key, batch_size).placing
+    return jax.vmap(lambda one_key: _placement(one_key, hand, config)[0])(keys)
+
+
 def draw_hands(
     placing_keys: PRNGKeyArray,
     colour_keys: PRNGKeyArray,
@@ -182,16 +186,18 @@ def _project_scene(hand, vertices_m, occluders, camera, size) -> _Triangles:
     return _Triangles(size * project(camera, vertices_m), vertices_m[..., 2], faces)
 
 
+def _placement(key, hand, config) -> tuple[Placement, PRNGKeyArray]:
+    """Where a hand stands, and the key that is left for what hides it."""
+    *keys, occluder_key = jax.random.split(key, 5)
+    share = config.occlusion.truncation_share
+    return sample_placement(keys, hand, config, truncation_share=share), occluder_key
+
+
 def _place_hand(key, hand, config) -> PlacedHand:
     """One posed hand, turned, set at a distance, and the crop camera that frames it."""
-    shape_key, pose_key, view_key, camera_key, occluder_key = jax.random.split(key, 5)
-    shape = sample_shape(shape_key)
+    (shape, _, posed, framing), occluder_key = _placement(key, hand, config)
     rest = rest_hand(hand, shape)
-    posed = pose_hand(hand, shape, sample_pose(pose_key))
     kinds = config.occlusion
-    framing = sample_framing(
-        view_key, camera_key, posed.vertices, config, truncation_share=kinds.truncation_share
-    )
     keypoints = framing.to_camera_frame(posed.keypoints)
     has_occluders = any((kinds.front_share, kinds.grasp_share, kinds.limb_share))
     return PlacedHand(

@@ -18,7 +18,7 @@ from i2uv_jax.config import TrainConfig
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.training.processes import is_first_process
 from i2uv_jax.training.sharding import on_every_process
-from i2uv_jax.types import Batch
+from i2uv_jax.types import TrainingBatch
 
 MAX_SKIPPED_IN_A_ROW = 10
 """More bad steps than this, one after the other, stop a run that skips them."""
@@ -48,6 +48,8 @@ class BadStepWatch:
         self._save_batch = save_batch
         self._say = say
         self._num_in_a_row = 0
+        self.num_skipped = 0
+        """Steps so far, since the run was started or resumed, whose updates were skipped."""
 
     def check(self, step: int, values: dict[str, float]) -> None:
         """Takes a step's metrics as `step.py` names them.
@@ -65,6 +67,7 @@ class BadStepWatch:
             what = f"{what}; {self._save(step)}"
         if self._config.bad_steps == "skip":
             if self._num_in_a_row <= MAX_SKIPPED_IN_A_ROW:
+                self.num_skipped += 1
                 self._say(f"{what}; update skipped ({self._num_in_a_row} in a row)")
                 return
             what = f"{what}; {self._num_in_a_row} bad steps in a row"
@@ -105,7 +108,7 @@ def save_batch(
     return path
 
 
-def write_batch(path: Path, batch: Batch, *, step: int, seed: int) -> None:
+def write_batch(path: Path, batch: TrainingBatch, *, step: int, seed: int) -> None:
     """Writes a batch as `.npz`: leaves by their names in `Batch` ("camera.focal"), "step", "seed".
 
     `np.load(path)` reads it; with the checkpoint before, the step can be taken again.

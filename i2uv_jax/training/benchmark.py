@@ -6,14 +6,15 @@ run makes the next batch while a step is still running, and is faster by what th
 
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 
-from i2uv_jax.config import ExperimentConfig
+from i2uv_jax.config import DataConfig, ExperimentConfig
 from i2uv_jax.data.source import BatchSource
+from i2uv_jax.measuring.collectives import Collective, collectives
 from i2uv_jax.measuring.timing import counted, program_bytes
-from i2uv_jax.training.program import build_program
+from i2uv_jax.training.program import abstract_state, build_program
 
 _NUM_WARM_UP = 2
 
@@ -92,6 +93,20 @@ def measure_training(
         device_bytes=(device.memory_stats() or {}).get("peak_bytes_in_use"),
         program_bytes=program_bytes(compiled),
     )
+
+
+def step_collectives(config: ExperimentConfig) -> tuple[Collective, ...]:
+    """What one training step sends between the config's devices, as compiled; nothing is run.
+
+    Raises:
+      ValueError: config and machine do not go together.
+    """
+    # Where pictures come from does not matter to the step, and only rendered ones can be traced.
+    config = replace(config, data=DataConfig())
+    program = build_program(config)
+    batch = jax.eval_shape(lambda: program.source.training_batch(0))
+    compiled = program.train_step.lower(abstract_state(config), batch).compile()
+    return collectives(compiled.as_text(), program.mesh.size)
 
 
 def _flops_per_image(

@@ -61,7 +61,7 @@ def _true_boxes(
 
 def _describe(scores: Scores) -> str:
     return (
-        f"average precision {scores['average_precision']:.3f}, right side of "
+        f"on unseen pictures average precision {scores['average_precision']:.3f}, right side of "
         f"{100 * scores['side_accuracy']:.1f} %"
     )
 

@@ -20,12 +20,14 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from i2uv_jax.training.sharding import microbatch_sharding, replicated
-from i2uv_jax.types import Batch
+from i2uv_jax.types import TrainingBatch
 
 Metrics = dict[str, Float[Array, ""]]
 LossFunction = Callable[[Any, Any], tuple[Float[Array, ""], Metrics]]
 """Maps a model's output and its batch to the loss, and to its terms (and "total") by name."""
-GradientFunction = Callable[[dict, dict, Batch], tuple[dict[str, Any], Metrics, dict[str, Any]]]
+GradientFunction = Callable[
+    [dict, dict, TrainingBatch], tuple[dict[str, Any], Metrics, dict[str, Any]]
+]
 """Maps parameters, running statistics and a batch to the gradient, the loss's terms and the new
 running statistics."""
 
@@ -45,11 +47,11 @@ def build_gradient(
         where they lie, on its own pictures. None leaves that to the compiler.
     """
 
-    def gradient_of(params: dict, batch_stats: dict, batch: Batch):
+    def gradient_of(params: dict, batch_stats: dict, batch: TrainingBatch):
         def loss_of(params):
             output, updated = model.apply(
                 {"params": params, "batch_stats": batch_stats},
-                batch.image,
+                batch.network_input,
                 train=True,
                 mutable=["batch_stats"],
             )
@@ -62,7 +64,7 @@ def build_gradient(
         (_, (terms, new_stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
         return gradient, terms, new_stats
 
-    def mean_of_microbatches(params: dict, batch_stats: dict, batch: Batch):
+    def mean_of_microbatches(params: dict, batch_stats: dict, batch: TrainingBatch):
         microbatches = _split(batch, num_microbatches, mesh)
         first = jax.tree.map(lambda leaf: leaf[0], microbatches)
         shapes = jax.eval_shape(gradient_of, params, batch_stats, first)
@@ -78,7 +80,7 @@ def build_gradient(
     return gradient_of if num_microbatches == 1 else mean_of_microbatches
 
 
-def _split(batch: Batch, count: int, mesh: Mesh | None) -> Batch:
+def _split(batch: TrainingBatch, count: int, mesh: Mesh | None) -> TrainingBatch:
     """Leaves (b, ...) as (count, b / count, ...).
 
     Microbatch i takes every count-th picture from the i-th on: it then has as many on each device

@@ -37,6 +37,7 @@ from i2uv_jax.training.run_folder import (
     write_text,
 )
 from i2uv_jax.training.state import TrainState
+from i2uv_jax.training.utilisation import utilisation_per_image_rate
 
 _TIME_IS_OVER = 1
 """As a reason to stop; others are the numbers of signals. That of SIGHUP, 1, is never caught."""
@@ -103,6 +104,7 @@ def train(
             config.train,
             first_step=int(state.step),
             is_first_process=is_first_process(),
+            utilisation_per_image_rate=utilisation_per_image_rate(config.model, program.mesh),
         )
         with reporter:
             for note in (*notes, _introduction(program, state, folder)):
@@ -113,11 +115,11 @@ def train(
                 say=reporter.say,
             )
 
-            def report(step: int, metrics: dict[str, jax.Array]) -> None:
+            def report(step: int, metrics: dict[str, jax.Array], data_seconds: float) -> None:
                 values = {name: float(value) for name, value in metrics.items()}
                 watch.check(step, values)
                 values["learning_rate"] = float(learning_rate(step))
-                reporter.step_done(step + 1, values)
+                reporter.step_done(step + 1, values, data_seconds=data_seconds)
 
             def measure(state: TrainState) -> dict[str, float]:
                 scores = evaluate(task, program.evaluation_step, state.best_variables, source)
@@ -132,12 +134,14 @@ def train(
             profiler = StepProfiler(profile_folder, first_step)
             agree = SharedMaximum()
             stop_reason = 0
-            waiting: list[tuple[int, dict[str, jax.Array]]] = []
+            waiting: list[tuple[int, dict[str, jax.Array], float]] = []
             for step in range(first_step, config.train.num_steps):
                 profiler.before_step(step, state)
+                asked_at = time.monotonic()
                 batch = source.training_batch(step)
+                data_seconds = time.monotonic() - asked_at
                 state, metrics = program.train_step(state, batch)
-                waiting.append((step, metrics))
+                waiting.append((step, metrics, data_seconds))
                 if len(waiting) > 1:
                     report(*waiting.pop(0))
 
@@ -170,6 +174,8 @@ def train(
 
             # Finish.
             steps_done = int(state.step)
+            if watch.num_skipped:
+                reporter.say(f"steps whose updates were skipped: {watch.num_skipped}")
             if stop_reason not in (0, _TIME_IS_OVER):
                 reporter.say(f"stopped by a signal after step {steps_done}; continue with --resume")
                 return TrainResult(state, steps_done, {}, stop_reason)

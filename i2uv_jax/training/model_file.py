@@ -33,8 +33,21 @@ def export_model(
         "name": config.name,
         "steps": int(state.step),
         "batch_size": config.train.batch_size,
-        "evaluation" if isinstance(config, DetectorExperimentConfig) else "evaluation_mm": scores,
+        **_evaluation(config, scores),
     }
     if atlas is not None:
         card["atlas"] = atlas.fingerprint
     save_model(path, config.model, variables, card)
+
+
+def _evaluation(
+    config: AnyExperimentConfig, scores: dict[str, float]
+) -> dict[str, dict[str, float]]:
+    """Scores of hands by their unit, which their names end in; a detector's have none."""
+    if isinstance(config, DetectorExperimentConfig):
+        return {"evaluation": scores}
+    units = {name.rsplit("_", 1)[1] for name in scores}
+    return {
+        f"evaluation_{unit}": {n: value for n, value in scores.items() if n.endswith(f"_{unit}")}
+        for unit in sorted(units)
+    }

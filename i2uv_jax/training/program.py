@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import jax
+from flax import linen as nn
 from jax.sharding import Mesh
 
 from i2uv_jax.config import (
@@ -18,9 +19,7 @@ from i2uv_jax.config import (
     DetectorExperimentConfig,
     TrainConfig,
 )
-from i2uv_jax.data.scenes import SceneSource
 from i2uv_jax.data.source import BatchSource
-from i2uv_jax.data.synthetic import SyntheticSource
 from i2uv_jax.models.networks import build_network
 from i2uv_jax.ops.compiling import compiler_options
 from i2uv_jax.training.detector_task import detector_task
@@ -34,8 +33,10 @@ from i2uv_jax.training.sharding import (
     replicated,
     state_shardings,
 )
+from i2uv_jax.training.sources import build_source
 from i2uv_jax.training.state import TrainState, first_state, init_state
 from i2uv_jax.training.step import build_train_step
+from i2uv_jax.training.surface_task import surface_task
 from i2uv_jax.training.task import Task
 
 
@@ -85,14 +86,11 @@ def build_program(
     mesh = make_mesh(config.train.num_devices, config.train.fsdp)
     check_batch_size(config.train, mesh)
     if source is None:
-        source = _source(config, mesh)
+        source = build_source(config, mesh)
     is_split = config.train.fsdp > 1
     shardings = state_shardings(abstract_state(config), mesh) if is_split else replicated(mesh)
     model = build_network(config.model, rematerialise=config.train.rematerialise)
-    if isinstance(config, DetectorExperimentConfig):
-        task = detector_task(model)
-    else:
-        task = hand_task(config, model, source)
+    task = _task(config, model, source)
     gradient_of = build_gradient(
         model,
         task.compute_loss,
@@ -119,17 +117,12 @@ def build_program(
     return TrainingProgram(config, mesh, source, task, shardings, train_step, evaluation_step)
 
 
-def _source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
-    # Parameters and batches get keys of their own, so that neither moves the other.
-    key = jax.random.key(config.train.seed)
+def _task(config: AnyExperimentConfig, model: nn.Module, source: BatchSource) -> Task:
     if isinstance(config, DetectorExperimentConfig):
-        return SceneSource(config, key, batch_sharding(mesh))
-    if not config.data.sets:
-        return SyntheticSource(config, key, batch_sharding(mesh))
-    # Only now: reading stored sets takes a second of imports.
-    from i2uv_jax.data.files import FileSource
-
-    return FileSource(config, key, batch_sharding(mesh))
+        return detector_task(model)
+    if config.model.affine is None:
+        return surface_task(config, model, source)
+    return hand_task(config, model, source)
 
 
 def _skip_limit(config: TrainConfig) -> float | None:

@@ -41,7 +41,7 @@ class TrainState:
 
 def init_state(key: Array, config: AnyExperimentConfig) -> TrainState:
     """The state before the first step, of random weights. Jit-able with the config static."""
-    size = config.model.image_size
+    size = config.model.input_size
     image = jnp.zeros((1, size, size, 3))
     return first_state(build_network(config.model).init(key, image, train=False), config)
 

@@ -24,7 +24,7 @@ from i2uv_jax.models.hand_net import HandNet, HandNetOutput
 from i2uv_jax.models.upright import predict_uv_map
 from i2uv_jax.training.gradient import GradientFunction, LossFunction, Metrics
 from i2uv_jax.training.state import TrainState, update_average
-from i2uv_jax.types import Batch
+from i2uv_jax.types import Batch, TrainingBatch
 
 _MM_PER_M = 1000.0
 
@@ -43,7 +43,9 @@ def build_loss(
     texel_masks = {size: build_tables(source.atlas, size).texel_mask for size in sizes}
     tables = build_tables(source.atlas, model_config.uv_map_size)
 
-    def compute_loss(output: HandNetOutput, batch: Batch) -> tuple[Float[Array, ""], Metrics]:
+    def compute_loss(
+        output: HandNetOutput, batch: TrainingBatch
+    ) -> tuple[Float[Array, ""], Metrics]:
         return total_loss(
             config,
             output,
@@ -62,7 +64,7 @@ def build_train_step(
     *,
     average_decay: float | None,
     skip_above: float | None = None,
-) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+) -> Callable[[TrainState, TrainingBatch], tuple[TrainState, Metrics]]:
     """The function that takes one step.
 
     Its metrics are "loss/NAME" for each loss term and their sum "loss/total", and "gradient_norm"
@@ -76,7 +78,7 @@ def build_train_step(
         None takes every step.
     """
 
-    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    def train_step(state: TrainState, batch: TrainingBatch) -> tuple[TrainState, Metrics]:
         gradient, terms, batch_stats = gradient_of(state.params, state.batch_stats, batch)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)

@@ -25,3 +25,8 @@ class Task:
     """The scores in a few words."""
     draw: Callable[..., UInt8[np.ndarray, "h w 3"]]
     """(batch, prediction), a few pictures of each on the host, to one picture."""
+
+
+def means(rows: dict[str, np.ndarray]) -> Scores:
+    """Scores that are means over the evaluation set."""
+    return {name: float(values.mean()) for name, values in rows.items()}

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image, ImageDraw
 
 from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES, KEYPOINT_NAMES
-from i2uv_jax.viewing.mesh_picture import draw_meshes
+from i2uv_jax.render.mesh_picture import draw_meshes
 
 FINGER_COLOURS = {
     "wrist": (235, 235, 235),

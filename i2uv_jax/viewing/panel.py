@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from i2uv_jax.imaging.crop import crop_whole, extract
 from i2uv_jax.inference.prediction import HandPrediction
-from i2uv_jax.viewing.mesh_picture import draw_meshes
+from i2uv_jax.render.mesh_picture import draw_meshes
 from i2uv_jax.viewing.overlay import composite, overlay_mesh, overlay_skeleton
 from i2uv_jax.viewing.uv_colours import uv_map_colours
 

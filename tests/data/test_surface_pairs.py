@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 
 from i2uv_jax.config import CoarseErrorConfig, RenderConfig, SurfacePairConfig
-from i2uv_jax.data.surface_pairs import degrade, sample_surface_pair
-from i2uv_jax.geometry.uv_map import build_tables
+from i2uv_jax.data.surface_pairs import degrade, sample_pair, turn_pairs
+from i2uv_jax.geometry.keypoints import KEYPOINT_NAMES, WRIST
+from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
 from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.ops.hash_prng import hash_key
+from i2uv_jax.types import SurfacePairs
 
 SIZE = 64
+MIDDLE_MCP = KEYPOINT_NAMES.index("middle_mcp")
 EXACT = CoarseErrorConfig(smoothing_texels=0, noise_mm=0, drift_mm=0, shrinkage=0)
 
 
@@ -21,15 +25,17 @@ def sample():
 
     @partial(jax.jit, static_argnums=1)
     def of(key, coarse):
-        config = SurfacePairConfig(coarse=coarse, view=RenderConfig(uv_map_size=SIZE))
-        return sample_surface_pair(key, hand, config, 4)
+        config, view = SurfacePairConfig(coarse=coarse), RenderConfig(uv_map_size=SIZE)
+        keys = jax.random.split(hash_key(key), 4)
+        return jax.vmap(lambda one: sample_pair(one, hand, config, view))(keys)
 
     return of
 
 
 def test_both_maps_show_one_hand_in_the_crop(sample):
     mask = build_tables(load_hand().atlas, SIZE).texel_mask
-    coarse, fine = (np.asarray(one)[:, mask] for one in sample(jax.random.key(0), EXACT))
+    pairs = sample(jax.random.key(0), EXACT)
+    coarse, fine = (np.asarray(one)[:, mask] for one in (pairs.coarse_uv_map, pairs.uv_map))
     # The hand fills 40 to 95 % of the crop, and 0.6 mm of some 180 are 0.003 of it.
     assert np.abs(coarse - fine).mean() < 0.003
     assert np.abs(coarse - fine).max() < 0.03
@@ -41,9 +47,42 @@ def test_both_maps_show_one_hand_in_the_crop(sample):
 
 def test_the_same_key_gives_the_same_pairs(sample):
     first, again, other = (sample(jax.random.key(seed), EXACT) for seed in (1, 1, 2))
-    for one, two, three in zip(first, again, other, strict=True):
+    for one, two, three in zip(*map(jax.tree.leaves, (first, again, other)), strict=True):
         np.testing.assert_array_equal(one, two)
         assert np.abs(one - three).max() > 0.05
+
+
+def test_the_unit_is_that_of_the_hand(sample):
+    pairs = sample(jax.random.key(0), EXACT)
+    hand = load_hand()
+    mesh = vertices_from_uv_map(build_tables(hand.atlas, SIZE), pairs.coarse_uv_map)
+    keypoints_mm = np.asarray(pairs.mm_per_unit)[:, None, None] * (hand.keypoint_regressor @ mesh)
+    # From the wrist to the middle finger's first joint, the palm: 75 to 115 mm in adults, seen
+    # through a camera whose perspective changes lengths by a few per cent.
+    palm = np.linalg.norm(keypoints_mm[:, MIDDLE_MCP] - keypoints_mm[:, WRIST], axis=-1)
+    assert ((palm > 65) & (palm < 125)).all()
+
+
+def test_turning_moves_both_maps_about_the_crop_s_middle():
+    uv_map = jax.random.uniform(jax.random.key(0), (3, 4, 4, 3))
+    pairs = SurfacePairs(uv_map, uv_map + 0.1, np.ones(3))
+    turned = turn_pairs(jax.random.key(1), pairs, None)
+    centre = np.array([0.5, 0.5, 0])
+    for before, after in (
+        (pairs.coarse_uv_map, turned.coarse_uv_map),
+        (pairs.uv_map, turned.uv_map),
+    ):
+        np.testing.assert_allclose(after[..., 2], before[..., 2])
+        plane = [np.asarray(one - centre)[..., :2] @ [1, 1j] for one in (before, after)]
+        # Complex numbers: a turn is one factor for all of a pair's points.
+        factor = plane[1] / plane[0]
+        np.testing.assert_allclose(np.abs(factor), 1, atol=1e-4)
+        np.testing.assert_allclose(
+            factor, np.broadcast_to(factor[:, :1, :1], factor.shape), atol=1e-3
+        )
+    assert np.ptp(np.angle(factor[:, 0, 0])) > 0.1
+    small = turn_pairs(jax.random.key(1), pairs, 0.0)
+    np.testing.assert_allclose(small.uv_map, pairs.uv_map, atol=1e-6)
 
 
 def spoilt(config, count=64):

@@ -17,11 +17,11 @@ LAUNCHER = ["launch.local_processes", "--processes=2", "--devices=2", f"--module
 OVERRIDES = ["--set", "train.batch_size=8"]
 
 
-def start(words):
+def start(words, num_devices=1):
     return subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=ROOT,
-        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=1"},
+        env={**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={num_devices}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -55,6 +55,22 @@ def test_two_processes_with_sharded_state_train_as_one_process(tmp_path):
     )
     for name, error in first.items():
         np.testing.assert_allclose(second[name], error, rtol=1e-2)
+
+
+@pytest.mark.slow
+def test_eight_devices_have_the_loss_curve_of_one(tmp_path):
+    curves = []
+    for count in (1, 8):
+        words = [PROGRAM, str(tmp_path / str(count)), *OVERRIDES]
+        run = start(words, num_devices=count)
+        output, _ = run.communicate(timeout=600)
+        assert run.returncode == 0, output
+        assert f"{count} x cpu" in output
+        curves.append(losses(output))
+    assert len(curves[0]) == 40
+    # Lines have four digits after the point. Sums over devices are in another order, and each step
+    # starts from the rounding errors of all before.
+    np.testing.assert_allclose(curves[1], curves[0], atol=2e-3)
 
 
 @pytest.mark.slow

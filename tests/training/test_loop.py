@@ -150,6 +150,21 @@ def test_nan_stops_the_run_with_step_and_term(tmp_path, sheet_config, sheet_sour
     assert np.isnan(saved["uv_map"]).all()
 
 
+def test_a_poisoned_batch_is_skipped_saved_and_counted(
+    tmp_path, sheet_config, sheet_source, capsys
+):
+    config = with_overrides(sheet_config, ["train.bad_steps=skip", "train.log_every=1"])
+    result = train(config, tmp_path, source=sheet_source(config, poison_step=1))
+    assert result.steps_done == 4
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.state.variables))
+    assert all(np.isfinite(error) for error in result.errors.values())
+    assert (tmp_path / "model.safetensors").is_file()
+    assert np.isnan(np.load(tmp_path / "bad_step_1.npz")["uv_map"]).all()
+    said = capsys.readouterr().err
+    assert "update skipped (1 in a row)" in said
+    assert "steps whose updates were skipped: 1" in said
+
+
 @pytest.fixture(scope="module")
 def one_step_folder(tmp_path_factory):
     return tmp_path_factory.mktemp("one_step")

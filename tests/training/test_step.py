@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from i2uv_jax.geometry.uv_map import build_tables
-from i2uv_jax.training.evaluation import comparison_picture
 from i2uv_jax.training.state import update_average
 from i2uv_jax.training.step import build_evaluation_step
 
@@ -57,13 +56,3 @@ def test_average_follows_its_definition():
     # Step 0: the decay is (1 + 0) / (10 + 0); far on it is the one that was asked for.
     np.testing.assert_allclose(update_average(average, new, 0, 0.99)["a"], 0.9, rtol=1e-6)
     np.testing.assert_allclose(update_average(average, new, 10**6, 0.99)["a"], 0.01, rtol=1e-4)
-
-
-def test_picture_shows_input_prediction_and_truth_side_by_side():
-    image = np.full((4, 4, 3), 1.0)
-    predicted, true = np.zeros((2, 2, 3)), np.full((2, 2, 3), 0.5)
-    picture = comparison_picture(image, predicted, true)
-    assert picture.shape == (4, 12, 3)
-    assert (picture[:, :4] == 255).all()
-    assert (picture[:, 4:8] == [0, 0, 128]).all()
-    assert (picture[:, 8:] == [128, 128, 255]).all()

@@ -11,7 +11,7 @@ from i2uv_jax.geometry.keypoints import KEYPOINT_NAMES
 from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.inference.prediction import HandPrediction
-from i2uv_jax.viewing.mesh_picture import draw_meshes
+from i2uv_jax.render.mesh_picture import draw_meshes
 from i2uv_jax.viewing.overlay import FINGER_COLOURS, composite, overlay_mesh, overlay_skeleton
 from i2uv_jax.viewing.panel import TILE_PX, png_bytes, prediction_panel, tile_row
 from i2uv_jax.viewing.uv_colours import uv_map_colours

@@ -1,0 +1,31 @@
+"""Normals of UV position maps, from the differences between neighbouring texels. Jit-able."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from i2uv_jax.geometry.mesh import normalize
+
+
+def uv_map_normals(uv_map: Float[Array, "*b m m 3"]) -> Float[Array, "*b m-2 m-2 3"]:
+    """Unit normals at all texels but the outermost: the cross product of the map's derivatives
+    along u and v, as central differences. One side of the surface throughout."""
+    # In map sides, so that the derivatives' size does not depend on the number of texels.
+    half = (uv_map.shape[-2] - 1) / 2
+    along_u = half * (uv_map[..., 1:-1, 2:, :] - uv_map[..., 1:-1, :-2, :])
+    along_v = half * (uv_map[..., 2:, 1:-1, :] - uv_map[..., :-2, 1:-1, :])
+    return normalize(jnp.cross(along_u, along_v))
+
+
+def has_normal(mask: Bool[np.ndarray, "m m"]) -> Bool[np.ndarray, "m-2 m-2"]:
+    """Which of these texels lie inside a chart together with their four neighbours."""
+    middle = mask[1:-1, 1:-1]
+    return middle & mask[1:-1, 2:] & mask[1:-1, :-2] & mask[2:, 1:-1] & mask[:-2, 1:-1]
+
+
+def angles_degrees(
+    normals: Float[Array, "*b 3"], others: Float[Array, "*b 3"]
+) -> Float[Array, "*b"]:
+    """Angles between vectors; exact for small ones, where the cosine is flat."""
+    sine = jnp.linalg.norm(jnp.cross(normals, others), axis=-1)
+    return jnp.degrees(jnp.arctan2(sine, jnp.sum(normals * others, axis=-1)))

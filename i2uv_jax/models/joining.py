@@ -1,0 +1,38 @@
+"""One model of an AffineNet and an SRNet that were trained apart."""
+
+from dataclasses import replace
+from typing import Any
+
+from i2uv_jax.config import HandNetConfig
+
+LoadedModel = tuple[HandNetConfig, dict[str, Any], dict[str, Any]]
+"""Config, variables and card, as `models.weights.load_model_file` gives them."""
+
+
+def join_models(affine: LoadedModel, sr: LoadedModel) -> LoadedModel:
+    """The first model's AffineNet with the second one's SRNet.
+
+    The new card holds both cards: neither's numbers are those of the whole.
+
+    Raises:
+      ValueError: a model lacks its part, or the two were trained on different UV charts.
+    """
+    affine_config, affine_variables, affine_card = affine
+    sr_config, sr_variables, sr_card = sr
+    if affine_config.affine is None:
+        raise ValueError("the first model has no AffineNet")
+    if sr_config.sr is None:
+        raise ValueError("the second model has no SRNet")
+    charts = [card["atlas"] for card in (affine_card, sr_card) if "atlas" in card]
+    if len(set(charts)) > 1:
+        raise ValueError(f"the models were trained on different UV charts: {' and '.join(charts)}")
+    config = replace(affine_config, sr=sr_config.sr)
+    variables = {
+        kind: {name: part for name, part in tree.items() if name != "sr_net"}
+        for kind, tree in affine_variables.items()
+    }
+    variables["params"]["sr_net"] = sr_variables["params"]["sr_net"]
+    card: dict[str, Any] = {"affine_net": affine_card, "sr_net": sr_card}
+    if charts:
+        card["atlas"] = charts[0]
+    return config, variables, card

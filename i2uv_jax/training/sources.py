@@ -1,0 +1,50 @@
+"""Which source of batches a config means."""
+
+import jax
+from jax.sharding import Mesh
+
+from i2uv_jax.config import AnyExperimentConfig, DetectorExperimentConfig
+from i2uv_jax.data.scenes import SceneSource
+from i2uv_jax.data.source import BatchSource
+from i2uv_jax.data.synthetic import SyntheticSource
+from i2uv_jax.training.sharding import batch_sharding
+
+
+def build_source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
+    """Pictures for a model with an AffineNet, pairs of UV maps for an SRNet alone, scenes for a
+    detector.
+
+    Raises:
+      ValueError: something that the config names cannot be used.
+    """
+    # Parameters and batches get keys of their own, so that neither moves the other.
+    key, sharding = jax.random.key(config.train.seed), batch_sharding(mesh)
+    if isinstance(config, DetectorExperimentConfig):
+        return SceneSource(config, key, sharding)
+    if config.model.affine is None:
+        return _pair_source(config, key, sharding)
+    if not config.data.sets:
+        return SyntheticSource(config, key, sharding)
+    # Only now: reading stored sets takes a second of imports.
+    from i2uv_jax.data.files import FileSource
+
+    return FileSource(config, key, sharding)
+
+
+def _pair_source(config, key, sharding):
+    from i2uv_jax.data.pair_source import PairSource, generated_pairs
+
+    if config.surface_pairs.affine is not None:
+        if config.data.sets:
+            raise ValueError("surface_pairs.affine: expected none with data.sets, which have no "
+                             "pictures for it")  # fmt: skip
+        from i2uv_jax.training.frozen_affine import frozen_affine_pairs
+
+        maker = frozen_affine_pairs(config, sharding)
+    elif config.data.sets:
+        from i2uv_jax.data.scan_pairs import scan_pairs
+
+        maker = scan_pairs(config, sharding)
+    else:
+        maker = generated_pairs(config, sharding)
+    return PairSource(config, key, sharding, maker)

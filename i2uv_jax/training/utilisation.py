@@ -1,0 +1,28 @@
+"""Model FLOP utilisation: how much of the devices' arithmetic goes into the network's own."""
+
+from jax.sharding import Mesh
+
+from i2uv_jax.config import DetectorConfig, HandNetConfig
+from i2uv_jax.measuring.device_peaks import peaks_of, precision_of
+from i2uv_jax.models.complexity import model_complexity, total_complexity
+
+_TRAINING_PER_FORWARD = 3
+"""Backwards a convolution costs two of itself: one for its input's gradient, one for its kernel's.
+What rematerialisation computes again does not count, by the term's definition."""
+
+
+def utilisation_per_image_rate(config: HandNetConfig | DetectorConfig, mesh: Mesh) -> float | None:
+    """What one image per second takes of the mesh's peak; None where the peak is not known, and for
+    detectors, whose operations nobody counts.
+
+    The peak is the data sheet's for the precision that convolutions run in by default.
+    """
+    if isinstance(config, DetectorConfig):
+        return None
+    device = mesh.devices.flat[0]
+    precision = precision_of(config.dtype, device.platform)
+    peaks = peaks_of(device.device_kind, precision)
+    if peaks is None:
+        return None
+    flops = _TRAINING_PER_FORWARD * total_complexity(model_complexity(config)).flops
+    return flops / (mesh.size * 1e12 * peaks.teraflops[precision])
