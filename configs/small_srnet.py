@@ -1,6 +1,7 @@
 """SRNet by itself at 64 x 64, in the residual form: minutes on two CPU cores.
 
-Coarse errors are scaled to the map's size: a texel here is four of a map of 256.
+Coarse errors are mostly of the kind that a network of this reach can mend, noise from texel to
+texel; regions that drift together look like other hands to it.
 
     i2uv train --config configs/small_srnet.py
 """
@@ -23,12 +24,18 @@ def get_config() -> ExperimentConfig:
         name="small_srnet",
         model=HandNetConfig(
             affine=None,
-            sr=SRNetConfig(channels=(32, 16), kernels=(5, 3, 3), residual=True, size=64),
+            sr=SRNetConfig(
+                channels=(32, 16), kernels=(5, 3, 3), residual=True, detail_gain=32.0, size=64
+            ),
         ),
         # Outside the chart, too: vertices at its border are sampled from there.
         loss=LossConfig(stage_weights=(), final_terms=(("uv_l1", 1.0), ("uv_mask", 0.1))),
-        surface_pairs=SurfacePairConfig(coarse=CoarseErrorConfig(smoothing_texels=1.0)),
-        optim=OptimConfig(algorithm="adam", peak_learning_rate=1e-3),
+        surface_pairs=SurfacePairConfig(
+            coarse=CoarseErrorConfig(
+                smoothing_texels=1.0, noise_mm=2.0, noise_texels=0.5, drift_mm=1.0
+            )
+        ),
+        optim=OptimConfig(algorithm="adam", peak_learning_rate=2e-3),
         train=TrainConfig(
             num_steps=1000,
             batch_size=8,

@@ -1,5 +1,6 @@
 """Every command and example of the documents works as it stands there."""
 
+import os
 import re
 import shlex
 import tomllib
@@ -11,7 +12,10 @@ from PIL import Image
 
 from i2uv_jax.cli import export
 from i2uv_jax.cli.main import main
+from i2uv_jax.config import HandNetConfig, SRNetConfig
 from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.models.random_weights import random_variables
+from i2uv_jax.models.weights import save_model
 from tests.archives import write_freihand
 from tests.mano_files import write_mano, write_template
 
@@ -64,6 +68,14 @@ def scans(tmp_path):
 
 
 @pytest.fixture
+def srnet(tmp_path):
+    """An untrained SRNet by itself."""
+    config = HandNetConfig(affine=None, sr=SRNetConfig(channels=(4,), kernels=(3, 3), size=64))
+    save_model(tmp_path / "srnet.safetensors", config, random_variables(config), {})
+    return tmp_path / "srnet.safetensors"
+
+
+@pytest.fixture
 def archives(tmp_path):
     """What `i2uv data build --set freihand` reads, in miniature."""
     mano = write_mano(tmp_path / "MANO_RIGHT.pkl")
@@ -81,8 +93,12 @@ def archives(tmp_path):
 @pytest.mark.parametrize(
     ("document", "verbs"),
     [
-        ("README.md", {"demo", "predict", "info", "train", "eval", "data", "bench", "export"}),
+        (
+            "README.md",
+            {"demo", "predict", "info", "train", "join", "eval", "data", "bench", "export"},
+        ),
         ("docs/benchmarks.md", {"bench"}),
+        ("docs/scaling.md", {"bench"}),
         ("docs/export.md", {"export"}),
         ("docs/data.md", {"data", "bench"}),
         ("docs/datasets.md", {"data"}),
@@ -91,7 +107,7 @@ def archives(tmp_path):
     ],
 )
 def test_every_i2uv_command_succeeds(
-    request, tmp_path, photo, scans, archives, monkeypatch, document, verbs
+    request, tmp_path, photo, scans, srnet, archives, monkeypatch, document, verbs
 ):
     root = request.config.rootpath
     monkeypatch.chdir(root)
@@ -106,7 +122,7 @@ def test_every_i2uv_command_succeeds(
     assert {shlex.split(command)[0] for command in commands} == verbs
     for command in commands:
         own = {"PHOTO": photo, "DIR": photo.parent, "FILE": photo.parent / "annotations.json",
-               "SCANS": scans, **archives}  # fmt: skip
+               "SCANS": scans, "SRNET": srnet, **archives}  # fmt: skip
         words = [str(own.get(word, word)) for word in shlex.split(command)]
         if "--out" in words:
             place = words.index("--out") + 1
@@ -117,6 +133,11 @@ def test_every_i2uv_command_succeeds(
         shortened = [] if is_quick else SHORTENED.get(verb, [])
         if words[:2] == ["bench", "infer"]:
             shortened = ["--runs=1", "--no-parts", "--batch=1"]
+        if words[:2] == ["bench", "train"]:
+            # It says in the environment how many devices it wants: here there are two.
+            monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])
+            monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+            shortened = ["--collectives=2", *PLAIN]
         if words[0] == "export":
             shortened = ["--compare=2"]
             extra = words[words.index("--format") + 1]
@@ -148,6 +169,7 @@ def test_documents_name_only_extras_and_files_that_exist(request):
     ]
     documents = ("README.md", "BUILD.md", "docs/data.md", "docs/datasets.md", "docs/evaluation.md",
                  "docs/benchmarks.md", "docs/export.md", "docs/detection.md",
+                 "docs/scaling.md",
                  "launch/README.md")  # fmt: skip
     text = "".join((root / name).read_text() for name in documents)
     named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)
