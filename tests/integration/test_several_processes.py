@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROGRAM = "tests.integration.quick_run"
 LAUNCHER = ["launch.local_processes", "--processes=2", "--devices=2", f"--module={PROGRAM}"]
+ONE_DEVICE = "--xla_force_host_platform_device_count=1"  # the last one counts
 OVERRIDES = ["--set", "train.batch_size=8"]
 
 
@@ -21,7 +22,7 @@ def start(words):
     return subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=ROOT,
-        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=1"},
+        env={**os.environ, "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {ONE_DEVICE}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

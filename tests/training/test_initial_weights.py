@@ -25,16 +25,15 @@ def model_file(tmp_path, sheet_config):
 
 
 def test_training_starts_from_the_file_s_weights(tmp_path, sheet_config, sheet_source, model_file):
-    # With a learning rate of next to nothing, one step leaves the parameters where they started.
-    overrides = [
-        f"train.init_from={model_file}",
-        "optim.peak_learning_rate=1e-12",
-        "train.max_minutes=1e-9",
-    ]
-    config = with_overrides(sheet_config, overrides)
+    # The first step of Adam moves no parameter further than by the learning rate. (That of this
+    # config, for which the step has been compiled already.)
+    limit = 1.01 * sheet_config.optim.peak_learning_rate
+    config = with_overrides(
+        sheet_config, [f"train.init_from={model_file}", "train.max_minutes=1e-9"]
+    )
     result = train(config, tmp_path / "run", source=sheet_source(config))
     for tree in (result.state.params, result.state.average["params"]):
-        jax.tree.map(lambda leaf: np.testing.assert_allclose(leaf, 0.25, atol=1e-6), tree)
+        jax.tree.map(lambda leaf: np.testing.assert_allclose(leaf, 0.25, 0, limit), tree)
     # A resumed run goes on from its own checkpoint and needs the file no more.
     model_file.unlink()
     again = train(config, tmp_path / "run", source=sheet_source(config), resume=True)
