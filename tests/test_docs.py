@@ -17,6 +17,7 @@ from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.render import scene
 from tests.archives import write_freihand
 from tests.mano_files import write_mano, write_template
+from tests.training.two_convolutions import TWO_STAGES, use_two_convolutions
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,7 +40,8 @@ PLAIN = [f"--render.{key}=0" for key in (
 
 SHORTENED = {
     "train": ["--train.num_steps=12", "--train.batch_size=4", "--train.num_devices=1",
-              "--evaluation.num_images=4"],
+              "--evaluation.num_images=4", "--model.affine.coarse_to_fine=false",
+              f"--{TWO_STAGES}"],
     "data": ["--count=3", "--size=32", "--batch=2", "--render.forearm.share=1", *PLAIN],
     "eval synthetic": ["--count=3", "--surfaces=1", "--size=32", "--batch=2"],
     "bench infer": ["--runs=1", "--no-parts", "--batch=1"],
@@ -64,6 +66,9 @@ def commands_of(document):
 
 COMMANDS = list(dict.fromkeys(command for name in DOCUMENTS for command in commands_of(name)))
 """Each once, whichever documents show it."""
+
+RENDERING = {"demo --out out", "data sheet --out out/sheet.png"}
+"""Commands that run with the renderer itself, the second one through the generator."""
 
 
 @pytest.fixture
@@ -131,17 +136,20 @@ def key_of(words):
 def test_documents_show_these_verbs(document):
     verbs = {shlex.split(command)[0] for command in commands_of(document)}
     assert verbs == DOCUMENTS[document]
+    assert set(COMMANDS) >= RENDERING
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_i2uv_command_succeeds(request, tmp_path, photo, monkeypatch, command):
     monkeypatch.chdir(ROOT)
     words = shlex.split(command)
-    # The renderer itself runs in two of the commands, in one of them through the generator.
+    if command not in RENDERING:
+        request.getfixturevalue("fast_renderer")
     if words[0] == "demo":
         request.getfixturevalue("plain_demo")
-    elif words[:2] != ["data", "sheet"]:
-        request.getfixturevalue("fast_renderer")
+    if words[0] == "train":
+        # `tests/integration/test_training.py` runs this command with its own network.
+        use_two_convolutions(monkeypatch.setattr)
     if words[0] == "export":
         request.getfixturevalue("no_pictures_to_compare_on")
         extra = words[words.index("--format") + 1]

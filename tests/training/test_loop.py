@@ -139,10 +139,12 @@ def test_a_run_is_not_resumed_on_other_data(
         train(sheet_config, finished_folder, source=sheet_source(sheet_config), resume=True)
 
 
-def test_nan_stops_the_run_with_step_and_term(tmp_path, sheet_config, sheet_source):
-    source = sheet_source(sheet_config, poison_step=3)
+def test_nan_stops_the_run_with_step_and_term(tmp_path, sheet_config, sheet_source, monkeypatch):
+    use_two_convolutions(monkeypatch.setattr)
+    config = with_overrides(sheet_config, [TWO_STAGES])
+    source = sheet_source(config, poison_step=3)
     with pytest.raises(DivergedError, match=r"^step 3: loss/\w+/uv_\w+ is nan"):
-        train(sheet_config, tmp_path, source=source)
+        train(config, tmp_path, source=source)
     # The state of that step was not saved: the run can go on from before it.
     assert [entry.name for entry in (tmp_path / "checkpoints").iterdir()] == ["2"]
     saved = np.load(tmp_path / "bad_step_3.npz")
