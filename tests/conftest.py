@@ -1,18 +1,23 @@
-"""Two simulated devices, so that sharding is tested on any machine, and a compilation cache."""
+"""Two simulated devices, so that sharding is tested on any machine, and quick compilation.
+
+Tests run little of what they compile: LLVM optimises nothing, and what one process compiled the
+others (worker processes, started programs, the next run) find in a folder.
+"""
 
 import os
 from pathlib import Path
 
 import pytest
 
-# Both are read when JAX is first imported.
+# All are read when JAX is first imported.
 os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+    os.environ.get("XLA_FLAGS", "")
+    + " --xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
 )
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax")
 )
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +46,7 @@ def fast_renderer(monkeypatch):
     import jax
     import jax.numpy as jnp
 
-    from i2uv_jax.data import generator
+    from i2uv_jax.data import generator, synthetic
     from i2uv_jax.render.assets import RenderAssets
     from i2uv_jax.types import Batch, Camera
 
@@ -66,7 +71,8 @@ def fast_renderer(monkeypatch):
             camera=Camera(focal=2 + cos, principal=jnp.stack([cos, sin], -1)),
         )
 
-    monkeypatch.setattr(generator, "sample_batch", sample_batch)
-    monkeypatch.setattr(
-        generator, "load_render_assets", lambda config, hand: RenderAssets(None, None)
-    )
+    for module in (generator, synthetic):
+        monkeypatch.setattr(module, "sample_batch", sample_batch)
+        monkeypatch.setattr(
+            module, "load_render_assets", lambda config, hand: RenderAssets(None, None)
+        )

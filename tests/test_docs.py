@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +13,38 @@ from PIL import Image
 
 from i2uv_jax.cli import export
 from i2uv_jax.cli.main import main
-from i2uv_jax.config import HandNetConfig, SRNetConfig
+from i2uv_jax.config import HandNetConfig, SRNetConfig, plain_looks
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.models.random_weights import random_variables
 from i2uv_jax.models.weights import save_model
+from i2uv_jax.render import scene
 from tests.archives import write_freihand
 from tests.mano_files import write_mano, write_template
+from tests.training.two_convolutions import TWO_STAGES, use_two_convolutions
+
+ROOT = Path(__file__).parents[1]
+
+DOCUMENTS = {
+    "README.md": {
+        "demo",
+        "predict",
+        "info",
+        "train",
+        "join",
+        "eval",
+        "data",
+        "bench",
+        "export",
+    },
+    "docs/benchmarks.md": {"bench"},
+    "docs/export.md": {"export"},
+    "docs/data.md": {"data", "bench"},
+    "docs/datasets.md": {"data"},
+    "docs/evaluation.md": {"eval"},
+    "docs/scaling.md": {"bench"},
+    "docs/detection.md": {"predict", "eval"},
+}
+"""Documents with commands, and the verbs that each shows."""
 
 PLAIN = [f"--render.{key}=0" for key in (
     "skin.detail", "skin.relief", "skin.variation", "light.environment", "light.shadows",
@@ -28,16 +55,17 @@ PLAIN = [f"--render.{key}=0" for key in (
 
 SHORTENED = {
     "train": ["--train.num_steps=12", "--train.batch_size=4", "--train.num_devices=1",
-              "--evaluation.num_images=4"],
+              "--evaluation.num_images=4", "--model.affine.coarse_to_fine=false",
+              f"--{TWO_STAGES}"],
     "data": ["--count=3", "--size=32", "--batch=2", "--render.forearm.share=1", *PLAIN],
-    "eval synthetic": ["--count=3", "--surfaces=1", "--size=32", "--batch=2",
-                       "--render.forearm.share=1", *PLAIN],
+    "eval synthetic": ["--count=3", "--surfaces=1", "--size=32", "--batch=2"],
     "eval detector": ["--count=2", "--render.forearm.share=1", *PLAIN],
-    "bench": ["--no-parts", "--runs=2", "--size=32", "--batch=2", "--render.forearm.share=1",
-              *PLAIN],
+    "bench infer": ["--runs=1", "--no-parts", "--batch=1"],
+    "bench train": ["--collectives=2", *PLAIN],
+    "bench": ["--no-parts", "--runs=2", "--size=32", "--batch=2"],
+    "export": ["--compare=2"],
 }  # fmt: skip
 """What makes a verb's command quick without changing what it does."""
-
 
 RUNTIMES = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
 
@@ -45,6 +73,19 @@ RUNTIMES = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
 def code_blocks(path):
     """(language, text) of every fenced block."""
     return re.findall(r"```(\w*)\n(.*?)```", path.read_text(), flags=re.DOTALL)
+
+
+def commands_of(document):
+    """What follows `i2uv` in the commands of a document."""
+    blocks = "".join(text for language, text in code_blocks(ROOT / document) if not language)
+    return re.findall(r"uv run i2uv (.*)", blocks)
+
+
+COMMANDS = list(dict.fromkeys(command for name in DOCUMENTS for command in commands_of(name)))
+"""Each once, whichever documents show it."""
+
+RENDERING = {"demo --out out", "data sheet --out out/sheet.png"}
+"""Commands that run with the renderer itself, the second one through the generator."""
 
 
 @pytest.fixture
@@ -89,61 +130,79 @@ def archives(tmp_path):
     return {"ARCHIVES": tmp_path / "archives", "MANO": mano, "TEMPLATE": template, "PRED": pred}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("document", "verbs"),
-    [
-        (
-            "README.md",
-            {"demo", "predict", "info", "train", "join", "eval", "data", "bench", "export"},
-        ),
-        ("docs/benchmarks.md", {"bench"}),
-        ("docs/scaling.md", {"bench"}),
-        ("docs/export.md", {"export"}),
-        ("docs/data.md", {"data", "bench"}),
-        ("docs/datasets.md", {"data"}),
-        ("docs/evaluation.md", {"eval"}),
-        ("docs/detection.md", {"predict", "eval"}),
-    ],
-)
-def test_every_i2uv_command_succeeds(
-    request, tmp_path, photo, scans, srnet, archives, monkeypatch, document, verbs
-):
-    root = request.config.rootpath
-    monkeypatch.chdir(root)
-    # What `export` compares on costs a minute of compiling; its pictures are not its point.
+@pytest.fixture
+def plain_demo(monkeypatch):
+    """Lets `i2uv demo` render a hand of plain looks."""
+    sample_batch = scene.sample_batch
+    monkeypatch.setattr(
+        scene,
+        "sample_batch",
+        lambda key, hand, config, count: sample_batch(key, hand, plain_looks(config), count),
+    )
+
+
+@pytest.fixture
+def no_pictures_to_compare_on(monkeypatch):
+    """What `export` compares on costs a minute of compiling; its pictures are not its point."""
     monkeypatch.setattr(
         export,
         "_rendered_hands",
         lambda config, count: np.zeros((count, *2 * [config.image_size], 3), np.uint8),
     )
-    blocks = "".join(text for language, text in code_blocks(root / document) if not language)
-    commands = re.findall(r"uv run i2uv (.*)", blocks)
-    assert {shlex.split(command)[0] for command in commands} == verbs
-    for command in commands:
-        own = {"PHOTO": photo, "DIR": photo.parent, "FILE": photo.parent / "annotations.json",
-               "SCANS": scans, "SRNET": srnet, **archives}  # fmt: skip
-        words = [str(own.get(word, word)) for word in shlex.split(command)]
-        if "--out" in words:
-            place = words.index("--out") + 1
-            words[place] = str(tmp_path / words[place])
-        is_quick = "register" in words or "--set" in words
-        both = " ".join(words[:2])
-        verb = both if both in SHORTENED else words[0]
-        shortened = [] if is_quick else SHORTENED.get(verb, [])
-        if words[:2] == ["bench", "infer"]:
-            shortened = ["--runs=1", "--no-parts", "--batch=1"]
-        if words[:2] == ["bench", "train"]:
-            # It says in the environment how many devices it wants: here there are two.
-            monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])
-            monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-            shortened = ["--collectives=2", *PLAIN]
-        if words[0] == "export":
-            shortened = ["--compare=2"]
-            extra = words[words.index("--format") + 1]
-            if extra in RUNTIMES:
-                pytest.importorskip(RUNTIMES[extra], reason=f"needs the extra {extra}")
-        assert main([*words, *shortened]) == 0, command
+
+
+def key_of(words):
+    """The key in `SHORTENED` of a command: its verb, or its first two words."""
+    two = " ".join(words[:2])
+    return two if two in SHORTENED else words[0]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_documents_show_these_verbs(document):
+    verbs = {shlex.split(command)[0] for command in commands_of(document)}
+    assert verbs == DOCUMENTS[document]
+    assert set(COMMANDS) >= RENDERING
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_i2uv_command_succeeds(request, tmp_path, photo, monkeypatch, command):
+    monkeypatch.chdir(ROOT)
+    words = shlex.split(command)
+    if command not in RENDERING:
+        request.getfixturevalue("fast_renderer")
+    if words[0] == "demo":
+        request.getfixturevalue("plain_demo")
+    if words[0] == "train":
+        # `tests/integration/test_training.py` runs this command with its own network.
+        use_two_convolutions(monkeypatch.setattr)
+    if words[:2] == ["bench", "train"]:
+        # It says in the environment how many devices it wants: here there are two.
+        monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])
+        monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    if words[0] == "export":
+        request.getfixturevalue("no_pictures_to_compare_on")
+        extra = words[words.index("--format") + 1]
+        if extra in RUNTIMES:
+            pytest.importorskip(RUNTIMES[extra], reason=f"needs the extra {extra}")
+    own = {"PHOTO": photo, "DIR": photo.parent, "FILE": photo.parent / "annotations.json"}
+    if "SCANS" in words:
+        own["SCANS"] = request.getfixturevalue("scans")
+    if "SRNET" in words:
+        own["SRNET"] = request.getfixturevalue("srnet")
+    if "ARCHIVES" in words:
+        own |= request.getfixturevalue("archives")
+    is_quick = "register" in words or "--set" in words
+    shortened = [] if is_quick else SHORTENED.get(key_of(words), [])
+    words = [str(own.get(word, word)) for word in words]
+    if "--out" in words:
+        place = words.index("--out") + 1
+        words[place] = str(tmp_path / words[place])
+    assert main([*words, *shortened]) == 0, command
+
+
+@pytest.mark.slow
+def test_the_demo_as_it_stands_draws_its_hand_and_finds_it(tmp_path):
+    assert main(["demo", "--out", str(tmp_path)]) == 0
 
 
 def test_the_readme_s_python_example_runs(request, photo):

@@ -226,7 +226,6 @@ def test_two_processes_read_disjoint_shards_that_cover_all(built):
     assert alone[0] != alone[1] != alone[2]
 
 
-@pytest.mark.slow
 def test_worker_processes_change_nothing_and_need_no_accelerator(built, monkeypatch):
     # Inherited by the workers: whoever asks JAX for a device there fails.
     monkeypatch.setenv("JAX_PLATFORMS", "nowhere")

@@ -8,16 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-import flax.linen as nn
-
-from i2uv_jax.config import HandNetConfig
 from i2uv_jax.config_io import with_overrides
-from i2uv_jax.models.hand_net import HandNetOutput
-from i2uv_jax.training import loop, program, state
+from i2uv_jax.training import loop
 from i2uv_jax.training.fingerprint import tree_fingerprint
 from i2uv_jax.training.processes import connect
 from i2uv_jax.training.sharding import batch_sharding, make_mesh
 from tests.training.sheet import SHEET_CONFIG, SheetSource
+from tests.training.two_convolutions import TWO_STAGES, use_two_convolutions
 
 NUM_STEPS = 40
 OVERRIDES = [
@@ -26,22 +23,8 @@ OVERRIDES = [
     "train.log_every=1",
     "train.picture_every=10",
     "train.save_every=3",
-    "model.affine.decoder_channels=8,8",
+    TWO_STAGES,
 ]
-
-
-class TwoConvolutions(nn.Module):
-    """In place of a `HandNet`; batch norm, so that there are running statistics to lose."""
-
-    config: HandNetConfig
-
-    @nn.compact
-    def __call__(self, image, *, train):
-        x = nn.avg_pool(image, (8, 8), strides=(8, 8))
-        # Enough channels for kernels that are worth sharding.
-        x = nn.relu(nn.BatchNorm(use_running_average=not train)(nn.Conv(64, (3, 3))(x)))
-        x = nn.Conv(3, (3, 3))(x)
-        return HandNetOutput(stage_uv_maps=(nn.avg_pool(x, (2, 2), strides=(2, 2)), x), uv_map=x)
 
 
 class UnhurriedSource(SheetSource):
@@ -62,10 +45,7 @@ def main() -> int:
     args = parser.parse_args()
     connect(args.coordinator, args.num_processes, args.process_id)
     config = with_overrides(SHEET_CONFIG, [*OVERRIDES, *args.set])
-    for module in (program, state):
-        module.build_model = lambda config, **options: TwoConvolutions(config)
-    # A model file holds a `HandNet`.
-    loop.export_model = lambda *arguments: None
+    use_two_convolutions(setattr)
     sharding = batch_sharding(make_mesh(config.train.num_devices, config.train.fsdp))
     source = UnhurriedSource(config, sharding=sharding)
     result = loop.train(config, args.folder, resume=True, source=source)

@@ -21,7 +21,11 @@ def start(words, num_devices=1):
     return subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=ROOT,
-        env={**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={num_devices}"},
+        env={
+            **os.environ,
+            "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} "
+            f"--xla_force_host_platform_device_count={num_devices}",  # the last one counts
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

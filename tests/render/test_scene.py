@@ -36,9 +36,16 @@ CONFIG = plain_looks(
 """Geometry and labels are the same as with real looks, and this compiles sooner."""
 
 
+def compiled(config, **options):
+    """The renderer of four pictures, a function of a key."""
+    render = partial(sample_batch, hand=load_hand(), config=config, batch_size=4, **options)
+    jitted = jax.jit(render, out_shardings=options.get("sharding"))
+    return jitted.lower(jax.random.key(0)).compile()
+
+
 @pytest.fixture(scope="module")
 def render():
-    return jax.jit(partial(sample_batch, hand=load_hand(), config=CONFIG, batch_size=4))
+    return compiled(CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -54,21 +61,13 @@ def test_same_key_same_pixels_other_key_other_pixels(render, batch):
 
 def test_devices_render_the_same_pictures_each_its_own(render, batch):
     sharding = NamedSharding(Mesh(np.array(jax.devices()[:2]), "batch"), PartitionSpec("batch"))
-    shared = (
-        jax.jit(
-            partial(sample_batch, hand=load_hand(), config=CONFIG, batch_size=4, sharding=sharding),
-            out_shardings=sharding,
-        )
-        .lower(jax.random.key(0))
-        .compile()
-    )
+    shared = compiled(CONFIG, sharding=sharding)
     pictures = shared(jax.random.key(0))
     assert len(pictures.image.addressable_shards) == 2
     np.testing.assert_allclose(pictures.image, batch.image, atol=1e-3)
     np.testing.assert_allclose(pictures.vertices, batch.vertices, atol=1e-5)
     # By the compiler's count for one device.
-    whole = render.lower(jax.random.key(0)).compile()
-    assert shared.cost_analysis()["flops"] < 0.6 * whole.cost_analysis()["flops"]
+    assert shared.cost_analysis()["flops"] < 0.6 * render.cost_analysis()["flops"]
 
 
 def test_values_are_finite_and_in_range(batch):
@@ -109,7 +108,7 @@ def test_occluders_hide_hands_and_folders_stand_behind_them(tmp_path, batch):
         occlusion=OcclusionConfig(front_share=1.0, grasp_share=1.0, limb_share=1.0),
         sensor=SensorConfig(strength=0),
     )
-    render = jax.jit(partial(sample_batch, hand=load_hand(), config=config, batch_size=4))
+    render = compiled(config)
     hidden = jax.device_get(render(jax.random.key(0)))
     jax.tree.map(np.testing.assert_array_equal, render(jax.random.key(0)), hidden)
     assert np.isfinite(hidden.image).all()

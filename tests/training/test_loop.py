@@ -20,6 +20,7 @@ from i2uv_jax.training.run_folder import load_run_config
 from i2uv_jax.training.sharding import make_mesh, replicated
 from i2uv_jax.training.state import init_state
 from launch import ship_model
+from tests.training.two_convolutions import TWO_STAGES, use_two_convolutions
 
 
 def assert_same_arrays(first, second):
@@ -138,10 +139,12 @@ def test_a_run_is_not_resumed_on_other_data(
         train(sheet_config, finished_folder, source=sheet_source(sheet_config), resume=True)
 
 
-def test_nan_stops_the_run_with_step_and_term(tmp_path, sheet_config, sheet_source):
-    source = sheet_source(sheet_config, poison_step=3)
+def test_nan_stops_the_run_with_step_and_term(tmp_path, sheet_config, sheet_source, monkeypatch):
+    use_two_convolutions(monkeypatch.setattr)
+    config = with_overrides(sheet_config, [TWO_STAGES])
+    source = sheet_source(config, poison_step=3)
     with pytest.raises(DivergedError, match=r"^step 3: loss/\w+/uv_\w+ is nan"):
-        train(sheet_config, tmp_path, source=source)
+        train(config, tmp_path, source=source)
     # The state of that step was not saved: the run can go on from before it.
     assert [entry.name for entry in (tmp_path / "checkpoints").iterdir()] == ["2"]
     saved = np.load(tmp_path / "bad_step_3.npz")
@@ -206,15 +209,21 @@ def test_only_checkpoint_is_named_in_one_line_if_damaged(
         checkpoints.restore(abstract_state, replicated(make_mesh(1)), print)
 
 
-def test_two_devices_train_as_one(tmp_path, sheet_config, sheet_source, one_step):
-    config = with_overrides(sheet_config, ["train.max_minutes=1e-9", "train.num_devices=2"])
-    state = train(config, tmp_path, source=sheet_source(config)).state
-    assert len(jax.tree.leaves(state.params)[0].sharding.device_set) == 2
+def test_two_devices_train_as_one(tmp_path, sheet_config, sheet_source, monkeypatch):
+    """Shown on two convolutions with a batch norm between them, which compile at once."""
+    use_two_convolutions(monkeypatch.setattr)
+    states = []
+    for count in (1, 2):
+        overrides = [TWO_STAGES, "train.max_minutes=1e-9", f"train.num_devices={count}"]
+        config = with_overrides(sheet_config, overrides)
+        states.append(train(config, tmp_path / str(count), source=sheet_source(config)).state)
+    one, two = states
+    assert len(jax.tree.leaves(two.params)[0].sharding.device_set) == 2
     # With batch statistics of each device's own half instead of the global batch this fails.
     jax.tree.map(
-        lambda two, one: np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-4),
-        state.variables,
-        one_step.state.variables,
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
+        two.variables,
+        one.variables,
     )
 
 
