@@ -731,6 +731,11 @@ class DetectorConfig:
         )
         _check(self.dtype in DTYPE_NAMES, "dtype", f"one of {DTYPE_NAMES}", self.dtype)
 
+    @property
+    def input_size(self) -> int:
+        """Side of what goes in."""
+        return self.image_size
+
 
 @dataclass(frozen=True)
 class SceneConfig:
