@@ -5,14 +5,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from i2uv_jax.config import HandNetConfig
+from i2uv_jax.models.networks import NetworkConfig
 from i2uv_jax.models.weights import variable_shapes
 
 _COORDINATES = ("rotation", "place", "log_scale", "bend", "head")
 
 
-def random_variables(config: HandNetConfig, seed: int = 0) -> dict[str, Any]:
-    """Variables as `build_model(config).init` shapes them (NumPy): He-normal kernels, no biases.
+def random_variables(config: NetworkConfig, seed: int = 0) -> dict[str, Any]:
+    """Variables as `build_network(config).init` shapes them (NumPy): He-normal kernels, no biases.
 
     UV maps stay inside the picture (0.5 plus a little), as trained ones do: sampling at points far
     outside would blow rounding errors up.
