@@ -17,9 +17,11 @@ from i2uv_jax.config import HandNetConfig, SRNetConfig, plain_looks
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.models.random_weights import random_variables
 from i2uv_jax.models.weights import save_model
+from i2uv_jax.registration import fitting
 from i2uv_jax.render import scene
 from tests.archives import write_freihand
 from tests.mano_files import write_mano, write_template
+from tests.registration.stand_in import StandIn
 from tests.training.two_convolutions import TWO_STAGES, use_two_convolutions
 
 ROOT = Path(__file__).parents[1]
@@ -186,6 +188,9 @@ def test_every_i2uv_command_succeeds(request, tmp_path, photo, monkeypatch, comm
             pytest.importorskip(RUNTIMES[extra], reason=f"needs the extra {extra}")
     own = {"PHOTO": photo, "DIR": photo.parent, "FILE": photo.parent / "annotations.json"}
     if "SCANS" in words:
+        # `tests/registration` fits real scans.
+        monkeypatch.setattr(fitting, "HandFitter", StandIn)
+        monkeypatch.setattr(StandIn, "fitted", [])
         own["SCANS"] = request.getfixturevalue("scans")
     if "SRNET" in words:
         own["SRNET"] = request.getfixturevalue("srnet")

@@ -15,8 +15,8 @@ from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.detail import sample_traits
 from i2uv_jax.hand.detail_chart import subdivision_of
 from i2uv_jax.hand.high_fidelity import detailed_map
-from i2uv_jax.hand.model import pose_hand
-from i2uv_jax.hand.pose_prior import joint_rotations_from_angles, sample_pose
+from i2uv_jax.hand.model import HandPose, pose_hand
+from i2uv_jax.hand.pose_prior import joint_rotations_from_angles, sample_forearm_rotation
 from i2uv_jax.hand.shape_prior import sample_shape
 from i2uv_jax.registration.scan import Scan
 
@@ -26,29 +26,31 @@ def _compiled():
     hand = load_hand()
 
     @jax.jit
-    def random_hand(key):
-        keys = jax.random.split(key, 3)
-        traits = sample_traits(keys[2], hand, DetailConfig())
-        return sample_shape(keys[0], hand), sample_pose(keys[1], hand), traits
+    def random_hand(key, angles):
+        shape_key, pose_key, traits_key = jax.random.split(key, 3)
+        # As `sample_pose` does, which compiles for long.
+        _, forearm_key = jax.random.split(pose_key)
+        pose = HandPose(
+            joint_rotations=joint_rotations_from_angles(hand, angles),
+            forearm_rotation=sample_forearm_rotation(forearm_key, hand),
+        )
+        traits = sample_traits(traits_key, hand, DetailConfig())
+        return sample_shape(shape_key, hand), pose, traits
 
     @jax.jit
     def surface(shape, pose, traits):
         posed = pose_hand(hand, shape, pose)
         return posed, detailed_map(hand, posed, pose, traits, DetailConfig(), 256)
 
-    return random_hand, surface, jax.jit(lambda angles: joint_rotations_from_angles(hand, angles))
+    return random_hand, surface
 
 
-def detailed_hand(seed, angles=None):
-    """A random person's posed hand and true high-fidelity map (hand frame, metres).
-
-    The pose is random too unless joint angles are given.
-    """
-    random_hand, surface, to_rotations = _compiled()
-    shape, pose, traits = random_hand(jax.random.key(seed))
-    if angles is not None:
-        pose = pose.replace(joint_rotations=to_rotations(np.asarray(angles, np.float32)))
-    return jax.tree.map(np.asarray, surface(shape, pose, traits))
+def detailed_hand(seed, angles):
+    """A random person's hand of given joint angles and its true high-fidelity map (hand frame,
+    metres)."""
+    random_hand, surface = _compiled()
+    hand = random_hand(jax.random.key(seed), np.asarray(angles, np.float32))
+    return jax.tree.map(np.asarray, surface(*hand))
 
 
 def surface_of(posed, uv_map, *, forearm):
@@ -119,9 +121,7 @@ class Truth:
         return points * [-1, 1, 1] if self.is_mirrored else points
 
 
-def make_scan(
-    seed, *, angles=None, forearm=False, mirror=False, scale=None, noise_m=0.0003, holes=0.1
-):
+def make_scan(seed, *, angles, forearm=False, mirror=False, scale=None, noise_m=0.0003, holes=0.1):
     """A rough scan of a random hand with holes, turned and moved, in some unit; and the truth.
 
     Its triangles are not those of the rig.
