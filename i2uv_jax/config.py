@@ -284,6 +284,8 @@ class SensorConfig:
     """Standard deviation of the logarithms of contrast and gamma."""
     vignetting: float = 0.35
     """Share of light that the darkest corner can lose."""
+    sharpening: float = 1.5
+    """Most that a camera adds to a pixel of its difference from those around it (unsharp mask)."""
     jpeg_share: float = 0.5
     jpeg_quality: tuple[float, float] = (25.0, 95.0)
     """Worst and best quality on libjpeg's scale."""
@@ -299,7 +301,7 @@ class SensorConfig:
             _check_share(getattr(self, name), f"render.sensor.{name}")
         for name in (
             "strength", "motion_length", "defocus", "noise", "exposure", "tint", "contrast",
-            "vignetting", "spectrum_cycles",
+            "vignetting", "sharpening", "spectrum_cycles",
         ):  # fmt: skip
             value = getattr(self, name)
             _check(value >= 0, f"render.sensor.{name}", "at least 0", value)

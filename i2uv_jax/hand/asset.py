@@ -51,7 +51,10 @@ class Hand:
     forearm_axis: Float[np.ndarray, "3"]
     """Long axis of the forearm at rest, from the wrist to the elbow."""
     forearm_bend: Float[np.ndarray, "a"]
-    """Share of the wrist's bend that each forearm vertex takes part in."""
+    """Share of the wrist's bend that each forearm vertex takes part in; grows evenly along the
+    axis."""
+    forearm_bend_length_m: Float[np.ndarray, ""]
+    """Length of the forearm over which that share grows from 0 to 1, in the mean hand."""
     forearm_twist: Float[np.ndarray, "a"]
     faces: Int[np.ndarray, "f 3"]
     forearm_faces: Int[np.ndarray, "g 3"]
@@ -125,6 +128,7 @@ def _unpack(packed: dict[str, np.ndarray]) -> Hand:
         "template", "corner_coefficients", "mean_joints", "mean_tips",
         "bone_directions", "palmar_normals",
         "mean_palm_length_m", "forearm_template", "forearm_axis", "forearm_bend", "forearm_twist",
+        "forearm_bend_length_m",
         "uv", "body_uv", "mean_bone_length_m", "mean_vertices",
     )  # fmt: skip
     indices = ("corrective_joints", "faces", "forearm_faces", "faces_uv")

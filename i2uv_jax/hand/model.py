@@ -207,7 +207,7 @@ def pose_hand(hand: "Hand", shape: Float[Array, "s"], pose: HandPose) -> PosedHa
     corrected = rest.vertices + scale * _einsum("c,cvd->vd", features, hand.pose_correctives)
     rotations, joints = forward_kinematics(hand.joint_parents, rest.joints, pose.joint_rotations)
     vertices = linear_blend_skinning(corrected, hand.skin_weights, rest.joints, rotations, joints)
-    forearm = _pose_forearm(hand, rest.forearm_vertices, pose.forearm_rotation)
+    forearm = _pose_forearm(hand, rest.forearm_vertices, pose.forearm_rotation, scale)
     return PosedHand(
         vertices=vertices,
         forearm_vertices=apply3(rotations[0], forearm),
@@ -217,13 +217,18 @@ def pose_hand(hand: "Hand", shape: Float[Array, "s"], pose: HandPose) -> PosedHa
 
 
 def _pose_forearm(
-    hand: "Hand", vertices: Float[Array, "a 3"], rotation: Float[Array, "3 3"]
+    hand: "Hand",
+    vertices: Float[Array, "a 3"],
+    rotation: Float[Array, "3 3"],
+    scale: Float[Array, ""],
 ) -> Float[Array, "a 3"]:
     """Bends and twists the forearm about the wrist (the hand frame's origin).
 
-    The rotation is split into a bend and a twist about the forearm's long axis. The bend sets in
-    over the first centimetres, the twist over the whole length (as radius and ulna do it), each as
-    a growing share of the angle, so that nothing collapses.
+    The rotation is split into a twist about the forearm's long axis and a bend. The twist sets in
+    over the whole length (as radius and ulna do it), each section by a growing share of the angle.
+    The bend lays the first centimetres of the axis along a circular arc and keeps each section
+    across it; what lies beyond follows as one piece. Were the sections turned about the wrist
+    itself, they would be sheared sideways and would cross on the inner side of the bend.
     """
     axis = hand.forearm_axis
     quaternion = _quaternion(rotation)
@@ -233,8 +238,15 @@ def _pose_forearm(
     swing = matmul3(rotation, axis_angle_matrix(axis, -twist_angle))
     bend_axis, bend_angle = _small_axis_angle(swing)
     twist = jax.vmap(axis_angle_matrix, (None, 0))(axis, hand.forearm_twist * twist_angle)
-    bend = jax.vmap(axis_angle_matrix, (None, 0))(bend_axis, hand.forearm_bend * bend_angle)
-    return apply3(bend, apply3(twist, vertices))
+    angles = hand.forearm_bend * bend_angle
+    bend = jax.vmap(axis_angle_matrix, (None, 0))(bend_axis, angles)
+    # An arc of this length that turns by `bend_angle` starts along `axis` and leans sideways.
+    length = scale * hand.forearm_bend_length_m
+    sideways = jnp.cross(bend_axis, axis)
+    straight = length * hand.forearm_bend[:, None] * axis
+    forwards, leaning = jnp.sin(angles)[:, None], 1 - jnp.cos(angles)[:, None]
+    arc = length / bend_angle * (forwards * axis + leaning * sideways)
+    return arc + apply3(bend, apply3(twist, vertices) - straight)
 
 
 def _unit(vector: Float[Array, "3"]) -> Float[Array, "3"]:

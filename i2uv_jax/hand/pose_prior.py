@@ -5,6 +5,7 @@ Angles are degrees in tables and radians in functions, three a joint: (flexion, 
 - Flexion bends a finger towards the palm; the thumb's bends it across the palm.
 - Abduction of a finger is positive towards the thumb; the thumb's at the CMC is positive away from
   the plane of the palm (palmar abduction).
+- The more the thumb's metacarpal flexes, the more it is abducted at least (degree for degree).
 - Zero is the rest pose of the mesh: a flat hand, fingers spread by about 10 degrees each and bent
   by about 10 degrees, the thumb half abducted. So 80 degrees of flexion here are about 90 degrees
   by a goniometer.
@@ -66,6 +67,7 @@ _NUM_CANDIDATES = 6
 _HARMLESS_MM = 1.0
 """Overlap that skin takes up; candidates below it count as equal, so that the first one is kept."""
 _LAST_JOINTS = np.array([7, 10, 13, 16, 19])
+_THUMB_CMC = JOINT_NAMES.index("thumb_cmc")
 
 
 def joint_rotations_from_angles(hand: Hand, angles: Float[Array, "j 3"]) -> Float[Array, "j 3 3"]:
@@ -121,7 +123,12 @@ def sample_angles(key: PRNGKeyArray) -> Float[Array, "j 3"]:
     cup = 0.10 * jnp.stack([angles[mcp[2], 0], 1.6 * angles[mcp[3], 0]])
     cmc = np.array([JOINT_NAMES.index("ring_cmc"), JOINT_NAMES.index("little_cmc")])
     angles = angles.at[cmc, 0].add(cup)
-    return jnp.clip(angles, limits[..., 0], limits[..., 1])
+    angles = jnp.clip(angles, limits[..., 0], limits[..., 1])
+    # The thumb's metacarpal lies against the index's when it is fully adducted. From there it can
+    # cross the palm only in front of it: in opposition, which joins flexion and abduction.
+    flexion, abduction = angles[_THUMB_CMC, 0], angles[_THUMB_CMC, 1]
+    least = limits[_THUMB_CMC, 1, 0] + jnp.maximum(flexion, 0)
+    return angles.at[_THUMB_CMC, 1].set(jnp.maximum(abduction, least))
 
 
 def sample_forearm_rotation(key: PRNGKeyArray, hand: Hand) -> Float[Array, "3 3"]:

@@ -2,7 +2,8 @@
 
 All of it is placed by anatomy: by a point's position on the mean adult's hand at rest (millimetres,
 hand frame), whatever the shape and pose. A sleeve also pushes the drawn vertices outwards (labels
-keep the bare hand's); rings and bands only change colour and gloss.
+keep the bare hand's); rings and bands are too narrow for the mesh: they change colour, gloss and
+the direction of the surface.
 """
 
 from typing import NamedTuple
@@ -22,6 +23,8 @@ _RING_JOINTS = np.array(
 )
 _METALS = np.array([[0.9, 0.68, 0.32], [0.82, 0.8, 0.77], [0.85, 0.55, 0.42]], np.float32)
 _WRIST_RADIUS_MM = 24.0
+_BAND_HEIGHT = 0.8
+"""Of a band's middle over its edges, in half widths."""
 
 
 class Band(NamedTuple):
@@ -61,6 +64,8 @@ class Accessories(NamedTuple):
     sleeve: Sleeve
     bands: Band
     """Stacked: the ring, then what is on the wrist."""
+    ring_joint: Array
+    """The knuckle (index into `JOINT_NAMES`) of the finger that wears the ring."""
     axis: Float[Array, "3"]
     """From the wrist to the elbow."""
 
@@ -73,19 +78,23 @@ class Surface(NamedTuple):
     sharpness: Float[Array, "n"]
     metal: Float[Array, "n"]
     ambient: Float[Array, "n"]
+    slopes: Float[Array, "2 n"]
+    """Rise of the surface along the axis of each of `Accessories.bands`."""
 
 
 def sample_accessories(key: Array, hand: Hand, config: ForearmConfig) -> Accessories:
     """Random things to wear, each with its share of hands that has one."""
     uniforms, folds = draw(key, 34, 12)
     sleeve, ring, band = jnp.split(uniforms, [16, 21])
+    ring_joint = _pick(_RING_JOINTS, ring[0])
     bands = [
-        _sample_ring(ring, hand, config.ring_share),
+        _sample_ring(ring, hand, ring_joint, config.ring_share),
         _sample_wrist_band(band, hand, config.band_share),
     ]
     return Accessories(
         sleeve=_sample_sleeve(sleeve, folds.reshape(4, 3), config.sleeve_share),
         bands=jax.tree.map(lambda *leaves: jnp.stack(leaves), *bands),
+        ring_joint=ring_joint,
         axis=jnp.asarray(hand.forearm_axis),
     )
 
@@ -107,8 +116,7 @@ def _sample_sleeve(u, folds, share):
     )
 
 
-def _sample_ring(u, hand, share):
-    joint = _pick(_RING_JOINTS, u[0])
+def _sample_ring(u, hand, joint, share):
     axis = jnp.asarray(hand.bone_directions)[joint]
     centre = 1e3 * jnp.asarray(hand.mean_joints)[joint] + (20 + 9 * u[1]) * axis
     return Band(
@@ -182,11 +190,11 @@ def dress_samples(
     """
     for number in range(2):
         band = jax.tree.map(lambda leaf, i=number: leaf[i], worn.bands)
-        surface = _wear_band(band, surface, rest_mm)
+        surface = _wear_band(band, number, surface, rest_mm)
     return _wear_sleeve(worn, surface, rest_mm, grain)
 
 
-def _wear_band(band, surface, rest_mm):
+def _wear_band(band, number, surface, rest_mm):
     offset = rest_mm - band.centre_mm[:, None]
     along = _dot(offset, band.axis)
     near = _dot(offset, offset) - along * along < band.reach_mm**2
@@ -196,10 +204,10 @@ def _wear_band(band, surface, rest_mm):
     on_face = is_worn & (to_face < band.face_radius_mm**2)
     on_rim = on_face & (to_face > (0.82 * band.face_radius_mm) ** 2)
     on = (near & (jnp.abs(along) < band.half_width_mm)) | on_face
-    # A band is round across: its edges turn away from the light.
-    across = along / jnp.maximum(band.half_width_mm, 0.1)
-    colour = band.colour[:, None] * (1 - 0.55 * across * across)
-    colour = jnp.where(on_face, band.face_colour[:, None], colour)
+    # A band is round across (a parabola): its edges turn away. A watch's face is flat.
+    slope = -2 * _BAND_HEIGHT * along / jnp.maximum(band.half_width_mm, 0.1)
+    slope = jnp.where(on & ~on_face, slope, 0)
+    colour = jnp.where(on_face, band.face_colour[:, None], band.colour[:, None])
     colour = jnp.where(on_rim, 0.6 * band.colour[:, None], colour)
     # Skin beside it lies in its shadow.
     beside = jnp.clip((jnp.abs(along) - band.half_width_mm) / 2.5, 0, 1)
@@ -210,6 +218,7 @@ def _wear_band(band, surface, rest_mm):
         sharpness=jnp.where(on, 60.0, surface.sharpness),
         metal=jnp.where(on, band.metal * (~on_face | on_rim), surface.metal),
         ambient=surface.ambient * shadow,
+        slopes=surface.slopes.at[number].set(slope),
     )
 
 
@@ -237,6 +246,7 @@ def _wear_sleeve(worn, surface, rest_mm, grain):
         sharpness=jnp.where(on, 8.0, surface.sharpness),
         metal=jnp.where(on, 0.0, surface.metal),
         ambient=surface.ambient * shade,
+        slopes=jnp.where(on, 0.0, surface.slopes),
     )
 
 

@@ -33,11 +33,8 @@ from i2uv_jax.render.light import (
     reflected_light,
     sample_light_rig,
 )
-from i2uv_jax.render.occlusion import (
-    foreign_shares,
-    hand_capsules,
-    visibility,
-)
+from i2uv_jax.render.occluders import Occluders
+from i2uv_jax.render.occlusion import foreign_shares, hand_capsules, visibility
 from i2uv_jax.render.skin import Skin, look_up_skin, mean_log, sample_skin_look
 from i2uv_jax.render.skin_atlas import all_faces, atlas_corners, mean_rest_vertices_mm
 from i2uv_jax.render.skin_textures import SkinTextures
@@ -85,6 +82,8 @@ class Dressed(NamedTuple):
     """Depth 0 for those that are not shown."""
     face_rows: Float[Array, "f c"]
     """Three corners' normal, ambient share and lamps' shares, then the face's tangent."""
+    band_axes: Float[Array, "2 3"]
+    """Along the finger with the ring; along the forearm."""
 
 
 def build_appearance_tables(hand: Hand, texture_size: int) -> Tables:
@@ -132,8 +131,9 @@ def dress(
     vertices_m: Float[Array, "v 3"],
     joints_m: Float[Array, "j 3"],
     keypoints_m: Float[Array, "21 3"],
+    occluders: Occluders | None,
 ) -> Dressed:
-    """The drawn geometry of a posed hand and forearm (camera frame, metres)."""
+    """The drawn geometry of a posed hand and forearm (camera frame, metres), and its light."""
     wrist = joints_m[0]
     is_end = tables.along_mm > _ELBOW_MM
     end = jnp.mean(vertices_m[np.flatnonzero(is_end)], axis=0)
@@ -150,8 +150,15 @@ def dress(
     capsules = hand_capsules(
         joints_m, keypoints_m[_TIPS], end, normalize(index - little), length / 0.095
     )
+    foreign = jnp.asarray(tables.foreign)
+    if occluders is not None:
+        capsules = jax.tree.map(
+            lambda hand, things: jnp.concatenate([hand, things]), capsules, occluders.capsules
+        )
+        seen = jnp.broadcast_to(occluders.present[:, None], (len(occluders.present), len(vertices)))
+        foreign = jnp.concatenate([foreign, seen.astype(foreign.dtype)])
     ambient, visible = visibility(
-        vertices, normals, capsules, tables.foreign, look.light.directions, look.light.spreads
+        vertices, normals, capsules, foreign, look.light.directions, look.light.spreads
     )
     ambient = 1 + config.light.occlusion * (ambient - 1)
     visible = 1 + config.light.shadows * (visible.T - 1)
@@ -162,7 +169,12 @@ def dress(
     tangent = normalize(jnp.sum(tables.tangent_shares[..., None] * edges, axis=1))
     # The rasteriser leaves out triangles that touch depth 0.
     shown = look.has_forearm | tables.is_hand
-    return Dressed(vertices * shown[:, None], jnp.concatenate([rows, tangent], axis=-1))
+    ring = look.worn.ring_joint
+    return Dressed(
+        vertices_m=vertices * shown[:, None],
+        face_rows=jnp.concatenate([rows, tangent], axis=-1),
+        band_axes=jnp.stack([normalize(joints_m[ring + 1] - joints_m[ring]), out]),
+    )
 
 
 def shade_samples(
@@ -172,6 +184,7 @@ def shade_samples(
     textures: SkinTextures,
     camera: Camera,
     depth_m: Array,
+    band_axes: Float[Array, "2 3"],
     face: Int[Array, "n"],
     face_rows: Float[Array, "n c"],
     weights: Float[Array, "3 n"],
@@ -182,6 +195,7 @@ def shade_samples(
     Args:
       camera: the crop's.
       depth_m: of the hand, which tells the size of a pixel on it.
+      band_axes: see `Dressed`.
       face: what each sample sees, an index into [faces; forearm_faces].
       face_rows: that face's row of `Dressed.face_rows`.
       weights: barycentric weights in that face.
@@ -208,13 +222,18 @@ def shade_samples(
             sharpness=14 + 8 * jnp.clip(skin.gloss, 0, 4),
             metal=jnp.zeros_like(skin.gloss),
             ambient=smooth[3],
+            slopes=jnp.zeros((2, len(skin.gloss))),
         ),
         rest_mm,
         skin.noise,
     )
     normals, tangent = smooth[:3], row[-3:]
     bitangent = orientation * jnp.cross(normals, tangent, axis=0)
-    normals = _unit(normals - skin.slope[0] * tangent - skin.slope[1] * bitangent)
+    # What rises along a direction leans away from it. Bands run along the surface themselves.
+    normals -= skin.slope[0] * tangent + skin.slope[1] * bitangent
+    for axis, slope in zip(band_axes, surface.slopes, strict=True):
+        normals -= slope * axis[:, None]
+    normals = _unit(normals)
     towards = (place - camera.principal[:, None]) / camera.focal
     view = -_unit(jnp.concatenate([towards, jnp.ones_like(towards[:1])]))
     normals, view, surface = jax.lax.optimization_barrier((normals, view, surface))

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from i2uv_jax.config import OcclusionConfig
 from i2uv_jax.geometry.mesh import normalize
+from i2uv_jax.render.occlusion import thing_capsule
 from i2uv_jax.render.shading import SKIN_TONES_SRGB, srgb_to_linear
 from i2uv_jax.render.view import uniform_rotation
 
@@ -40,6 +41,9 @@ class Occluders:
     """Camera frame."""
     albedo: Float[Array, "*b n 3"]
     """Linear RGB."""
+    capsules: tuple[Float[Array, "*b t 3"], Float[Array, "*b t 3"], Float[Array, "*b t"]]
+    """Start, end and radius (metres) of what stands in for each thing where it takes light away."""
+    present: Bool[Array, "*b t"]
 
 
 class _Grid:
@@ -102,7 +106,13 @@ def sample_occluders(
     vertices = jnp.stack([_surface(*thing) for thing in things])
     hidden = jnp.array([0.0, 0.0, -1.0])
     vertices = jnp.where(present[:, None, None], vertices, hidden)
-    return Occluders(vertices_m=vertices.reshape(-1, 3), albedo=_colours(colour_key).reshape(-1, 3))
+    capsules = [thing_capsule(thing.centre_m, thing.axes, thing.extents_m) for thing in things]
+    return Occluders(
+        vertices_m=vertices.reshape(-1, 3),
+        albedo=_colours(colour_key).reshape(-1, 3),
+        capsules=tuple(jnp.stack(part) for part in zip(*capsules, strict=True)),
+        present=present,
+    )
 
 
 class _Thing(NamedTuple):

@@ -1,9 +1,10 @@
-"""Ambient occlusion and soft shadows of a hand upon itself, in closed form. Pure and jit-able.
+"""Ambient occlusion and soft shadows on a hand, in closed form. Pure and jit-able.
 
 The hand is stood in for by capsules along its bones: one per phalanx and metacarpal, two for the
-forearm. Occlusion and shadow of a capsule have simple formulas, so light needs neither rays nor
-shadow maps. A point does not see the capsules that it sits on itself, and its own bone's neighbours
-neither, for there the capsules are too coarse.
+forearm. So are the things before and in it, by one capsule each. Occlusion and shadow of a capsule
+have simple formulas, so light needs neither rays nor shadow maps. A point does not see the capsules
+that it sits on itself, and its own bone's neighbours neither, for there the capsules are too
+coarse.
 """
 
 import jax
@@ -64,6 +65,24 @@ def hand_capsules(
     end = jnp.concatenate([end, forearm_end_m + 1.5 * aside])
     radius = np.concatenate([_RADIUS_M, np.full(2, 1e-3 * _FOREARM_RADIUS_MM, np.float32)])
     return start, end, scale * radius
+
+
+def thing_capsule(
+    centre_m: Float[Array, "3"], axes: Float[Array, "3 3"], extents_m: Float[Array, "3"]
+) -> tuple[Float[Array, "3"], Float[Array, "3"], Float[Array, ""]]:
+    """Start, end and radius of the capsule that stands in for a thing.
+
+    It lies along the longest of the thing's half extents; its cross section has about the area of
+    the thing's.
+
+    Args:
+      axes: unit vectors as rows, one per half extent.
+    """
+    longest = jnp.argmax(extents_m)
+    length = extents_m[longest]
+    radius = jnp.sqrt(jnp.prod(extents_m) / length)
+    half = jnp.maximum(length - radius, 0) * axes[longest]
+    return centre_m - half, centre_m + half, radius
 
 
 def foreign_shares(hand: Hand) -> Float[np.ndarray, "k v+a"]:
@@ -165,12 +184,16 @@ def hidden_light(
     along = jnp.clip(_dot(slope, points_m) - _dot(slope, start), 0, 1)
     towards = start[:, None] + along * edge[:, None] - points_m
     depth = _dot(towards_light, towards)
-    miss = jnp.sqrt(jnp.maximum(_dot(towards, towards) - depth**2, 0) + _EPSILON) - radius
+    aside = jnp.sqrt(jnp.maximum(_dot(towards, towards) - depth**2, 0) + _EPSILON)
     blur = spread * jnp.maximum(depth, 0) + 0.2 * radius
-    passing = jnp.clip(0.5 + 0.5 * miss / blur, 0, 1)
-    passing = passing * passing * (3 - 2 * passing)
+
+    def up_to(edge):  # share of the light's disc on the near side of a line at this distance
+        place = jnp.clip(0.5 + 0.5 * edge / blur, 0, 1)
+        return place * place * (3 - 2 * place)
+
+    # Between two lines: a far capsule hides only a strip of a light that looks wider than it.
     before = jnp.clip(depth / radius, 0, 1)  # nothing behind the point casts a shadow on it
-    return before * (1 - passing)
+    return before * (up_to(aside + radius) - up_to(aside - radius))
 
 
 def _dot(first, second):

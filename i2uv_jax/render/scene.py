@@ -244,7 +244,9 @@ def _draw(keys, hand, config, textures, placed) -> HandPicture:
     tables = build_appearance_tables(hand, config.skin.texture_size)
     looks = jax.vmap(lambda key: sample_look(key, hand, config, textures))(keys)
     dressed = jax.vmap(
-        lambda look, one: dress(look, tables, config, one.vertices_m, one.joints_m, one.keypoints_m)
+        lambda look, one: dress(
+            look, tables, config, one.vertices_m, one.joints_m, one.keypoints_m, one.occluders
+        )
     )(looks, placed)
     size = config.image_size * config.supersampling
     triangles = _project_scene(hand, dressed.vertices_m, placed.occluders, placed.camera, size)
@@ -271,7 +273,8 @@ def _shade(looks, dressed, tables, config, textures, camera, shown):
         face = jnp.clip(shown.face[picture, sample], 0, num_faces - 1)
         place, weights = shown.locate(picture, sample, face)
         return shade_samples(
-            look, tables, config, textures, one_camera, dressed.vertices_m[picture, 0, 2], face,
+            look, tables, config, textures, one_camera, dressed.vertices_m[picture, 0, 2],
+            dressed.band_axes[picture], face,
             rows[picture * num_faces + face], weights, place,
         )  # fmt: skip
 

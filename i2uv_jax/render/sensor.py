@@ -4,7 +4,7 @@
 2. *Lens and pixels*: a Gaussian, sampled on a sensor grid that may be coarser than the picture (a
    hand that is small in its photo), so that noise and compression have the photo's scale.
 3. *Light*: exposure, white balance, vignetting; shot and read noise.
-4. *Development*: contrast, gamma, colours; then JPEG.
+4. *Development*: contrast, gamma, colours, sharpening; then JPEG.
 5. *Cropping*: the sensor grid is interpolated back to the picture.
 
 Steps 2 and 5 are separable: one banded matrix per axis does blur and resampling at once, for widths
@@ -152,7 +152,7 @@ def _develop(key, image, config):
     gain = jnp.exp(config.exposure * spread[0])
     contrast, gamma = jnp.exp(config.contrast * spread[1:])
     balance = sample_tints(tint_key, 1)[0] ** tint
-    level, read_share, saturation, *vignette = jax.random.uniform(level_key, (7,))
+    level, read_share, saturation, sharpness, *vignette = jax.random.uniform(level_key, (8,))
 
     falloff = _vignette(vignette, image.shape[0], strength * config.vignetting)
     image = image * (gain * balance) * falloff
@@ -167,7 +167,18 @@ def _develop(key, image, config):
     image = mean + contrast * (image - mean)
     saturation = 1 + tint * (0.7 * saturation - 0.5)
     grey = (image @ _GREY)[..., None]
-    return jnp.clip(grey + saturation * (image - grey), 0, 1)
+    image = grey + saturation * (image - grey)
+    return jnp.clip(sharpen(image, strength * config.sharpening * sharpness), 0, 1)
+
+
+def sharpen(image: Float[Array, "h w c"], amount: Float[Array, ""]) -> Float[Array, "h w c"]:
+    """Unsharp mask: adds `amount` of each pixel's difference from a binomial blur (1 2 1)."""
+    padded = jnp.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    # The barrier keeps the compiler from developing the picture anew for each shift of it.
+    padded = jax.lax.optimization_barrier(padded)
+    rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]
+    blurred = (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 16
+    return image + amount * (image - blurred)
 
 
 def _vignette(uniform, size, darkest):

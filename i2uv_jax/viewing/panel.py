@@ -13,9 +13,11 @@ from i2uv_jax.render.mesh_picture import draw_meshes
 from i2uv_jax.viewing.overlay import composite, overlay_mesh, overlay_skeleton
 from i2uv_jax.viewing.uv_colours import uv_map_colours
 
-TILE_PX = 320
+TILE_PX = 304
 _GAP_PX = 8
-_CAPTION_PX = 26
+_CAPTION_PX = 36
+_FONT_PX = 22
+"""Legible where a page shows the row at half its size."""
 _PAPER = (255, 255, 255)
 _BACKDROP = (244, 245, 247)
 _INK = (50, 54, 60)
@@ -130,7 +132,7 @@ def tile_row(tiles: dict[str, UInt8[np.ndarray, "s s 3"]]) -> UInt8[np.ndarray, 
     width = len(tiles) * (size + _GAP_PX) + _GAP_PX
     canvas = Image.new("RGB", (width, size + _CAPTION_PX + _GAP_PX), _PAPER)
     draw = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(size=15)
+    font = ImageFont.load_default(size=_FONT_PX)
     for index, (caption, tile) in enumerate(tiles.items()):
         x = _GAP_PX + index * (size + _GAP_PX)
         draw.text((x + size / 2, _CAPTION_PX / 2), caption, _INK, font, anchor="mm")

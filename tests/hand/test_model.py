@@ -6,6 +6,7 @@ import numpy as np
 
 from i2uv_jax.hand import model
 from i2uv_jax.hand.model import HandPose, pose_hand, rest_hand
+from i2uv_jax.hand.pose_prior import WRIST_LIMITS, forearm_rotation_from_angles
 from i2uv_jax.hand.shape_prior import MEAN_SHAPE
 from i2uv_jax.hand.skeleton import JOINT_NAMES, NUM_JOINTS
 
@@ -122,3 +123,52 @@ def test_bent_knuckles_keep_their_distance_from_the_joint(hand):
     before = np.linalg.norm(rest.vertices[halfway] - rest.joints[joint], axis=1)
     after = np.linalg.norm(bent.vertices[halfway] - bent.joints[joint], axis=1)
     assert (after / before > 0.93).all(), (after / before).min()
+
+
+def test_a_bent_wrist_does_not_fold_the_forearm(hand):
+    """Edges along the forearm keep pointing to the elbow, on the inner side of the bend, too."""
+    shape = jnp.asarray(MEAN_SHAPE, jnp.float32)
+    pose = jax.jit(
+        lambda angles: pose_hand(
+            hand,
+            shape,
+            HandPose(IDENTITY_POSE.joint_rotations, forearm_rotation_from_angles(hand, angles)),
+        )
+    )
+    rest = np.asarray(pose(jnp.zeros(3)).forearm_vertices)
+    local = hand.forearm_faces - hand.num_vertices
+    edges = local[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    edges = edges[(edges >= 0).all(1)]
+    along = (rest[edges[:, 1]] - rest[edges[:, 0]]) @ hand.forearm_axis
+    shares = hand.forearm_bend[edges]
+    lengthwise = (along > 0.008) & (shares.min(1) < 1) & (shares[:, 1] > shares[:, 0])
+    edges, shares = edges[lengthwise], shares[lengthwise].mean(1)
+    assert len(edges) > 20
+    for extension, deviation in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        angles = (WRIST_LIMITS[0, extension], WRIST_LIMITS[1, deviation], 0.0)
+        bend = forearm_rotation_from_angles(hand, jnp.asarray(angles, jnp.float32))
+        axis, angle = model._small_axis_angle(bend)
+        bent = np.asarray(pose(jnp.asarray(angles, jnp.float32)).forearm_vertices)
+        turned = jax.vmap(model.axis_angle_matrix, (None, 0))(axis, shares * angle)
+        outwards = np.asarray(turned) @ hand.forearm_axis
+        reach = np.sum((bent[edges[:, 1]] - bent[edges[:, 0]]) * outwards, -1)
+        assert reach.min() > 0, (angles, 1e3 * reach.min())
+
+
+def test_the_web_of_the_thumb_hardly_folds(hand, samples):
+    """Few edges between thumb and palm are sharper than a right angle: 0.8 a hand by skinning."""
+    _, _, posed = samples
+    thumb = hand.skin_weights[:, [JOINT_NAMES.index(f"thumb_{j}") for j in ("cmc", "mcp")]].sum(1)
+    tip = hand.skin_weights[:, JOINT_NAMES.index("thumb_ip")]
+    in_web = (thumb > 0.02) & (thumb < 0.98) & (tip < 0.01)
+    faces = hand.faces[in_web[hand.faces].all(1)]
+    a, b, c = (posed.vertices[:, faces[:, corner]] for corner in range(3))
+    normals = np.cross(b - a, c - a)
+    halves = {}
+    for face, corners in enumerate(faces):
+        for first, second in zip(corners, np.roll(corners, -1), strict=True):
+            halves.setdefault((min(first, second), max(first, second)), []).append(face)
+    left, right = np.array([pair for pair in halves.values() if len(pair) == 2]).T
+    folded = np.sum(normals[:, left] * normals[:, right], -1) < 0
+    assert len(left) > 150
+    assert folded.sum(1).mean() < 0.6

@@ -15,10 +15,19 @@ from i2uv_jax.hand.shape_prior import HAND_LENGTH_RANGE_M, MEAN_SHAPE, hand_leng
 from i2uv_jax.hand.skeleton import JOINT_NAMES
 
 
+def _room_before_the_palm(angles):
+    """How much farther a thumb is abducted than one that lies against the palm."""
+    thumb = JOINT_NAMES.index("thumb_cmc")
+    least = ANGLE_LIMITS[thumb, 1, 0] + np.maximum(angles[:, thumb, 0], 0)
+    return angles[:, thumb, 1] - least
+
+
 def test_sampled_angles_obey_their_limits():
     angles = jax.jit(jax.vmap(sample_angles))(jax.random.split(jax.random.key(0), 500))
     assert (angles >= ANGLE_LIMITS[..., 0] - 1e-6).all()
     assert (angles <= ANGLE_LIMITS[..., 1] + 1e-6).all()
+    # The thumb crosses the palm before it, not through it.
+    assert (_room_before_the_palm(angles) >= -1e-5).all()
     # They use the room, too: index MCP and PIP from stretched to bent.
     for name, least, most in (("index_mcp", 0, 65), ("index_pip", 5, 85)):
         flexion = np.rad2deg(angles[:, JOINT_NAMES.index(name), 0])
@@ -30,6 +39,7 @@ def test_named_poses_obey_limits_and_do_not_cross(hand):
     angles = np.stack(list(NAMED_POSES.values())).astype(np.float32)
     assert (angles >= ANGLE_LIMITS[..., 0] - 1e-6).all()
     assert (angles <= ANGLE_LIMITS[..., 1] + 1e-6).all()
+    assert (_room_before_the_palm(angles) >= 0).all()
     rotations = jax.vmap(joint_rotations_from_angles, (None, 0))(hand, angles)
     overlap = jax.jit(jax.vmap(lambda one: finger_overlap_mm(hand, one)))(rotations)
     assert max(overlap) < 3, list(NAMED_POSES)[int(np.argmax(overlap))]

@@ -40,6 +40,7 @@ def _dress(worn, rest_mm):
         sharpness=jnp.full(count, 20.0),
         metal=jnp.zeros(count),
         ambient=jnp.ones(count),
+        slopes=jnp.zeros((2, count)),
     )
     return bare, dress_samples(worn, bare, rest_mm.T, jnp.zeros(count))
 
@@ -76,3 +77,16 @@ def test_a_sleeve_covers_the_forearm_beyond_its_cuff_and_stands_off(hand, rest_m
     pushed = dress_vertices(worn.sleeve, rest_mm, along, vertices, normals) - vertices
     assert pushed[along > worn.sleeve.cuff_mm + 15, 2].min() > 0
     assert np.abs(pushed[along < worn.sleeve.cuff_mm - 30]).max() < 1e-6
+
+
+def test_a_band_falls_away_to_both_sides_of_its_middle(hand, rest_mm):
+    worn = _worn(hand, 3, band_share=1.0)
+    band = jax.tree.map(lambda leaf: leaf[1], worn.bands)
+    # Two points of the strap, on the palm's side where no watch face is.
+    palmar, axis = hand.palmar_normals[0], hand.forearm_axis
+    middle = np.asarray(band.centre_mm) + 24 * (palmar - (palmar @ axis) * axis)
+    apart = 0.5 * float(band.half_width_mm) * axis
+    _, dressed = _dress(worn, np.stack([middle - apart, middle, middle + apart]))
+    # Of a parabola of height 0.8 over half a width of 1, half way to its edges.
+    np.testing.assert_allclose(dressed.slopes[1], [0.8, 0, -0.8], atol=1e-4)
+    assert not np.asarray(dressed.slopes)[0].any()

@@ -15,7 +15,7 @@ from i2uv_jax.render.light import (
     reflected_light,
     sample_light_rig,
 )
-from i2uv_jax.render.occlusion import hidden_around, hidden_light
+from i2uv_jax.render.occlusion import hidden_around, hidden_light, thing_capsule
 
 NORMALS = np.random.default_rng(0).normal(size=(50, 3))
 NORMALS = (NORMALS / np.linalg.norm(NORMALS, axis=1, keepdims=True)).T.astype(np.float32)
@@ -65,6 +65,29 @@ def test_a_wider_light_casts_a_softer_shadow():
         for spread in (0.01, 0.5)
     )
     assert narrow < 0.01 < 0.2 < wide < 0.5
+
+
+def test_a_thin_caster_hides_a_strip_of_a_wide_light():
+    def share(radius):
+        start, end = jnp.array([0.0, -0.2, -0.1]), jnp.array([0.0, 0.2, -0.1])
+        return float(hidden_light(POINT, start, end, jnp.float32(radius), LIGHT, 0.4)[0])
+
+    # A strip of half width h through the middle of a disc of radius 1 covers
+    # 2 / pi (asin h + h sqrt(1 - h^2)) of it.
+    for half in (0.05, 0.25, 0.5):
+        exact = 2 / np.pi * (np.arcsin(half) + half * np.sqrt(1 - half**2))
+        assert share(0.04 * half) == pytest.approx(exact, abs=0.07)
+
+
+def test_the_capsule_of_a_can_and_of_a_ball():
+    centre, axes = jnp.array([0.1, 0.2, 0.5]), jnp.eye(3)[::-1]
+    start, end, radius = thing_capsule(centre, axes, jnp.array([0.01, 0.04, 0.09]))
+    assert radius == pytest.approx(0.02)
+    np.testing.assert_allclose(start, [0.1 - 0.07, 0.2, 0.5], atol=1e-6)
+    np.testing.assert_allclose(end, [0.1 + 0.07, 0.2, 0.5], atol=1e-6)
+    start, end, radius = thing_capsule(centre, axes, jnp.full(3, 0.03))
+    np.testing.assert_allclose([start, end], [centre, centre], atol=1e-6)
+    assert radius == pytest.approx(0.03)
 
 
 def test_occlusion_counts_above_the_surface_and_fades_with_distance():

