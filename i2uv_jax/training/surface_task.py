@@ -24,12 +24,13 @@ def surface_task(config: ExperimentConfig, model: nn.Module, source: BatchSource
         compute_loss=build_loss(config.loss, config.model, source),
         evaluation_step=build_surface_evaluation_step(model, tables),
         summarize=means,
-        describe=_describe,
+        describe=describe,
         draw=partial(draw_maps, atlas=source.atlas),
     )
 
 
-def _describe(scores: Scores) -> str:
+def describe(scores: Scores) -> str:
+    """Surfaces and normals of pairs, coarse and refined, as a sentence says them."""
     refined, coarse = scores["surface_mm"], scores["coarse_surface_mm"]
     share = f" ({refined / coarse:.0%})" if coarse else ""
     return (

@@ -8,9 +8,9 @@ from i2uv_jax.config import HandNetConfig, TrainConfig
 from i2uv_jax.measuring import device_peaks
 from i2uv_jax.models.complexity import model_complexity, total_complexity
 from i2uv_jax.training import reporting
-from i2uv_jax.training.evaluation import describe_errors
 from i2uv_jax.training.reporting import Reporter
 from i2uv_jax.training.sharding import make_mesh
+from i2uv_jax.training.surface_task import describe
 from i2uv_jax.training.utilisation import utilisation_per_image_rate
 
 
@@ -60,5 +60,5 @@ def test_errors_of_pairs_are_said_beside_the_coarse_ones():
         "normal_degrees": 4.0,
         "coarse_normal_degrees": 8.0,
     }
-    said = describe_errors(errors)
+    said = describe(errors)
     assert said == "on unseen pairs surfaces 2.000 -> 0.500 mm (25%), normals 8.0 -> 4.0 degrees"
