@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from i2uv_jax.config import ExperimentConfig, HandNetConfig
+from i2uv_jax.config import DetectorExperimentConfig, ExperimentConfig, HandNetConfig
 from i2uv_jax.config_io import (
     changed_fields,
     from_json,
@@ -137,7 +137,8 @@ def test_changed_fields_names_the_differences(config):
 
 @pytest.mark.parametrize("path", CONFIG_FILES, ids=lambda path: path.stem)
 def test_shipped_config_loads_and_is_named_after_its_file(path):
-    assert load_config(path, ExperimentConfig).name == path.stem
+    config = load_config(path, ExperimentConfig, DetectorExperimentConfig)
+    assert config.name == path.stem
 
 
 @pytest.mark.parametrize(

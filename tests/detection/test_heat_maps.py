@@ -8,7 +8,7 @@ import pytest
 from i2uv_jax.config import DetectorConfig
 from i2uv_jax.detection.loss import detection_loss, detection_targets
 from i2uv_jax.detection.peaks import find_peaks
-from i2uv_jax.models.complexity import _convolutions
+from i2uv_jax.models.complexity import _products
 from i2uv_jax.models.detector import LEFT, RIGHT, Detector, DetectorOutput
 from i2uv_jax.types import SceneBatch
 
@@ -94,7 +94,7 @@ def test_the_network_is_as_small_as_promised():
     model = Detector(config)
     shapes = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), image)
     program = jax.make_jaxpr(lambda v, x: model.apply(v, x, train=False))(shapes, image)
-    assert sum(flops for _, flops in _convolutions(program.jaxpr)) < 150e6
+    assert sum(flops for _, flops in _products(program.jaxpr)) < 150e6
     assert sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes["params"])) < 0.5e6
     output = jax.eval_shape(lambda v, x: model.apply(v, x, train=False), shapes, image)
     assert output.heat_logits.shape == (1, GRID, GRID, 2)
