@@ -10,18 +10,18 @@ from i2uv_jax.cli.failure import CommandError
 if TYPE_CHECKING:
     from i2uv_jax.inference.hand_detector import PhotoDetector
 
-_HEAT_MAP, _MEDIAPIPE, _NONE = "heatmap", "mediapipe", "none"
+HEAT_MAP, _MEDIAPIPE, NONE = "heatmap", "mediapipe", "none"
 
 
-def add_detector_option(parser: argparse.ArgumentParser) -> None:
+def add_detector_option(parser: argparse.ArgumentParser, default: str) -> None:
     """Adds `--detector`."""
     parser.add_argument(
         "--detector",
-        default=_HEAT_MAP,
+        default=default,
         metavar="NAME|PATH",
-        help=f"what finds hands: {_HEAT_MAP} (our network, or PATH of another of its kind), "
-        f"{_MEDIAPIPE} (uv installs it in an environment of its own), or {_NONE}, which takes the "
-        f"whole picture as one hand ({_HEAT_MAP})",
+        help=f"what finds hands: {HEAT_MAP} (our network, or PATH of another of its kind), "
+        f"{_MEDIAPIPE} (uv installs it in an environment of its own), or {NONE}, which takes the "
+        f"whole picture as one hand ({default})",
     )
 
 
@@ -37,7 +37,7 @@ def open_detector(
     Raises:
       CommandError: its file is missing or broken, or MediaPipe cannot be started.
     """
-    if name_or_path == _NONE:
+    if name_or_path == NONE:
         yield None
         return
     from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
@@ -49,7 +49,7 @@ def open_detector(
                 detector = MediaPipeDetector(stack.enter_context(MediaPipeHands()))
             else:
                 detector = load_detector(
-                    None if name_or_path == _HEAT_MAP else name_or_path,
+                    None if name_or_path == HEAT_MAP else name_or_path,
                     min_score=MIN_SCORE if min_score is None else min_score,
                 )
                 detector.compile()

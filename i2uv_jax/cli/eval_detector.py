@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from i2uv_jax.cli.argument_types import positive_int, seed
-from i2uv_jax.cli.detector_option import add_detector_option, open_detector
+from i2uv_jax.cli.detector_option import HEAT_MAP, add_detector_option, open_detector
 from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
@@ -31,7 +31,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         "detector", help="hands in generated scenes", description=_DESCRIPTION
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
-    add_detector_option(parser)
+    add_detector_option(parser, HEAT_MAP)
     parser.add_argument("--count", type=positive_int, default=256, metavar="N", help="scenes (256)")
     parser.add_argument("--seed", type=seed, default=7002, help="decides every scene (7002)")
     add_render_options(parser)

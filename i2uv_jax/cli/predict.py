@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int
-from i2uv_jax.cli.detector_option import add_detector_option, open_detector
+from i2uv_jax.cli.detector_option import NONE, add_detector_option, open_detector
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.photo_list import Photo, list_photos
@@ -60,7 +60,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar=("X0", "Y0", "X1", "Y1"),
         help="the one hand's box in pixels of the photo; nothing is detected then",
     )
-    add_detector_option(parser)
+    # Until our network finds hands in photos as well as people cut them out.
+    add_detector_option(parser, NONE)
     parser.add_argument(
         "--refine",
         action=argparse.BooleanOptionalAction,
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
             )
         except ValueError as error:
             raise CommandError(error) from error
-        with open_detector("none" if args.box is not None else args.detector) as detector:
+        with open_detector(NONE if args.box is not None else args.detector) as detector:
             make_output_folder(args.out)
             return _Run(args, photos, predictor, detector, watch).run()
 

@@ -37,6 +37,7 @@ def run(tmp_path, tiny_model_path, fast_network, monkeypatch):
         monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: Detector(hands))
         words = ["predict", *map(str, arguments), "--out", str(tmp_path / out)]
         words += [] if "--refine" in words else ["--no-refine"]
+        words += [] if "--detector" in words else ["--detector", "heatmap"]
         assert main([*words, "--model", str(tiny_model_path), "--backend", "xla"]) == 0
         return asked
 
