@@ -15,10 +15,9 @@ from i2uv_jax.config import CoarseErrorConfig, RenderConfig, SurfacePairConfig
 from i2uv_jax.geometry.camera import to_crop_space
 from i2uv_jax.geometry.keypoints import WRIST
 from i2uv_jax.geometry.smoothing import build_smoothing, smooth_uv_map
-from i2uv_jax.geometry.uv_map import uv_map_from_vertices, vertices_from_uv_map
+from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices, vertices_from_uv_map
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.detail import sample_traits
-from i2uv_jax.hand.detail_chart import build_detail_tables
 from i2uv_jax.hand.high_fidelity import detailed_map
 from i2uv_jax.ops.resize import resize_corner_aligned
 from i2uv_jax.render.framing import Framing, sample_framing, sample_placement
@@ -37,7 +36,7 @@ def sample_pair(
     _, pose, posed, framing = sample_placement(keys, hand, view, truncation_share=0.0)
     traits = sample_traits(trait_key, hand, config.detail)
     fine = detailed_map(hand, posed, pose, traits, config.detail, view.uv_map_size)
-    tables = build_detail_tables(hand, view.uv_map_size).coarse
+    tables = build_tables(hand.atlas, view.uv_map_size)
     coarse = uv_map_from_vertices(tables, posed.vertices)
     pair = pair_in_crop(framing, posed.keypoints[WRIST], coarse, fine)
     return spoil(error_key, pair, tables.texel_mask, config.coarse)
@@ -59,7 +58,7 @@ def view_of_scan(
       view: as in `sample_pair`.
     """
     view_key, camera_key, error_key = jax.random.split(key, 3)
-    tables = build_detail_tables(hand, view.uv_map_size).coarse
+    tables = build_tables(hand.atlas, view.uv_map_size)
     vertices = vertices_from_uv_map(tables, coarse)
     if config.detail.smoothing_texels > 0:
         smoothing = build_smoothing(tables.texel_mask, config.detail.smoothing_texels)
