@@ -160,7 +160,7 @@ def test_a_poisoned_batch_is_skipped_saved_and_counted(
     result = train(config, tmp_path, source=sheet_source(config, poison_step=1))
     assert result.steps_done == 4
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.state.variables))
-    assert all(np.isfinite(error) for error in result.errors.values())
+    assert all(np.isfinite(error) for error in result.scores.values())
     assert (tmp_path / "model.safetensors").is_file()
     assert np.isnan(np.load(tmp_path / "bad_step_1.npz")["uv_map"]).all()
     said = capsys.readouterr().err

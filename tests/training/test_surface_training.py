@@ -79,7 +79,7 @@ def run(tmp_path_factory):
 
 def test_it_brings_the_surface_nearer(run):
     folder, result = run
-    errors = result.errors
+    errors = result.scores
     # The noise is drawn evenly from 0 to 4 mm an axis: 2 mm, whose mean length in space is
     # 2 sqrt(8 / pi) = 3.2 mm.
     assert 2.4 < errors["coarse_surface_mm"] < 4.0

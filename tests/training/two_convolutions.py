@@ -27,6 +27,6 @@ class TwoConvolutions(nn.Module):
 def use_two_convolutions(set_attribute):
     """Lets runs train it; `set_attribute` is `setattr`, or pytest's that sets back."""
     for module in (program, state):
-        set_attribute(module, "build_model", lambda config, **options: TwoConvolutions(config))
+        set_attribute(module, "build_network", lambda config, **options: TwoConvolutions(config))
     # A model file holds a `HandNet`.
     set_attribute(loop, "export_model", lambda *arguments: None)
