@@ -167,9 +167,10 @@ def test_scans_are_seen_in_the_crop_and_the_last_is_held_out(scans):
         offset_mm = np.asarray(pairs.mm_per_unit)[:, None, None, None] * (
             np.asarray(pairs.uv_map) - np.asarray(pairs.coarse_uv_map)
         )
-        # Fine maps lie 1 mm along each axis off the coarse ones, in the hand's frame.
+        # Fine maps lie 1 mm along each axis off the coarse ones, in the hand's frame. What is nearer
+        # to the camera than the wrist (a hand's length of the 0.35 m that it may be away) is larger.
         np.testing.assert_allclose(
-            np.median(np.linalg.norm(offset_mm, axis=-1)), np.sqrt(3), rtol=0.1
+            np.median(np.linalg.norm(offset_mm, axis=-1)), np.sqrt(3), rtol=0.4
         )
         points = np.asarray(pairs.coarse_uv_map).reshape(len(pairs.uv_map), -1, 3)
         extent = np.ptp(points[..., :2], axis=1).max(axis=-1)
