@@ -37,7 +37,7 @@ NUM_DEVICES = jax.device_count()
 class Pictures:
     """Stands for a batch."""
 
-    image: jax.Array
+    network_input: jax.Array
     uv_map: jax.Array
 
 
@@ -64,7 +64,7 @@ def pictures(step, count=8):
     image, uv_map = (jax.random.uniform(key, (count, 8, 8, 3)) for key in keys)
     # Every other one is darker, so that microbatches differ in their statistics.
     image = image * jnp.where(jnp.arange(count) % 2, 1.0, 0.2)[:, None, None, None]
-    return Pictures(image=image, uv_map=uv_map)
+    return Pictures(network_input=image, uv_map=uv_map)
 
 
 def train_small_net(
@@ -74,7 +74,7 @@ def train_small_net(
     net, mesh, optimizer = SmallNet(normalise), make_mesh(devices, fsdp), optax.adam(1e-2)
 
     def first_state(key):
-        variables = net.init(key, pictures(0).image, train=False)
+        variables = net.init(key, pictures(0).network_input, train=False)
         params, batch_stats = variables["params"], variables.get("batch_stats", {})
         average = jax.tree.map(jnp.copy, {"params": params, "batch_stats": batch_stats})
         return TrainState(jnp.int32(0), params, batch_stats, optimizer.init(params), average)
@@ -149,18 +149,18 @@ def test_batch_norm_covers_all_devices_but_each_microbatch_alone():
 
 def test_microbatches_take_every_other_picture():
     net, batch = SmallNet(), pictures(0)
-    params = net.init(jax.random.key(0), batch.image, train=False)["params"]
+    params = net.init(jax.random.key(0), batch.network_input, train=False)["params"]
     seen = []
 
     def note(output, part):
-        jax.debug.callback(lambda image: seen.append(np.asarray(image)), part.image)
+        jax.debug.callback(lambda image: seen.append(np.asarray(image)), part.network_input)
         return squared_error(output, part)
 
     build_gradient(net, note, num_microbatches=2)(params, {}, batch)
     jax.effects_barrier()
     assert len(seen) == 2
-    np.testing.assert_array_equal(seen[0], batch.image[::2])
-    np.testing.assert_array_equal(seen[1], batch.image[1::2])
+    np.testing.assert_array_equal(seen[0], batch.network_input[::2])
+    np.testing.assert_array_equal(seen[1], batch.network_input[1::2])
 
 
 def test_skipped_step_changes_nothing_but_its_number():
