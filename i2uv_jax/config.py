@@ -281,10 +281,11 @@ class SensorConfig:
     tint: float = 0.7
     """How wrong white balance and colours are."""
     contrast: float = 0.15
-    """Standard deviation of the logarithms of contrast and gamma."""
+    """Standard deviation of the logarithms of contrast and gamma. On average contrast is raised by
+    0.7 of it."""
     vignetting: float = 0.35
     """Share of light that the darkest corner can lose."""
-    sharpening: float = 1.5
+    sharpening: float = 1.0
     """Most that a camera adds to a pixel of its difference from those around it (unsharp mask)."""
     jpeg_share: float = 0.5
     jpeg_quality: tuple[float, float] = (25.0, 95.0)

@@ -4,7 +4,8 @@
 2. *Lens and pixels*: a Gaussian, sampled on a sensor grid that may be coarser than the picture (a
    hand that is small in its photo), so that noise and compression have the photo's scale.
 3. *Light*: exposure, white balance, vignetting; shot and read noise.
-4. *Development*: contrast, gamma, colours, sharpening; then JPEG.
+4. *Development*: contrast, gamma, colours; then JPEG. Sharpening comes before the noise, as
+   cameras keep noise out of it.
 5. *Cropping*: the sensor grid is interpolated back to the picture.
 
 Steps 2 and 5 are separable: one banded matrix per axis does blur and resampling at once, for widths
@@ -27,6 +28,8 @@ _SHAKE_MOMENTS = np.linspace(-0.5, 0.5, 9, dtype=np.float32)
 _MIN_SIGMA_PX = 1e-3
 """Stands for no blur: neighbours get no weight that float32 can hold."""
 _BYTE_SUM_STD = np.float32(np.sqrt(4 * (256**2 - 1) / 12))
+_MEAN_CONTRAST = 0.7
+"""Cameras show more contrast than there was: mean of its logarithm, in standard deviations."""
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -150,12 +153,14 @@ def _develop(key, image, config):
     strength, tint = config.strength, config.strength * config.tint
     spread = strength * jax.random.normal(spread_key, (3,))
     gain = jnp.exp(config.exposure * spread[0])
-    contrast, gamma = jnp.exp(config.contrast * spread[1:])
+    contrast = jnp.exp(config.contrast * (spread[1] + strength * _MEAN_CONTRAST))
+    gamma = jnp.exp(config.contrast * spread[2])
     balance = sample_tints(tint_key, 1)[0] ** tint
     level, read_share, saturation, sharpness, *vignette = jax.random.uniform(level_key, (8,))
 
+    image = sharpen(image, strength * config.sharpening * sharpness)
     falloff = _vignette(vignette, image.shape[0], strength * config.vignetting)
-    image = image * (gain * balance) * falloff
+    image = jnp.maximum(image, 0) * (gain * balance) * falloff
     # Squared: most cameras are quiet. Part of the noise is read noise, the rest grows with light.
     level = strength * config.noise * level**2
     variance = read_share + (1 - read_share) * 2 * image
@@ -167,17 +172,20 @@ def _develop(key, image, config):
     image = mean + contrast * (image - mean)
     saturation = 1 + tint * (0.7 * saturation - 0.5)
     grey = (image @ _GREY)[..., None]
-    image = grey + saturation * (image - grey)
-    return jnp.clip(sharpen(image, strength * config.sharpening * sharpness), 0, 1)
+    return jnp.clip(grey + saturation * (image - grey), 0, 1)
 
 
 def sharpen(image: Float[Array, "h w c"], amount: Float[Array, ""]) -> Float[Array, "h w c"]:
-    """Unsharp mask: adds `amount` of each pixel's difference from a binomial blur (1 2 1)."""
-    padded = jnp.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    # The barrier keeps the compiler from developing the picture anew for each shift of it.
+    """Unsharp mask: adds `amount` of each pixel's difference from a blur (1 0 2 0 1).
+
+    Raises what has a period of four pixels by 1 + amount, what has one of two pixels not at all:
+    cameras suppress noise before they sharpen, and photos are shrunk afterwards.
+    """
+    padded = jnp.pad(image, ((2, 2), (2, 2), (0, 0)), mode="edge")
+    # The barrier keeps the compiler from working out the picture anew for each shift of it.
     padded = jax.lax.optimization_barrier(padded)
-    rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]
-    blurred = (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 16
+    rows = padded[:-4] + 2 * padded[2:-2] + padded[4:]
+    blurred = (rows[:, :-4] + 2 * rows[:, 2:-2] + rows[:, 4:]) / 16
     return image + amount * (image - blurred)
 
 

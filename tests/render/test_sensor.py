@@ -72,11 +72,12 @@ def test_every_step_does_something(change):
 
 
 def test_sharpening_overshoots_beside_an_edge_and_leaves_slopes():
-    # A blur by (1 2 1) / 4 makes 0 0 1 1 into 0 1/4 3/4 1.
+    # A blur by (1 0 2 0 1) / 4 makes 0 0 0 1 1 1 into 0 1/4 1/4 3/4 3/4 1.
     edge = np.tile(np.repeat([0.0, 1.0], 3)[:, None], (4, 1, 3)).astype(np.float32)
-    np.testing.assert_allclose(sharpen(edge, 2.0)[1, :, 0], [0, 0, -0.5, 1.5, 1, 1], atol=1e-6)
-    slope = np.tile(np.arange(5, dtype=np.float32)[:, None], (4, 1, 3))
-    np.testing.assert_allclose(sharpen(slope, 2.0)[:, 1:-1], slope[:, 1:-1], atol=1e-6)
+    expected = [0, -0.5, -0.5, 1.5, 1.5, 1]
+    np.testing.assert_allclose(sharpen(edge, 2.0)[1, :, 0], expected, atol=1e-6)
+    slope = np.tile(np.arange(7, dtype=np.float32)[:, None], (4, 1, 3))
+    np.testing.assert_allclose(sharpen(slope, 2.0)[:, 2:-2], slope[:, 2:-2], atol=1e-5)
 
 
 def test_any_size_goes_through():
