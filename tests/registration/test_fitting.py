@@ -23,6 +23,8 @@ from i2uv_jax.registration.fitting import HandFitter, NoHandError
 from i2uv_jax.registration.scan import Scan
 from tests.registration.scans import make_scan, sculpted_hand
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def fitter():
@@ -68,7 +70,6 @@ def test_a_right_fist_in_millimetres(fitter, tmp_path):
     np.testing.assert_allclose(mesh.extents, np.ptp(registration.surface_vertices, axis=0), 1e-4)
 
 
-@pytest.mark.slow
 def test_a_left_hand_with_its_forearm_in_an_unknown_unit(fitter):
     scan, truth = make_scan(
         101, angles=NAMED_POSES["relaxed"], scale=7.3, forearm=True, mirror=True
@@ -79,7 +80,6 @@ def test_a_left_hand_with_its_forearm_in_an_unknown_unit(fitter):
     assert error.mean() < 0.7
 
 
-@pytest.mark.slow
 def test_a_hand_that_no_rig_made(fitter):
     vertices, faces = sculpted_hand()
     turned = 250 * vertices @ Rotation.random(random_state=5).as_matrix().T + 3
@@ -88,14 +88,12 @@ def test_a_hand_that_no_rig_made(fitter):
     assert registration.scan_to_hand.mean_mm < 0.7 and registration.hand_to_scan.mean_mm < 0.7
 
 
-@pytest.mark.slow
 def test_a_sphere_is_no_hand(fitter):
     ball = trimesh.creation.icosphere(subdivisions=4)
     with pytest.raises(NoHandError, match=r"no hand \(mean distance .* mm after fitting, limit"):
         fitter.fit(Scan(ball.vertices, ball.faces), handedness="right")
 
 
-@pytest.mark.slow
 def test_a_wrong_unit_is_said(fitter):
     scan, _ = make_scan(100, angles=NAMED_POSES["fist"], scale=1000.0)
     with pytest.raises(NoHandError, match=r"mm long in m$"):

@@ -59,6 +59,7 @@ def test_same_key_same_pixels_other_key_other_pixels(render, batch):
     assert np.abs(render(jax.random.key(1)).image - batch.image).mean() > 0.05
 
 
+@pytest.mark.slow
 def test_devices_render_the_same_pictures_each_its_own(render, batch):
     sharding = NamedSharding(Mesh(np.array(jax.devices()[:2]), "batch"), PartitionSpec("batch"))
     shared = compiled(CONFIG, sharding=sharding)
