@@ -68,7 +68,7 @@ class PoolMaker:
             own_key = jax.random.fold_in(key, number)
             pieces = [
                 make(jax.random.fold_in(own_key, piece), self._assets)
-                for piece in range(-(-int(count) // _AT_A_TIME))
+                for piece in range(max(1, -(-int(count) // _AT_A_TIME)))
             ]
             parts.append(jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *pieces))
         hand_cutouts, bystander_cutouts, pictures = parts
