@@ -13,10 +13,10 @@ from i2uv_jax.render.mesh_picture import draw_meshes
 from i2uv_jax.viewing.overlay import composite, overlay_mesh, overlay_skeleton
 from i2uv_jax.viewing.uv_colours import uv_map_colours
 
-TILE_PX = 304
+TILE_PX = 256
 _GAP_PX = 8
-_CAPTION_PX = 36
-_FONT_PX = 22
+_CAPTION_PX = 34
+_FONT_PX = 20
 """Legible where a page shows the row at half its size."""
 _PAPER = (255, 255, 255)
 _BACKDROP = (244, 245, 247)

@@ -81,7 +81,7 @@ def test_one_photo_gives_three_whole_files(
     assert len(mesh.faces) == 3196
     panel = Image.open(out / "hand.png")
     panel.load()
-    assert panel.width > 5 * 300
+    assert panel.width > 5 * 250
     assert "1 of 1 photos done" in capsys.readouterr().out
 
 
