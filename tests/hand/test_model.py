@@ -156,7 +156,7 @@ def test_a_bent_wrist_does_not_fold_the_forearm(hand):
 
 
 def test_the_web_of_the_thumb_hardly_folds(hand, samples):
-    """Few edges between thumb and palm are sharper than a right angle: 0.8 a hand by skinning."""
+    """Few edges between thumb and palm are sharper than a right angle: 0.66 a hand by skinning."""
     _, _, posed = samples
     thumb = hand.skin_weights[:, [JOINT_NAMES.index(f"thumb_{j}") for j in ("cmc", "mcp")]].sum(1)
     tip = hand.skin_weights[:, JOINT_NAMES.index("thumb_ip")]
@@ -171,4 +171,4 @@ def test_the_web_of_the_thumb_hardly_folds(hand, samples):
     left, right = np.array([pair for pair in halves.values() if len(pair) == 2]).T
     folded = np.sum(normals[:, left] * normals[:, right], -1) < 0
     assert len(left) > 150
-    assert folded.sum(1).mean() < 0.6
+    assert folded.sum(1).mean() < 0.5
