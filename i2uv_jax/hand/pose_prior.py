@@ -123,12 +123,17 @@ def sample_angles(key: PRNGKeyArray) -> Float[Array, "j 3"]:
     cup = 0.10 * jnp.stack([angles[mcp[2], 0], 1.6 * angles[mcp[3], 0]])
     cmc = np.array([JOINT_NAMES.index("ring_cmc"), JOINT_NAMES.index("little_cmc")])
     angles = angles.at[cmc, 0].add(cup)
-    angles = jnp.clip(angles, limits[..., 0], limits[..., 1])
-    # The thumb's metacarpal lies against the index's when it is fully adducted. From there it can
-    # cross the palm only in front of it: in opposition, which joins flexion and abduction.
-    flexion, abduction = angles[_THUMB_CMC, 0], angles[_THUMB_CMC, 1]
-    least = limits[_THUMB_CMC, 1, 0] + jnp.maximum(flexion, 0)
-    return angles.at[_THUMB_CMC, 1].set(jnp.maximum(abduction, least))
+    return thumb_before_palm(jnp.clip(angles, limits[..., 0], limits[..., 1]))
+
+
+def thumb_before_palm(angles: Float[Array, "j 3"]) -> Float[Array, "j 3"]:
+    """The angles with as much abduction of the thumb as its flexion needs.
+
+    The thumb's metacarpal lies against the index's when it is fully adducted. From there it can
+    cross the palm only in front of it: in opposition, which joins flexion and abduction.
+    """
+    least = ANGLE_LIMITS[_THUMB_CMC, 1, 0] + jnp.maximum(angles[_THUMB_CMC, 0], 0)
+    return angles.at[_THUMB_CMC, 1].max(least)
 
 
 def sample_forearm_rotation(key: PRNGKeyArray, hand: Hand) -> Float[Array, "3 3"]:

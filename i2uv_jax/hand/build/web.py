@@ -22,7 +22,12 @@ from i2uv_jax.hand.model import (
     pose_hand,
     rest_hand,
 )
-from i2uv_jax.hand.pose_prior import joint_rotations_from_angles, sample_angles
+from i2uv_jax.hand.pose_prior import (
+    ANGLE_LIMITS,
+    joint_rotations_from_angles,
+    sample_angles,
+    thumb_before_palm,
+)
 from i2uv_jax.hand.shape_prior import MEAN_SHAPE
 from i2uv_jax.hand.skeleton import FINGER_JOINTS, JOINT_NAMES
 
@@ -31,7 +36,7 @@ _SHARES = (0.05, 0.97)
 """How much of the thumb's motion a vertex of the web takes part in."""
 _LEAST_Y_M = 0.0575
 """The web lies beyond: along the hand from the wrist, nearer to which are ball and palm."""
-_RIDGE = 1e-6
+_RIDGE = 3e-5
 """Keeps shapes small that the poses hardly tell apart, relative to features of about 0.1."""
 
 
@@ -47,7 +52,7 @@ def web_correctives(hand: Hand) -> np.ndarray:
         blended = jnp.einsum("vj,jab->vab", hand.skin_weights, world)
         return posed.vertices, blended, flexion_features(hand, local).reshape(3, -1)[:, thumb]
 
-    angles = jax.vmap(sample_angles)(jax.random.split(jax.random.key(5), _NUM_POSES))
+    angles = jax.vmap(_sample_angles)(jax.random.split(jax.random.key(5), _NUM_POSES))
     vertices, blended, features = (
         np.asarray(part, np.float64) for part in jax.jit(jax.vmap(pose))(angles)
     )
@@ -65,6 +70,18 @@ def web_correctives(hand: Hand) -> np.ndarray:
         right = design.T @ moved[:, column].reshape(-1) / len(vertices)
         shapes[:, thumb, vertex] = np.linalg.solve(normal, right).reshape(3, 3)
     return shapes.reshape(-1, hand.num_vertices, 3)
+
+
+def _sample_angles(key) -> jax.Array:
+    """Like the pose prior's, with the thumb anywhere in its range: no direction is left to chance.
+
+    The prior's thumbs mostly close; fitted to them alone, the shapes would spoil an open one.
+    """
+    pose_key, thumb_key = jax.random.split(key)
+    thumb = JOINT_NAMES.index("thumb_cmc")
+    least, most = jnp.moveaxis(jnp.asarray(ANGLE_LIMITS[thumb], jnp.float32), -1, 0)
+    drawn = jax.random.uniform(thumb_key, (3,), minval=least, maxval=most)
+    return thumb_before_palm(sample_angles(pose_key).at[thumb].set(drawn))
 
 
 def _is_web(hand: Hand, surface: Surface) -> np.ndarray:
