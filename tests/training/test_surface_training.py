@@ -167,8 +167,9 @@ def test_scans_are_seen_in_the_crop_and_the_last_is_held_out(scans):
         offset_mm = np.asarray(pairs.mm_per_unit)[:, None, None, None] * (
             np.asarray(pairs.uv_map) - np.asarray(pairs.coarse_uv_map)
         )
-        # Fine maps lie 1 mm along each axis off the coarse ones, in the hand's frame. What is nearer
-        # to the camera than the wrist (a hand's length of the 0.22 m that it may be away) is larger.
+        # Fine maps lie 1 mm along each axis off the coarse ones, in the hand's frame. What is
+        # nearer to the camera than the wrist (a hand's length of the 0.22 m that it may be away)
+        # is larger.
         np.testing.assert_allclose(
             np.median(np.linalg.norm(offset_mm, axis=-1)), np.sqrt(3), rtol=0.4
         )
