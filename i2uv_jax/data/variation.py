@@ -114,5 +114,5 @@ def _resample(image, turn, scale, shift, size):
     source = jnp.einsum("bji,bnj->bni", turn, target) / scale[:, None, None] + 0.5
     # `grid_sample` puts 0 and 1 at the centres of the corner pixels.
     corner_aligned = (source * side - 0.5) / (side - 1)
-    sampled = grid_sample(image, corner_aligned)
+    sampled = grid_sample(image, corner_aligned, by_picture=True)
     return sampled.reshape(len(image), size, size, -1)

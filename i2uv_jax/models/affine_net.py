@@ -36,6 +36,8 @@ class AffineNet(nn.Module):
     dtype: jnp.dtype = jnp.float32
     cpu_paths: bool = False
     rematerialise: bool = False
+    by_picture: bool = False
+    """See `ops.grid_sample`."""
 
     @nn.compact
     def __call__(
@@ -66,7 +68,9 @@ class AffineNet(nn.Module):
             features, uv_map = HandStage(
                 size // STAGE_STRIDES[2], num_hidden, channels, dtype=self.dtype, name="hand_stage"
             )(features, train=train)
-            near = affine_connection(skips.stride8, uv_map, cpu_path=self.cpu_paths)
+            near = affine_connection(
+                skips.stride8, uv_map, cpu_path=self.cpu_paths, by_picture=self.by_picture
+            )
             features = jnp.concatenate([features, near], axis=-1)
             uv_maps.append(uv_map)
         for stage, channels in remaining:
@@ -79,6 +83,7 @@ class AffineNet(nn.Module):
                 correct=self.config.coarse_to_fine,
                 dtype=self.dtype,
                 cpu_paths=self.cpu_paths,
+                by_picture=self.by_picture,
                 name=f"stage{stage}",
             )
             features, uv_map = call_block(

@@ -32,6 +32,8 @@ class HandNet(nn.Module):
     cpu_paths: bool = False
     rematerialise: bool = False
     """Whether gradients compute what lies within encoder blocks and decoder stages anew."""
+    by_picture: bool = False
+    """See `ops.grid_sample`."""
 
     def setup(self) -> None:
         dtype = jnp.dtype(self.config.dtype)
@@ -41,6 +43,7 @@ class HandNet(nn.Module):
                 dtype=dtype,
                 cpu_paths=self.cpu_paths,
                 rematerialise=self.rematerialise,
+                by_picture=self.by_picture,
             )
         if self.config.sr is not None:
             self.sr_net = SRNet(self.config.sr, dtype=dtype, cpu_paths=self.cpu_paths)
@@ -75,11 +78,19 @@ class HandNet(nn.Module):
         return self.sr_net(uv_map)
 
 
-def build_model(config: HandNetConfig, *, rematerialise: bool = False) -> HandNet:
+def build_model(
+    config: HandNetConfig, *, rematerialise: bool = False, by_picture: bool = False
+) -> HandNet:
     """The network that a config describes; "auto" CPU paths are decided here, once.
 
     Args:
         rematerialise: trade work for memory in gradients; variables and results are the same.
+        by_picture: for batches that several devices share (see `ops.grid_sample`), likewise.
     """
     cpu_paths = {"on": True, "off": False, "auto": jax.default_backend() == "cpu"}
-    return HandNet(config, cpu_paths=cpu_paths[config.cpu_paths], rematerialise=rematerialise)
+    return HandNet(
+        config,
+        cpu_paths=cpu_paths[config.cpu_paths],
+        rematerialise=rematerialise,
+        by_picture=by_picture,
+    )

@@ -9,12 +9,15 @@ from i2uv_jax.models.hand_net import build_model
 NetworkConfig = HandNetConfig | DetectorConfig
 
 
-def build_network(config: NetworkConfig, *, rematerialise: bool = False) -> nn.Module:
+def build_network(
+    config: NetworkConfig, *, rematerialise: bool = False, by_picture: bool = False
+) -> nn.Module:
     """The network of either kind; both take pictures of `config.image_size` and `train`.
 
     Args:
         rematerialise: see `build_model`; a detector is small and keeps its activations.
+        by_picture: see `build_model`; a detector samples nothing.
     """
     if isinstance(config, DetectorConfig):
         return build_detector(config)
-    return build_model(config, rematerialise=rematerialise)
+    return build_model(config, rematerialise=rematerialise, by_picture=by_picture)

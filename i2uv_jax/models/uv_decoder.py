@@ -33,13 +33,15 @@ def affine_connection(
     uv_map: Float[Array, "b m m 3"],
     *,
     cpu_path: bool = False,
+    by_picture: bool = False,
 ) -> Float[Array, "b m m c"]:
     """Image features at the projection of each texel: from image space to UV space.
 
     The fixed orthographic matrix takes (x, y, z, 1) in crop coordinates to (x, y). Sampling is
     corner-aligned (see `ops.grid_sample`), as in the authors' code.
     """
-    return grid_sample(image_features, uv_map[..., :2], cpu_path=cpu_path)
+    points = uv_map[..., :2]
+    return grid_sample(image_features, points, cpu_path=cpu_path, by_picture=by_picture)
 
 
 class UvHead(nn.Module):
@@ -81,6 +83,8 @@ class UvDecoderStage(nn.Module):
     """Whether the head predicts the difference from the previous map, instead of a whole map."""
     dtype: jnp.dtype = jnp.float32
     cpu_paths: bool = False
+    by_picture: bool = False
+    """See `ops.grid_sample`."""
 
     @nn.compact
     def __call__(
@@ -102,14 +106,19 @@ class UvDecoderStage(nn.Module):
         joined = [x, skip]
         if uv_map is not None:
             if self.move_features:
-                joined[0] = affine_connection(x, uv_map, cpu_path=self.cpu_paths)
+                joined[0] = self._connect(x, uv_map)
             if skip is not None:
-                joined[1] = affine_connection(skip, uv_map, cpu_path=self.cpu_paths)
+                joined[1] = self._connect(skip, uv_map)
             if self.concat_uv_map:
                 joined.append(uv_map.astype(self.dtype))
         x = jnp.concatenate([part for part in joined if part is not None], axis=-1)
         x = conv_block("merge")(x, train=train)
         return x, UvHead(name="head")(x, uv_map if self.correct else None)
+
+    def _connect(self, features: Float[Array, "b h w c"], uv_map: Float[Array, "b m m 3"]) -> Array:
+        return affine_connection(
+            features, uv_map, cpu_path=self.cpu_paths, by_picture=self.by_picture
+        )
 
     def _resize(self, x: Float[Array, "b k k c"]) -> Float[Array, "b size size c"]:
         return resize_corner_aligned(x, (self.size, self.size), cpu_path=self.cpu_paths)

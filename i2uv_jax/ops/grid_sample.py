@@ -14,13 +14,21 @@ from jaxtyping import Array, Float, Int
 
 
 def grid_sample(
-    features: Float[Array, "b h w c"], points: Float[Array, "b *n 2"], *, cpu_path: bool = False
+    features: Float[Array, "b h w c"],
+    points: Float[Array, "b *n 2"],
+    *,
+    cpu_path: bool = False,
+    by_picture: bool = False,
 ) -> Float[Array, "b *n c"]:
     """Samples each of `b` feature maps at its own points. Jit-able, differentiable in both.
 
     `cpu_path` gives the same values and gradients; its backward pass scatters pairs of pixels as
     contiguous runs, a few times faster than the plain scatter under XLA on CPUs. It has no
     forward-mode derivative.
+
+    `by_picture` gives the same, too, and tells the compiler that no picture needs another's
+    features. Where devices share a batch it would otherwise send all features to all of them. The
+    one gather for the whole batch is what the exported formats know.
 
     Raises:
         ValueError: the batch sizes differ, the last axis of `points` is not 2, or a map's side is
@@ -32,6 +40,9 @@ def grid_sample(
         raise ValueError(f"points: expected shape ({batch}, ..., 2), got {points.shape}")
     if min(height, width) < 2:
         raise ValueError(f"features: expected sides of at least 2, got {features.shape}")
+    if by_picture:
+        one = lambda f, p: grid_sample(f[None], p[None], cpu_path=cpu_path)[0]  # noqa: E731
+        return jax.vmap(one)(features, points)
     corner, fraction = _cells(points.reshape(batch, -1, 2), height, width)
     # Batch and pixels as one axis: one gather of rows, whatever the batch size.
     corner = corner + jnp.arange(batch, dtype=jnp.int32)[:, None] * (height * width)

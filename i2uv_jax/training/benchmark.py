@@ -95,15 +95,20 @@ def measure_training(
     )
 
 
-def step_collectives(config: ExperimentConfig) -> tuple[Collective, ...]:
+def step_collectives(
+    config: ExperimentConfig, source: BatchSource | None = None
+) -> tuple[Collective, ...]:
     """What one training step sends between the config's devices, as compiled; nothing is run.
+
+    Args:
+      source: of batches like the config's; the renderer unless given.
 
     Raises:
       ValueError: config and machine do not go together.
     """
     # Where pictures come from does not matter to the step, and only rendered ones can be traced.
     config = replace(config, data=DataConfig())
-    program = build_program(config)
+    program = build_program(config, source)
     batch = jax.eval_shape(lambda: program.source.training_batch(0))
     compiled = program.train_step.lower(abstract_state(config), batch).compile()
     return collectives(compiled.as_text(), program.mesh.size)

@@ -44,7 +44,7 @@ def frozen_affine_pairs(config: ExperimentConfig, sharding: NamedSharding) -> Pa
     hand, detail = load_hand(), config.surface_pairs.detail
     check_hand(name, card.get("atlas"), hand)
     # Its own SRNet, if it has one, is what this run's takes the place of.
-    model = build_model(replace(model_config, sr=None))
+    model = build_model(replace(model_config, sr=None), by_picture=sharding.mesh.size > 1)
     variables = {kind: {"affine_net": tree["affine_net"]} for kind, tree in variables.items()}
     batch_size, size = config.train.batch_size, config.model.uv_map_size
     view = replace(pair_view(config), image_size=model_config.image_size)

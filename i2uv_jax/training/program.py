@@ -89,7 +89,9 @@ def build_program(
         source = build_source(config, mesh)
     is_split = config.train.fsdp > 1
     shardings = state_shardings(abstract_state(config), mesh) if is_split else replicated(mesh)
-    model = build_network(config.model, rematerialise=config.train.rematerialise)
+    model = build_network(
+        config.model, rematerialise=config.train.rematerialise, by_picture=mesh.size > 1
+    )
     task = _task(config, model, source)
     gradient_of = build_gradient(
         model,

@@ -1,12 +1,16 @@
 """Bilinear sampling against a loop in NumPy, hand-computed cases and its own CPU path."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
 
+from i2uv_jax.measuring.collectives import collectives
 from i2uv_jax.ops.grid_sample import grid_sample
+from i2uv_jax.training.sharding import batch_sharding, make_mesh
 
 
 def sample_by_loop(features, points):
@@ -103,3 +107,24 @@ def test_points_keep_their_grid_shape_under_jit():
 def test_wrong_shapes_are_named(features, points):
     with pytest.raises(ValueError, match="expected"):
         grid_sample(jnp.zeros(features), jnp.zeros(points))
+
+
+@pytest.mark.parametrize("cpu_path", [False, True])
+def test_by_picture_gives_the_same_and_keeps_devices_apart(case, cpu_path):
+    features, points = map(jnp.array, case)
+
+    def gradient(features, points, by_picture):
+        def loss(features, points):
+            sampled = grid_sample(features, points, cpu_path=cpu_path, by_picture=by_picture)
+            return jnp.sum(jnp.sin(sampled)), sampled
+
+        return jax.grad(loss, argnums=(0, 1), has_aux=True)(features, points)
+
+    results = (jax.tree.leaves(gradient(features, points, how)) for how in (True, False))
+    for one, whole in zip(*results, strict=True):
+        np.testing.assert_allclose(one, whole, atol=1e-6)
+
+    split = batch_sharding(make_mesh(2))
+    shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=split) for x in (features, points)]
+    step = jax.jit(partial(gradient, by_picture=True), out_shardings=split)
+    assert collectives(step.lower(*shapes).compile().as_text(), 2) == ()

@@ -2,7 +2,11 @@
 
 import time
 
-from i2uv_jax.training.benchmark import TrainingSpeed, measure_training
+import jax
+
+from i2uv_jax.config_io import with_overrides
+from i2uv_jax.models.weights import variable_shapes
+from i2uv_jax.training.benchmark import TrainingSpeed, measure_training, step_collectives
 
 WAIT_SECONDS = 0.2
 
@@ -46,3 +50,13 @@ def test_derived_numbers():
     )
     assert speed.images_per_second == 8 / 0.4
     assert abs(speed.data_wait_share - 0.3 / 1.8) < 1e-9
+
+
+def test_devices_send_each_other_gradients_and_little_else(sheet_config, sheet_source):
+    # At the published network's sizes features would be a hundred times the gradients.
+    config = with_overrides(sheet_config, ["train.num_devices=2", "train.batch_size=64"])
+    (reduced,) = step_collectives(config, sheet_source(config))
+    assert reduced.kind == "all-reduce"
+    shapes = jax.tree.leaves(variable_shapes(config.model)["params"])
+    gradient_bytes = 4 * sum(leaf.size for leaf in shapes)
+    assert gradient_bytes < reduced.num_bytes < 1.2 * gradient_bytes
