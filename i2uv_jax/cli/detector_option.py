@@ -40,8 +40,9 @@ def open_detector(
     if name_or_path == NONE:
         yield None
         return
+    from i2uv_jax.detection.boxes import MIN_SCORE
     from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
-    from i2uv_jax.inference.hand_detector import MIN_SCORE, MediaPipeDetector, load_detector
+    from i2uv_jax.inference.hand_detector import MediaPipeDetector, load_detector
 
     with ExitStack() as stack:
         try:

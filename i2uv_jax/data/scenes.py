@@ -1,5 +1,6 @@
 """Scenes of many hands as a source of batches: rendered now and then, pasted at every step."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -68,7 +69,7 @@ class PoolMaker:
             own_key = jax.random.fold_in(key, number)
             pieces = [
                 make(jax.random.fold_in(own_key, piece), self._assets)
-                for piece in range(max(1, -(-int(count) // _AT_A_TIME)))
+                for piece in range(math.ceil(count / _AT_A_TIME))
             ]
             parts.append(jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *pieces))
         hand_cutouts, bystander_cutouts, pictures = parts

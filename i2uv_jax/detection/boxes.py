@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+MIN_SCORE = 0.3
+"""Candidates with a lower score are taken for no hands."""
+
 SAME_BOX = 0.6
 """Overlap above which the lesser of two boxes is taken for the other's hand once more."""
 

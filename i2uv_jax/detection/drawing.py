@@ -4,23 +4,24 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from i2uv_jax.detection.boxes import FoundBoxes
+from i2uv_jax.detection.boxes import MIN_SCORE, FoundBoxes
 from i2uv_jax.detection.scores import TrueBoxes
 
-LIKELY = 0.3
-"""Found boxes with a lower score are not drawn."""
 _TRUE, _LEFT, _RIGHT = (255, 255, 255), (255, 60, 60), (60, 255, 60)
 
 
 def boxes_over(
     picture: UInt8[np.ndarray, "h w 3"], found: FoundBoxes, true: TrueBoxes
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture with boxes in its pixels: true white, found left ones red, right ones green."""
+    """The picture with boxes in its pixels: true white, found left ones red, right ones green.
+
+    Found ones of less than `MIN_SCORE` are left out.
+    """
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
     for box in true.boxes[~true.is_doubtful]:
         draw.rectangle(tuple(box), outline=_TRUE)
     for box, score, is_left in zip(found.boxes, found.scores, found.is_left, strict=True):
-        if score > LIKELY:
+        if score > MIN_SCORE:
             draw.rectangle(tuple(box), outline=_LEFT if is_left else _RIGHT)
     return np.asarray(image)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from i2uv_jax.detection.boxes import FoundBoxes, intersection_over_union
+from i2uv_jax.detection.boxes import FoundBoxes, intersection_over_union, square_boxes
 
 SAME_HAND = 0.5
 """Intersection over union from which a box is that of the hand."""
@@ -20,6 +20,22 @@ class TrueBoxes:
     is_left: Bool[np.ndarray, "m"]
     is_doubtful: Bool[np.ndarray, "m"]
     """Hands that need not be found; finding them is no mistake either."""
+
+
+def true_boxes(
+    centre: Float[np.ndarray, "n 2"],
+    side: Float[np.ndarray, "n"],
+    is_left: Bool[np.ndarray, "n"],
+    is_shown: Bool[np.ndarray, "n"],
+    is_doubtful: Bool[np.ndarray, "n"],
+    *,
+    size: int,
+) -> TrueBoxes:
+    """The hands of one picture of a `types.SceneBatch`, whose fields these are, in its `size`
+    pixels; size 1 leaves picture coordinates."""
+    named = is_shown | is_doubtful
+    boxes = size * square_boxes(centre[named], side[named])
+    return TrueBoxes(boxes, is_left[named], is_doubtful[named])
 
 
 def detection_scores(found: Sequence[FoundBoxes], true: Sequence[TrueBoxes]) -> dict[str, float]:

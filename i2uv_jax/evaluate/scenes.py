@@ -8,8 +8,8 @@ from jaxtyping import UInt8
 
 from i2uv_jax.config import DetectorExperimentConfig
 from i2uv_jax.data.scenes import PoolMaker
-from i2uv_jax.detection.boxes import FoundBoxes, square_boxes
-from i2uv_jax.detection.scores import TrueBoxes
+from i2uv_jax.detection.boxes import FoundBoxes
+from i2uv_jax.detection.scores import TrueBoxes, true_boxes
 from i2uv_jax.inference.hand_detector import PhotoDetector
 from i2uv_jax.ops.compiling import compiler_options
 from i2uv_jax.render.photo_scene import sample_scenes
@@ -42,9 +42,9 @@ def generated_scenes(
             key = jax.random.fold_in(scene_key, index // _BATCH)
             batch = jax.device_get(compiled(key))
         row = jax.tree.map(lambda leaf, place=index % _BATCH: leaf[place], batch)
-        named = row.is_shown | row.is_doubtful
-        boxes = size * square_boxes(row.centre, row.side)
-        truth = TrueBoxes(boxes[named], row.is_left[named], row.is_doubtful[named])
+        truth = true_boxes(
+            row.centre, row.side, row.is_left, row.is_shown, row.is_doubtful, size=size
+        )
         yield np.round(255 * row.image).astype(np.uint8), truth
 
 

@@ -19,19 +19,16 @@ import numpy as np
 from jaxtyping import Array, UInt8
 
 from i2uv_jax.config import DetectorConfig
-from i2uv_jax.detection.boxes import pick_boxes
+from i2uv_jax.detection.boxes import MIN_SCORE, pick_boxes
 from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
 from i2uv_jax.detection.peaks import Peaks, find_peaks
-from i2uv_jax.imaging.crop import MIN_BOX_SIDE_PX, crop_whole, extract
+from i2uv_jax.imaging.crop import BoxError, crop_from_box, crop_whole, extract
 from i2uv_jax.inference.prediction import Handedness
 from i2uv_jax.models.detector import build_detector
 from i2uv_jax.models.folding import fold_batch_norm, folded_norms
 from i2uv_jax.models.model_files import DETECTOR, MODEL_SUFFIX, WEIGHTS_DIRECTORY
 from i2uv_jax.models.weights import load_model_file
 from i2uv_jax.ops.compiling import compiler_options
-
-MIN_SCORE = 0.3
-"""Candidates with a lower score are no hands."""
 
 _FLESH = 0.15
 """How far a hand reaches beyond its keypoints, on both sides together, in sides of their box."""
@@ -88,7 +85,7 @@ class HeatMapDetector:
         hands = []
         for box, score, is_left in zip(found.boxes, found.scores, found.is_left, strict=True):
             corners = square.to_pixels(box.reshape(2, 2)).ravel()
-            if _shows_something(corners, width, height):
+            if _can_be_cropped(corners, width, height):
                 side: Handedness = "left" if is_left else "right"
                 hands.append(DetectedHand(_plain(corners), side, float(score)))
         return hands
@@ -121,7 +118,7 @@ class MediaPipeDetector:
             low, high = hand.keypoints_2d.min(axis=0), hand.keypoints_2d.max(axis=0)
             room = _FLESH / 2 * (high - low).max()
             corners = np.concatenate([low - room, high + room])
-            if _shows_something(corners, width, height):
+            if _can_be_cropped(corners, width, height):
                 found.append(DetectedHand(_plain(corners), hand.handedness, float(hand.score)))
         return found
 
@@ -143,12 +140,13 @@ def load_detector(
     return HeatMapDetector(config, variables, min_score=min_score)
 
 
-def _shows_something(box: np.ndarray, width: int, height: int) -> bool:
-    """Whether a box is one that `imaging.crop.crop_from_box` takes."""
-    left, top, right, bottom = box
-    side = max(right - left, bottom - top)
-    overlaps = right > 0 and bottom > 0 and left < width and top < height
-    return bool(overlaps and MIN_BOX_SIDE_PX <= side <= 4 * max(width, height))
+def _can_be_cropped(box: np.ndarray, width: int, height: int) -> bool:
+    """Whether a model can look at a box: a speck, or one outside the picture, is no hand."""
+    try:
+        crop_from_box(box, width, height)
+    except BoxError:
+        return False
+    return True
 
 
 def _plain(box: np.ndarray) -> tuple[float, float, float, float]:

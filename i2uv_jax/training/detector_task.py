@@ -5,11 +5,11 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import UInt8
 
-from i2uv_jax.detection.boxes import FoundBoxes, pick_boxes, square_boxes
+from i2uv_jax.detection.boxes import FoundBoxes, pick_boxes
 from i2uv_jax.detection.drawing import boxes_over
 from i2uv_jax.detection.loss import detection_loss
 from i2uv_jax.detection.peaks import Peaks, find_peaks
-from i2uv_jax.detection.scores import TrueBoxes, detection_scores
+from i2uv_jax.detection.scores import detection_scores, true_boxes
 from i2uv_jax.training.task import Scores, Task
 from i2uv_jax.types import SceneBatch
 
@@ -40,23 +40,8 @@ def _summarize(rows: dict[str, np.ndarray]) -> Scores:
         row = {name: values[index] for name, values in rows.items()}
         truth = {name: row.pop(f"true_{name}") for name in _TRUTH}
         found.append(pick_boxes(**row))
-        true.append(_true_boxes(**truth))
+        true.append(true_boxes(**truth, size=1))
     return detection_scores(found, true)
-
-
-def _true_boxes(
-    centre: np.ndarray,
-    side: np.ndarray,
-    is_left: np.ndarray,
-    is_shown: np.ndarray,
-    is_doubtful: np.ndarray,
-    *,
-    size: int = 1,
-) -> TrueBoxes:
-    """The hands of one picture of `size` pixels."""
-    named = is_shown | is_doubtful
-    boxes = size * square_boxes(centre[named], side[named])
-    return TrueBoxes(boxes, is_left[named], is_doubtful[named])
 
 
 def _describe(scores: Scores) -> str:
@@ -75,5 +60,5 @@ def _draw(batch: SceneBatch, peaks: Peaks) -> UInt8[np.ndarray, "h w 3"]:
         scaled = FoundBoxes(size * found.boxes, found.scores, found.is_left)
         truth = {name: getattr(batch, name)[index] for name in _TRUTH}
         pixels = np.round(255 * image).astype(np.uint8)
-        pictures.append(boxes_over(pixels, scaled, _true_boxes(**truth, size=size)))
+        pictures.append(boxes_over(pixels, scaled, true_boxes(**truth, size=size)))
     return np.concatenate(pictures, axis=1)

@@ -23,7 +23,7 @@ from i2uv_jax.training.sharding import microbatch_sharding, replicated
 from i2uv_jax.types import TrainingBatch
 
 Metrics = dict[str, Float[Array, ""]]
-LossFunction = Callable[[Any, Any], tuple[Float[Array, ""], Metrics]]
+LossFunction = Callable[[Any, TrainingBatch], tuple[Float[Array, ""], Metrics]]
 """Maps a model's output and its batch to the loss, and to its terms (and "total") by name."""
 GradientFunction = Callable[
     [dict, dict, TrainingBatch], tuple[dict[str, Any], Metrics, dict[str, Any]]
