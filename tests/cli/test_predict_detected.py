@@ -10,6 +10,7 @@ from PIL import Image
 from i2uv_jax.cli.main import main
 from i2uv_jax.inference import hand_detector
 from i2uv_jax.inference.hand_detector import DetectedHand
+from i2uv_jax.viewing.panel import TILE_PX
 
 TWO = [
     DetectedHand((5.0, 5.0, 35.0, 35.0), "left", 0.9),
@@ -68,7 +69,7 @@ def test_two_hands_come_together_and_each(run, tmp_path, write_photo):
         (mesh,) = trimesh.load_scene(out / f"hand_{number}.glb").geometry.values()
         assert len(mesh.faces) == 3196
     with Image.open(out / "hand.png") as panel:
-        assert panel.height > 2 * 320 + 2 * 320  # all hands at twice the size, then one by one
+        assert panel.height > 4 * TILE_PX  # all hands at twice the size, then one by one
 
 
 def test_the_given_hand_holds_against_the_detector(run, tmp_path, write_photo):
