@@ -77,12 +77,16 @@ class HandGenerator:
         the plain renderer."""
         if self._assets.skins is None:
             return None
-        keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(-(-count // self.batch_size)))
-        of_batch = partial(
-            monk_tones, hand=self.hand, config=self.config, batch_size=self.batch_size
-        )
-        tones = jax.jit(jax.vmap(partial(of_batch, textures=self._assets.skins)))(keys)
-        return np.asarray(tones).reshape(-1)[:count]
+
+        @jax.jit
+        def tones(index: Array) -> Int[Array, "b"]:
+            batch_key = jax.random.fold_in(key, index)
+            return monk_tones(
+                batch_key, self.hand, self.config, self.batch_size, self._assets.skins
+            )
+
+        batches = [tones(index) for index in range(-(-count // self.batch_size))]
+        return np.concatenate(jax.device_get(batches))[:count]
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
