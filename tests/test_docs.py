@@ -86,6 +86,9 @@ def commands_of(document):
 COMMANDS = list(dict.fromkeys(command for name in DOCUMENTS for command in commands_of(name)))
 """Each once, whichever documents show it."""
 
+SLOW = ("bench train", "eval detector", "eval synthetic")
+"""How commands begin that compile for half a minute, whatever they are given."""
+
 RENDERING = {"demo --out out", "data sheet --out out/sheet.png"}
 """Commands that run with the renderer itself, the second one through the generator."""
 
@@ -166,7 +169,13 @@ def test_documents_show_these_verbs(document):
     assert set(COMMANDS) >= RENDERING
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, marks=pytest.mark.slow) if command.startswith(SLOW) else command
+        for command in COMMANDS
+    ],
+)
 def test_every_i2uv_command_succeeds(request, tmp_path, photo, monkeypatch, command):
     monkeypatch.chdir(ROOT)
     words = shlex.split(command)

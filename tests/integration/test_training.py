@@ -30,6 +30,7 @@ def rendered(tiny_config):
     return SyntheticSource(tiny_config, jax.random.key(5), batch_sharding(make_mesh(1)))
 
 
+@pytest.mark.slow
 def test_rendered_batches_depend_on_the_step_alone(rendered):
     first, again, other = (rendered.training_batch(step) for step in (3, 3, 4))
     jax.tree.map(np.testing.assert_array_equal, first, again)
@@ -78,6 +79,7 @@ def test_four_rendered_hands_are_learned_to_under_two_millimetres(tiny_config, t
     assert result.scores["vertex_mm"] < 4
 
 
+@pytest.mark.slow
 def test_tiny_config_runs_from_the_command_line_and_resumes(tmp_path, request, capsys):
     parser = argparse.ArgumentParser()
     train_verb.add_parser(parser.add_subparsers())

@@ -3,6 +3,7 @@
 import time
 
 import jax
+import pytest
 
 from i2uv_jax.config_io import with_overrides
 from i2uv_jax.models.weights import variable_shapes
@@ -52,6 +53,7 @@ def test_derived_numbers():
     assert abs(speed.data_wait_share - 0.3 / 1.8) < 1e-9
 
 
+@pytest.mark.slow
 def test_devices_send_each_other_gradients_and_little_else(sheet_config, sheet_source):
     # At the published network's sizes features would be a hundred times the gradients.
     config = with_overrides(sheet_config, ["train.num_devices=2", "train.batch_size=64"])

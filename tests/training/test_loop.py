@@ -153,6 +153,7 @@ def test_nan_stops_the_run_with_step_and_term(tmp_path, sheet_config, sheet_sour
     assert np.isnan(saved["uv_map"]).all()
 
 
+@pytest.mark.slow
 def test_a_poisoned_batch_is_skipped_saved_and_counted(
     tmp_path, sheet_config, sheet_source, capsys
 ):
