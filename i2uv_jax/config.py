@@ -115,9 +115,10 @@ class HandNetConfig:
     """Side of the square picture in pixels; a multiple of 32."""
     dtype: str = "float32"
     """Precision of the computation; parameters and outputs are float32 in any case."""
-    upright: bool = False
-    """Look at each picture twice, the second time turned by quarters so that the fingers point up;
-    for models trained on hands that mostly do (`RenderConfig.upright_share`)."""
+    looks: int = 1
+    """How often each picture is looked at: every time but the first as a close-up of the hand that
+    the look before it found, upright and filling the crop (`models.looks`). For models trained
+    mostly on such (`RenderConfig.closeup_share`)."""
     cpu_paths: str = "auto"
     """Whether to use formulations that are faster under XLA on CPUs (same parameters, same
     results): "on", "off", or "auto" for on exactly when JAX's default backend is the CPU."""
@@ -130,6 +131,7 @@ class HandNetConfig:
             "a positive multiple of 32",
             self.image_size,
         )
+        _check(self.looks >= 1, "looks", "at least 1", self.looks)
         _check(self.dtype in DTYPE_NAMES, "dtype", f"one of {DTYPE_NAMES}", self.dtype)
         _check(
             self.cpu_paths in CPU_PATHS_MODES,
@@ -137,6 +139,12 @@ class HandNetConfig:
             f"one of {CPU_PATHS_MODES}",
             self.cpu_paths,
         )
+
+    @property
+    def crop_size(self) -> int:
+        """Side in pixels of the crops that the model is asked about: close-ups need more than
+        what one look takes in."""
+        return self.image_size if self.looks == 1 else 2 * self.image_size
 
     @property
     def input_size(self) -> int:
@@ -415,10 +423,13 @@ class RenderConfig:
     free_view_share: float = 0.15
     """Share of hands that are seen from any direction whatever, pointing at the camera included."""
     upright_share: float = 0.0
-    """Share of hands whose fingers point up in the picture, give or take `roll_degrees`; the others
-    are turned in the plane by any angle. For models that look twice (`HandNetConfig.upright`)."""
-    roll_degrees: float = 30.0
-    """Standard deviation of an upright hand's turn in the plane."""
+    """Share of hands whose palm points up in the picture, give or take `roll_jitter`; the others
+    are turned in the plane by any angle."""
+    roll_jitter: float = 0.5
+    """How uncertain up is for upright hands: see `render.view.roll_upright`."""
+    closeup_share: float = 0.0
+    """Share of pictures that show the hand as a second look does, upright and filling the crop
+    (`render.framing`). For models that look more than once (`HandNetConfig.looks`)."""
     skin: SkinConfig = field(default_factory=SkinConfig)
     light: LightConfig = field(default_factory=LightConfig)
     forearm: ForearmConfig = field(default_factory=ForearmConfig)
@@ -442,14 +453,9 @@ class RenderConfig:
             "at least 0, or none",
             self.tilt_degrees,
         )
-        _check(
-            self.upright_share == 0 or (self.tilt_degrees is not None and self.upright_share <= 1),
-            "render.upright_share",
-            "0 to 1, and 0 without render.tilt_degrees",
-            self.upright_share,
-        )
-        _check_share(self.free_view_share, "render.free_view_share")
-        for name in ("centre_jitter", "max_slant", "roll_degrees", "upright_share"):
+        for name in ("upright_share", "closeup_share", "free_view_share"):
+            _check_share(getattr(self, name), f"render.{name}")
+        for name in ("centre_jitter", "max_slant", "roll_jitter"):
             _check(getattr(self, name) >= 0, f"render.{name}", "at least 0", getattr(self, name))
 
 
@@ -732,7 +738,14 @@ class DetectorConfig:
             "five positive integers",
             self.channels,
         )
+        _check(self.looks >= 1, "looks", "at least 1", self.looks)
         _check(self.dtype in DTYPE_NAMES, "dtype", f"one of {DTYPE_NAMES}", self.dtype)
+
+    @property
+    def crop_size(self) -> int:
+        """Side in pixels of the crops that the model is asked about: close-ups need more than
+        what one look takes in."""
+        return self.image_size if self.looks == 1 else 2 * self.image_size
 
     @property
     def input_size(self) -> int:

@@ -24,6 +24,27 @@ def test_uv_l1_counts_masked_texels_only():
     assert masked_mean(losses.uv_l1(inputs())) == pytest.approx(10 / 9)
 
 
+def test_uv_aligned_forgives_turn_size_and_place_and_nothing_else():
+    true = jax.random.normal(jax.random.key(0), (2, 4, 4, 3))
+    turn = jnp.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    mask = jnp.ones((4, 4), bool).at[0, 0].set(False)
+    moved = 0.5 * jnp.einsum("ij,buvj->buvi", turn, true, precision="highest") + 3.0
+    # Nothing outside the chart counts, neither as an error nor in the alignment.
+    moved = moved.at[:, 0, 0].set(100.0)
+
+    def loss(uv_map):
+        return masked_mean(
+            losses.uv_aligned(LossInputs(uv_map=uv_map, true_uv_map=true, texel_mask=mask))
+        )
+
+    assert loss(moved) == pytest.approx(0, abs=1e-5)
+    assert loss(moved.at[:, 1, 1].add(1.0)) > 0.01
+    assert loss(true * jnp.array([1.0, 1, -1])) > 0.1  # mirrored
+    gradient = jax.grad(loss)(moved.at[:, 1, 1].add(1.0))
+    assert jnp.isfinite(gradient).all()
+    assert jnp.all(gradient[:, 0, 0] == 0)
+
+
 def test_uv_mask_counts_the_other_texels():
     assert masked_mean(losses.uv_mask(inputs())) == pytest.approx(9 / 3)
 
@@ -40,9 +61,11 @@ def test_uv_gradient_of_a_constant_error_is_zero():
 
 
 def test_empty_mask_gives_zero_and_finite_gradients():
+    terms = (losses.uv_l1, losses.uv_aligned, losses.uv_gradient)
+
     def loss(uv_map):
         empty = inputs(jnp.zeros((2, 2), bool)).replace(uv_map=uv_map)
-        return masked_mean(losses.uv_l1(empty)) + masked_mean(losses.uv_gradient(empty))
+        return sum(masked_mean(term(empty)) for term in terms)
 
     value, gradient = jax.value_and_grad(loss)(MAP)
     assert value == 0

@@ -81,9 +81,9 @@ def run(args: argparse.Namespace) -> int:
         if precision == "default":
             precision = precision_of(config.dtype, device.platform)
         peaks = peaks_of(device.device_kind, precision) or measured_peaks(precision)
-        flops = total_complexity(model_complexity(config)).flops * (2 if config.upright else 1)
-        print(f"{name}: {flops / 1e9:.2f} GFLOP an image, {config.image_size} x "
-              f"{config.image_size} pixels, {args.dtype}, median of {args.runs} calls")  # fmt: skip
+        flops = total_complexity(model_complexity(config)).flops * config.looks
+        print(f"{name}: {flops / 1e9:.2f} GFLOP an image, {config.crop_size} x "
+              f"{config.crop_size} pixels, {args.dtype}, median of {args.runs} calls")  # fmt: skip
         print(f"{jax.local_device_count()} x {device.device_kind} ({device.platform}); peak of one "
               f"{peaks.teraflops[precision]:.3g} TFLOP/s {precision}, "
               f"{peaks.gigabytes_per_second:.4g} GB/s ({peaks.source})")  # fmt: skip

@@ -65,7 +65,7 @@ def run_synthetic(args: argparse.Namespace) -> int:
         batch_size = min(args.batch or BATCH_SIZE, args.count)
         predictor = load_model(args.model, batch_size=batch_size)
         coarse = coarse_predictor(args.model, predictor, batch_size)
-        args.size = args.size or predictor.config.image_size
+        args.size = args.size or predictor.config.crop_size
         make_output_folder(args.out)
         benchmark = _benchmark(args, predictor, watch)
 

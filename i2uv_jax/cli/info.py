@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
             "flops": total.flops,
             "parts": [dataclasses.asdict(part) for part in parts],
             "image_size": config.image_size,
+            "looks": config.looks,
             "uv_map_size": config.uv_map_size,
             "config": dataclasses.asdict(config),
             "card": card,
@@ -62,10 +63,12 @@ def run(args: argparse.Namespace) -> int:
     given = "SRNet alone"
     if config.affine is not None:
         given = (
-            f"{config.affine.encoder}, pictures of {config.image_size} x {config.image_size} pixels"
+            f"{config.affine.encoder}, pictures of {config.crop_size} x {config.crop_size} pixels"
         )
+    if config.looks > 1:
+        given += f" looked at {config.looks} times in {config.image_size} x {config.image_size}"
     print(f"{args.model}: {given}, UV maps of {config.uv_map_size} x {config.uv_map_size} texels")
-    print(f"{'part':24}{'parameters':>14}{'GFLOP / image':>16}")
+    print(f"{'part':24}{'parameters':>14}{'GFLOP / look':>16}")
     for part in (*parts, total):
         print(f"{part.part:24}{part.parameters:>14,}{part.flops / 1e9:>16.3f}")
     for name, value in card.items():

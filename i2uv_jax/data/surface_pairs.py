@@ -63,9 +63,9 @@ def view_of_scan(
     if config.detail.smoothing_texels > 0:
         smoothing = build_smoothing(tables.texel_mask, config.detail.smoothing_texels)
         fine = smooth_uv_map(smoothing, fine)
-    framing = sample_framing(view_key, camera_key, vertices, view, truncation_share=0.0)
-    wrist = (hand.keypoint_regressor @ vertices)[WRIST]
-    pair = pair_in_crop(framing, wrist, coarse, fine)
+    keypoints = hand.keypoint_regressor @ vertices
+    framing = sample_framing(view_key, camera_key, vertices, keypoints, view, truncation_share=0.0)
+    pair = pair_in_crop(framing, keypoints[WRIST], coarse, fine)
     return spoil(error_key, pair, tables.texel_mask, config.coarse)
 
 

@@ -65,7 +65,8 @@ class SyntheticSource:
             chosen = jax.lax.dynamic_slice(order, [step % reuse * batch_size], [batch_size])
             batch = jax.tree.map(lambda leaf: leaf[chosen], pool)
             # Any turn would undo the renderer's preference for upright hands.
-            turn_degrees = _UPRIGHT_TURN_DEGREES if render_config.upright_share > 0 else None
+            is_upright = max(render_config.upright_share, render_config.closeup_share) > 0
+            turn_degrees = _UPRIGHT_TURN_DEGREES if is_upright else None
             return vary_batch(jax.random.fold_in(vary_key, step), batch, turn_degrees=turn_degrees)
 
         assets = jax.tree.map(jnp.asarray, load_render_assets(render_config, hand))

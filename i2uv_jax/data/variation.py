@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from i2uv_jax.geometry.camera import project
-from i2uv_jax.ops.grid_sample import grid_sample
+from i2uv_jax.geometry.similarity import Similarity
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.shading import sample_tints
 from i2uv_jax.types import Batch, Camera
@@ -69,50 +69,22 @@ def transform_batch(
     """
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     turn = jnp.stack([jnp.stack([cos, -sin], axis=-1), jnp.stack([sin, cos], axis=-1)], axis=-2)
-
-    def turned(points: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
-        plane = jnp.einsum("bij,bnj->bni", turn, points[..., :2], precision="highest")
-        return jnp.concatenate([plane, points[..., 2:]], axis=-1)
-
-    def moved(points: Float[Array, "b n 2"]) -> Float[Array, "b n 2"]:
-        return scale[:, None, None] * turned(points - 0.5) + 0.5 + shift[:, None]
-
-    uv_points = batch.uv_map.reshape(len(batch.uv_map), -1, 3)
-    uv_points = jnp.concatenate(
-        [moved(uv_points[..., :2]), scale[:, None, None] * uv_points[..., 2:]], axis=-1
-    )
+    moved = Similarity(turn, scale, shift)
     camera = Camera(
         focal=scale * batch.camera.focal, principal=moved(batch.camera.principal[:, None])[:, 0]
     )
-    keypoints = turned(batch.keypoints)
+    keypoints = moved.turned(batch.keypoints)
     plane = project(camera, keypoints)
-    image = _resample(
+    image = moved.of_image(
         jnp.concatenate([batch.image, batch.hand_mask[..., None]], axis=-1),
-        turn,
-        scale,
-        shift,
         size or batch.image.shape[1],
     )
     return batch.replace(
         image=image[..., :3],
         hand_mask=image[..., 3],
-        uv_map=uv_points.reshape(batch.uv_map.shape),
-        vertices=turned(batch.vertices),
+        uv_map=moved.of_uv_map(batch.uv_map),
+        vertices=moved.turned(batch.vertices),
         keypoints=keypoints,
         keypoint_visible=batch.keypoint_visible & jnp.all((plane >= 0) & (plane <= 1), axis=-1),
         camera=camera,
     )
-
-
-def _resample(image, turn, scale, shift, size):
-    """Bilinear values of (b, n, n, c) pictures where the transformed pixels come from."""
-    side = image.shape[1]
-    centres = (jnp.arange(size) + 0.5) / size
-    x, y = jnp.meshgrid(centres, centres)
-    target = jnp.stack([x, y], axis=-1).reshape(1, -1, 2) - 0.5 - shift[:, None]
-    # The transposed turn is the inverse.
-    source = jnp.einsum("bji,bnj->bni", turn, target) / scale[:, None, None] + 0.5
-    # `grid_sample` puts 0 and 1 at the centres of the corner pixels.
-    corner_aligned = (source * side - 0.5) / (side - 1)
-    sampled = grid_sample(image, corner_aligned, by_picture=True)
-    return sampled.reshape(len(image), size, size, -1)

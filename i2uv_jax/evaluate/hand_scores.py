@@ -20,13 +20,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from i2uv_jax.geometry.alignment import Alignment, align, procrustes_align, scale_and_shift
-from i2uv_jax.geometry.keypoints import KEYPOINT_NAMES, WRIST
+from i2uv_jax.geometry.keypoints import MIDDLE_MCP, WRIST
 from i2uv_jax.metrics import f_scores, point_distances
 
 THRESHOLDS_M = np.linspace(0, 0.05, 100)
 F_THRESHOLDS_M = (0.005, 0.015)
 
-_MIDDLE_MCP = KEYPOINT_NAMES.index("middle_mcp")
 _BATCH = 32
 
 Scores = Mapping[str, np.ndarray]
@@ -86,7 +85,7 @@ def _in_batches(function: Callable, *arguments) -> Scores:
 @partial(jax.jit, static_argnames="reflect")
 def _keypoint_scores(predicted, true, reflect):
     aligned = procrustes_align(predicted, true, reflect=reflect)
-    scaled = scale_and_shift(predicted, true, root=WRIST, other=_MIDDLE_MCP)
+    scaled = scale_and_shift(predicted, true, root=WRIST, other=MIDDLE_MCP)
     moved = predicted - predicted[:, WRIST, None] + true[:, WRIST, None]
     return {
         "keypoint": point_distances(predicted, true),

@@ -10,6 +10,9 @@ from jaxtyping import Array, Float
 _VARIANCE_EPSILON = 1e-20
 """Keeps the scale of coincident source points (0 / 0) finite: they align to the target's mean."""
 
+_WEIGHT_EPSILON = 1e-6
+"""Keeps the shares of points without any weight (0 / 0) finite."""
+
 _matmul = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
@@ -33,6 +36,7 @@ def align(
     source: Float[Array, "*b n 3"],
     target: Float[Array, "*b n 3"],
     *,
+    weights: Float[Array, "n"] | None = None,
     scale: bool = True,
     reflect: bool = False,
 ) -> Alignment:
@@ -43,13 +47,17 @@ def align(
     all coincide align to the target's mean; NaN in a set gives NaN for that set alone.
 
     Args:
+      weights: how much each point counts, from 0, None counts all alike.
       scale: also scale; otherwise it is 1.
       reflect: allow reflections (the orthogonal Procrustes problem, Schönemann 1966).
     """
-    source_mean = source.mean(axis=-2, keepdims=True)
-    target_mean = target.mean(axis=-2, keepdims=True)
+    shares = 1 / source.shape[-2]
+    if weights is not None:
+        shares = (weights / jnp.maximum(weights.sum(), _WEIGHT_EPSILON))[:, None]
+    source_mean = jnp.sum(shares * source, axis=-2, keepdims=True)
+    target_mean = jnp.sum(shares * target, axis=-2, keepdims=True)
     centred_source = source - source_mean
-    covariance = _matmul(jnp.swapaxes(target - target_mean, -1, -2), centred_source)
+    covariance = _matmul(jnp.swapaxes(target - target_mean, -1, -2), shares * centred_source)
     u, singular, vt = jnp.linalg.svd(covariance)
     # A negative determinant means that the best orthogonal map is a reflection: give up the
     # direction that matters least instead.
@@ -58,7 +66,7 @@ def align(
     signs = jnp.stack([jnp.ones_like(sign), jnp.ones_like(sign), sign], axis=-1)
     factor = jnp.ones_like(sign)
     if scale:
-        variance = jnp.sum(centred_source**2, axis=(-1, -2))
+        variance = jnp.sum(shares * centred_source**2, axis=(-1, -2))
         factor = jnp.sum(singular * signs, axis=-1) / (variance + _VARIANCE_EPSILON)
     return Alignment(factor, _matmul(u * signs[..., None, :], vt), source_mean, target_mean)
 

@@ -127,7 +127,7 @@ def measure_network(
       flops: of one picture.
     """
     for batch_size in batch_sizes:
-        size = config.image_size
+        size = config.crop_size
         crops = drawn((batch_size, size, size, 3), np.dtype(np.uint8))
         first = time_calls(lambda: network(crops), num_runs=1, num_warm_up=0)  # noqa: B023
         runs = time_calls(lambda: network(crops), num_runs=num_runs)  # noqa: B023

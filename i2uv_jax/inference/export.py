@@ -62,7 +62,7 @@ def export_model(
     if calibration is not None and file_format != "litert":
         raise ValueError(f"int8: only the format litert has it, not {file_format}")
     network, folded = make_network(portable(config), hand), fold_batch_norm(variables)
-    size = config.image_size
+    size = config.crop_size
     card = export_card(config, hand, name, "int8" if calibration is not None else "float32")
 
     def function(crops: jax.Array) -> jax.Array:
@@ -89,7 +89,7 @@ def export_card(config: HandNetConfig, hand: Hand, name: str, precision: str) ->
     tables = build_tables(hand.atlas, config.uv_map_size)
     keypoints, vertices = np.nonzero(hand.keypoint_regressor)
     weights = hand.keypoint_regressor[keypoints, vertices]
-    size, map_size = config.image_size, config.uv_map_size
+    size, map_size = config.crop_size, config.uv_map_size
     return {
         "format": FORMAT,
         "name": name,

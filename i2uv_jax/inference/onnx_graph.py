@@ -483,6 +483,7 @@ _OPERATIONS: dict[str, Callable] = {
     "iota": _iota,
     "pad": _pad,
     "reduce_max": _reduce("ReduceMax"),
+    "reduce_min": _reduce("ReduceMin"),
     "reduce_sum": _reduce("ReduceSum"),
     "reduce_window_max": _max_pool,
     "reshape": _reshape,

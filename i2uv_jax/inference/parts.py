@@ -35,7 +35,7 @@ class Part:
 def network_parts(config: HandNetConfig, variables: dict, hand: Hand) -> list[Part]:
     """Encoder, decoder, SRNet if there is one, mesh, and last the whole.
 
-    Where the config looks at pictures twice (`upright`), only the whole does.
+    Where the config looks at pictures more than once (`looks`), only the whole does.
     """
     model = build_model(config)
     flops = {part.part: part.flops for part in model_complexity(config)}
@@ -77,7 +77,7 @@ def network_parts(config: HandNetConfig, variables: dict, hand: Hand) -> list[Pa
             WHOLE,
             make_whole(config, hand),
             lambda b: input_shapes(config, b),
-            sum(flops.values()) * (2 if config.upright else 1),
+            sum(flops.values()) * config.looks,
         ),
     ]
     return [part for part in parts if part.name != "SRNet" or config.sr is not None]

@@ -223,7 +223,7 @@ class Predictor:
         if matrix is not None:
             inverse_focal = crop.side_px / np.sqrt(matrix[0, 0] * matrix[1, 1])
             principal = crop.to_crop(matrix[:2, 2])
-        pixels = extract(picture, crop, self.config.image_size)
+        pixels = extract(picture, crop, self.config.crop_size)
         return PreparedHand(pixels, crop, side == "left", float(inverse_focal), principal)
 
     def start(self, hands: Sequence[PreparedHand]) -> "PendingPrediction":

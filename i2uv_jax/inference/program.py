@@ -27,7 +27,7 @@ from i2uv_jax.hand.asset import Hand
 from i2uv_jax.inference.geometry import drop, lift, scale_to_hand
 from i2uv_jax.models.folding import folded_norms
 from i2uv_jax.models.hand_net import build_model
-from i2uv_jax.models.upright import predict_uv_map
+from i2uv_jax.models.looks import predict_uv_map
 from i2uv_jax.ops.compiling import compiler_options
 
 PRECISIONS = ("default", "float32", "tf32", "bfloat16")
@@ -61,13 +61,17 @@ def make_network(
     model = build_model(config)
     tables = build_tables(hand.atlas, config.uv_map_size)
 
+    def mesh_from_uv_map(uv_map: Float[Array, "b m m 3"]) -> tuple[Array, Array]:
+        vertices = vertices_from_uv_map(tables, uv_map)
+        return vertices, _regress(hand, vertices)
+
     def network(variables: dict, crops: UInt8[Array, "b s s 3"]) -> Float[Array, "b m m 3"]:
         with folded_norms():
             return predict_uv_map(
                 model,
                 variables,
                 crops.astype(jnp.float32) / 255,
-                lambda uv_map: _regress(hand, vertices_from_uv_map(tables, uv_map)),
+                mesh_from_uv_map,
             )
 
     return network
@@ -120,7 +124,7 @@ def make_whole(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Arr
 
 def input_shapes(config: HandNetConfig, batch_size: int) -> tuple[jax.ShapeDtypeStruct, ...]:
     """What `whole` takes besides the variables."""
-    size = config.image_size
+    size = config.crop_size
     return (
         jax.ShapeDtypeStruct((batch_size, size, size, 3), jnp.uint8),
         jax.ShapeDtypeStruct((batch_size,), jnp.bool_),

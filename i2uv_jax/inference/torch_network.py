@@ -30,10 +30,10 @@ class TorchHandNet(nn.Module):
         super().__init__()
         affine = config.affine
         has_detail_gain = config.sr is not None and config.sr.detail_gain is not None
-        if affine.coarse_to_fine or affine.upsample_last or config.upright or has_detail_gain:
+        if affine.coarse_to_fine or affine.upsample_last or config.looks > 1 or has_detail_gain:
             raise ValueError(
                 "--vs torch: expected a model of the published structure, got one with "
-                "coarse_to_fine, upsample_last, upright or detail_gain"
+                "coarse_to_fine, upsample_last, several looks or detail_gain"
             )
         self.config = config
         self._spec = RESNETS[affine.encoder]

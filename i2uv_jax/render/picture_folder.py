@@ -5,6 +5,7 @@ baked into a compiled program nor read again. Files are read with NumPy and Pill
 """
 
 import os
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -13,7 +14,6 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 from PIL import Image
 
-from i2uv_jax.geometry.quarter_turns import turn_image
 from i2uv_jax.imaging.read import PICTURE_SUFFIXES, read_photo
 from i2uv_jax.render.sensor import gaussian_rows
 
@@ -79,7 +79,7 @@ def sample_picture(
     piece = jnp.einsum("iy,yxc,jx->ijc", rows, picture.astype(jnp.float32) / 255, columns)
     # Upright three times in four: light mostly comes from above.
     turns = jax.random.randint(turn_key, (), 0, 4) * (colour[0] < 1 / 3)
-    piece = turn_image(piece, turns)
+    piece = jax.lax.switch(turns, [partial(jnp.rot90, k=k) for k in range(4)], piece)
     gain = 0.6 + 0.8 * colour[1]
     tint = 1 + 0.16 * (jnp.stack(colour[2:5]) - 0.5)
     return jnp.clip(piece * gain * tint, 0, 1)

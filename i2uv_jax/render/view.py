@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from i2uv_jax.geometry.mesh import normalize
-from i2uv_jax.hand.model import axis_angle_matrix, matmul3
+from i2uv_jax.hand.model import apply3, axis_angle_matrix, matmul3
 
 _DISTANCES_M = (0.22, 2.0)
 
@@ -15,8 +15,6 @@ def sample_view(
     key: Array,
     tilt_degrees: float | None,
     *,
-    upright_share: float = 0.0,
-    roll_degrees: float = 0.0,
     free_share: float = 0.0,
 ) -> Float[Array, "3 3"]:
     """A rotation from the hand frame to the camera frame.
@@ -24,18 +22,12 @@ def sample_view(
     Args:
       tilt_degrees: standard deviation of the angle between the hand's long axis and the picture
         plane; turns about that axis are uniform. None makes all rotations equally likely.
-      upright_share: share of hands whose fingers point up in the picture; the others are turned
-        within the plane by any angle.
-      roll_degrees: standard deviation of an upright hand's angle from straight up.
       free_share: share of hands that are seen from any direction, all equally likely.
     """
     if tilt_degrees is None:
         return uniform_rotation(key)
-    spin_key, tilt_key, roll_key, lean_key, upright_key = jax.random.split(key, 5)
+    spin_key, tilt_key, roll_key = jax.random.split(key, 3)
     spin, roll = (jax.random.uniform(one, maxval=2 * jnp.pi) for one in (spin_key, roll_key))
-    # Unturned, the fingers point along +y: down.
-    lean = jnp.pi + jnp.deg2rad(roll_degrees) * jax.random.normal(lean_key)
-    roll = jnp.where(jax.random.bernoulli(upright_key, upright_share), lean, roll)
     tilt = jnp.deg2rad(tilt_degrees) * jax.random.normal(tilt_key)
     # In the hand frame y runs from the wrist to the fingers: about it first, then out of the
     # picture plane, then within it.
@@ -48,6 +40,31 @@ def sample_view(
     lot_key, free_key = jax.random.split(jax.random.fold_in(key, 1))
     is_free = jax.random.bernoulli(lot_key, free_share)
     return jnp.where(is_free, uniform_rotation(free_key), rotation)
+
+
+def roll_upright(
+    key: Array,
+    rotation: Float[Array, "3 3"],
+    palm: Float[Array, "3"],
+    *,
+    share: Float[Array, ""] | float,
+    jitter: Float[Array, ""] | float,
+) -> Float[Array, "3 3"]:
+    """A rotation followed by a roll in the picture plane, after which the palm points up.
+
+    Args:
+      palm: from the wrist to the middle knuckle, hand frame, any unit.
+      share: share of hands that are rolled.
+      jitter: standard deviation of the error, along each axis of the picture and in lengths of the
+        palm, with which the palm's direction is known: a palm in the picture plane comes to stand
+        upright to about that many radians, one that points at the camera in no certain direction.
+    """
+    lot_key, error_key = jax.random.split(key)
+    seen = apply3(rotation, normalize(palm))[:2] + jitter * jax.random.normal(error_key, (2,))
+    # From where the palm points (x right, y down) to (0, -1).
+    roll = -jnp.pi / 2 - jnp.arctan2(seen[1], seen[0])
+    rolled = matmul3(axis_angle_matrix(jnp.array([0.0, 0.0, 1.0]), roll), rotation)
+    return jnp.where(jax.random.bernoulli(lot_key, share), rolled, rotation)
 
 
 def sample_distance(key: Array) -> Float[Array, ""]:

@@ -20,8 +20,8 @@ from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.detail import sample_traits
 from i2uv_jax.hand.high_fidelity import detailed_map
 from i2uv_jax.models.hand_net import build_model
+from i2uv_jax.models.looks import predict_uv_map
 from i2uv_jax.models.model_files import find_model
-from i2uv_jax.models.upright import predict_uv_map
 from i2uv_jax.models.weights import load_picture_model
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.ops.resize import resize_corner_aligned
@@ -47,11 +47,12 @@ def frozen_affine_pairs(config: ExperimentConfig, sharding: NamedSharding) -> Pa
     model = build_model(replace(model_config, sr=None), by_picture=sharding.mesh.size > 1)
     variables = {kind: {"affine_net": tree["affine_net"]} for kind, tree in variables.items()}
     batch_size, size = config.train.batch_size, config.model.uv_map_size
-    view = replace(pair_view(config), image_size=model_config.image_size)
+    view = replace(pair_view(config), image_size=model_config.crop_size)
     tables = build_tables(hand.atlas, model.config.uv_map_size)
 
-    def keypoints_from_uv_map(uv_map):
-        return hand.keypoint_regressor @ vertices_from_uv_map(tables, uv_map)
+    def mesh_from_uv_map(uv_map):
+        vertices = vertices_from_uv_map(tables, uv_map)
+        return vertices, hand.keypoint_regressor @ vertices
 
     def true_pair(key: PRNGKeyArray, placement: Placement) -> SurfacePairs:
         posed = placement.posed
@@ -65,7 +66,7 @@ def frozen_affine_pairs(config: ExperimentConfig, sharding: NamedSharding) -> Pa
     def sample(key: PRNGKeyArray, arrays: Any, is_training: bool) -> SurfacePairs:
         assets, variables = arrays
         batch = sample_batch(key, hand, view, batch_size, assets, sharding=sharding)
-        coarse = predict_uv_map(model, variables, batch.image, keypoints_from_uv_map)
+        coarse = predict_uv_map(model, variables, batch.image, mesh_from_uv_map)
         placements = sample_placements(key, hand, view, batch_size)
         keys = jax.random.split(hash_key(jax.random.fold_in(key, 2)), batch_size)
         pairs = on_own_device(true_pairs, sharding)((keys, placements))

@@ -21,7 +21,7 @@ from i2uv_jax.geometry.uv_map import UvTables, build_tables, vertices_from_uv_ma
 from i2uv_jax.losses import mask_sizes, resolve_term, total_loss
 from i2uv_jax.metrics import aligned_position_error, mean_position_error
 from i2uv_jax.models.hand_net import HandNet, HandNetOutput
-from i2uv_jax.models.upright import predict_uv_map
+from i2uv_jax.models.looks import predict_uv_map
 from i2uv_jax.training.gradient import GradientFunction, LossFunction, Metrics
 from i2uv_jax.training.state import TrainState, update_average
 from i2uv_jax.types import Batch, TrainingBatch
@@ -121,11 +121,12 @@ def build_evaluation_step(
     "aligned_vertex_mm" and "aligned_keypoint_mm".
     """
 
-    def keypoints_from_uv_map(uv_map):
-        return keypoint_regressor @ vertices_from_uv_map(tables, uv_map)
+    def mesh_from_uv_map(uv_map):
+        vertices = vertices_from_uv_map(tables, uv_map)
+        return vertices, keypoint_regressor @ vertices
 
     def evaluation_step(variables, batch):
-        uv_map = predict_uv_map(model, variables, batch.image, keypoints_from_uv_map)
+        uv_map = predict_uv_map(model, variables, batch.image, mesh_from_uv_map)
         wrist_depth_m = batch.keypoints[:, WRIST, 2]
         vertices_crop = vertices_from_uv_map(tables, uv_map)
         vertices = from_crop_space(batch.camera, vertices_crop, wrist_depth_m)

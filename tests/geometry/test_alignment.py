@@ -46,6 +46,16 @@ def test_without_scale_only_moves():
     np.testing.assert_allclose(aligned.std(axis=0), 2 * target.std(axis=0), rtol=1e-4)
 
 
+def test_points_without_weight_do_not_count():
+    target = random_points(5)
+    source = 2 * target + 1
+    source[3] += 7.0
+    weights = np.ones(len(target))
+    weights[3] = 0
+    aligned = np.asarray(align(source, target, weights=weights)(source))
+    np.testing.assert_allclose(np.delete(aligned - target, 3, axis=0), 0, atol=1e-5)
+
+
 def hands(seed, count=4):
     """Keypoint-like sets in metres, before a camera."""
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2uv_jax.render.view import sample_crop_shift, sample_distance, sample_view
+from i2uv_jax.render.view import roll_upright, sample_crop_shift, sample_distance, sample_view
 
 
 def sample(tilt_degrees, count=4096, **options):
@@ -37,13 +37,32 @@ def test_uniform_rotations_take_an_axis_to_a_uniform_height():
     assert jnp.all(jnp.abs(heights) <= 1 + 1e-6)
 
 
-def test_fingers_of_upright_hands_point_up():
-    fingers = sample(0.0, upright_share=1.0, roll_degrees=30.0)[:, :2, 1]
-    lean = np.rad2deg(np.arctan2(fingers[:, 0], -fingers[:, 1]))
-    assert lean.mean() == pytest.approx(0, abs=2)
-    assert lean.std() == pytest.approx(30, abs=2)
-    half = sample(0.0, upright_share=0.5, roll_degrees=0.0)[:, :2, 1]
-    assert np.mean(half[:, 1] < -0.999) == pytest.approx(0.5, abs=0.04)
+def lean_degrees(share, jitter, palm, tilt_degrees=0.0):
+    """Angle of the palm from straight up, clockwise, of many hands that were rolled upright."""
+    keys = jax.random.split(jax.random.key(1), 4096)
+    palm = jnp.array(palm)
+
+    @jax.jit
+    @jax.vmap
+    def seen(rotation, key):
+        return roll_upright(key, rotation, palm, share=share, jitter=jitter) @ palm
+
+    x, y, _ = np.asarray(seen(sample(tilt_degrees), keys)).T
+    return np.rad2deg(np.arctan2(x, -y))
+
+
+def test_palms_of_upright_hands_point_up():
+    np.testing.assert_allclose(lean_degrees(1.0, 0.0, [0.02, 0.09, 0.01], None), 0, atol=0.1)
+    lean = lean_degrees(1.0, 0.1, [0.0, 0.09, 0.0])
+    assert lean.mean() == pytest.approx(0, abs=0.5)
+    assert np.deg2rad(lean.std()) == pytest.approx(0.1, abs=0.01)
+    half = np.abs(lean_degrees(0.5, 0.0, [0.0, 0.09, 0.0])) < 0.1
+    assert half.mean() == pytest.approx(0.5, abs=0.04)
+
+
+def test_up_is_uncertain_where_the_palm_points_at_the_camera():
+    along_the_view = lean_degrees(1.0, 0.3, [0.0, 0.09, 0.0], 80.0)
+    assert along_the_view.std() > 2 * lean_degrees(1.0, 0.3, [0.0, 0.09, 0.0]).std()
 
 
 def test_free_share_is_seen_from_anywhere():

@@ -1,0 +1,83 @@
+"""Several looks at one picture: each further one at a close-up that the look before it framed.
+
+A network that need not know every turn and size of a hand learns the rest sooner. Trained mostly on
+close-ups (`RenderConfig.closeup_share`), hands that stand upright and fill the picture, it still
+tells well enough where any hand is. What it says then is enough to make a close-up of the picture.
+"""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from i2uv_jax.geometry.keypoints import MIDDLE_MCP, WRIST
+from i2uv_jax.geometry.similarity import Similarity
+from i2uv_jax.models.hand_net import HandNet
+
+FILL = 0.875
+"""The longer side of the hand's box in a close-up, in crop sides."""
+
+_SIDES = (0.1, 4.0)
+"""Shortest and longest side of a close-up, in sides of the picture, whatever the network says."""
+
+_SUPERSAMPLING = 2
+"""Samples per pixel of a close-up along each side."""
+
+_UNDECIDED = 1e-6
+"""Length in crop sides below which a palm points nowhere; it is taken for upright."""
+
+
+def predict_uv_map(
+    model: HandNet,
+    variables: dict,
+    image: Float[Array, "b h h 3"],
+    mesh_from_uv_map: Callable[
+        [Float[Array, "b m m 3"]], tuple[Float[Array, "b v 3"], Float[Array, "b 21 3"]]
+    ],
+) -> Float[Array, "b m m 3"]:
+    """The model's UV maps of pictures, in coordinates of the pictures; jit-able.
+
+    Args:
+      image: its side is a multiple of the config's `image_size`: close-ups are made of what the
+        first look does not see of it.
+      mesh_from_uv_map: vertices and keypoints of a map, in its coordinates.
+
+    Raises:
+      ValueError: the pictures' side is no multiple of the model's.
+    """
+    size = model.config.image_size
+    uv_map = model.apply(variables, _shrunk(image, size), train=False).uv_map
+    for _ in range(model.config.looks - 1):
+        vertices, keypoints = mesh_from_uv_map(uv_map)
+        to_closeup = closeup(vertices[..., :2], keypoints[..., :2])
+        seen = _shrunk(to_closeup.of_image(image, _SUPERSAMPLING * size), size)
+        uv_map = model.apply(variables, seen, train=False).uv_map
+        uv_map = to_closeup.inverse().of_uv_map(uv_map)
+    return uv_map
+
+
+def closeup(vertices: Float[Array, "b v 2"], keypoints: Float[Array, "b 21 2"]) -> Similarity:
+    """The way into the picture in which the palm points up and the hand's box has its place.
+
+    Args:
+      vertices, keypoints: in crop coordinates.
+    """
+    palm = keypoints[:, MIDDLE_MCP] - keypoints[:, WRIST] - jnp.array([0.0, _UNDECIDED])
+    x, y = jnp.moveaxis(palm / jnp.linalg.norm(palm, axis=-1, keepdims=True), -1, 0)
+    # Takes (x, y) to (0, -1).
+    turn = jnp.stack([jnp.stack([-y, x], axis=-1), jnp.stack([-x, -y], axis=-1)], axis=-2)
+    turned = jnp.einsum("bij,bvj->bvi", turn, vertices - 0.5, precision="highest")
+    low, high = turned.min(axis=1), turned.max(axis=1)
+    side = jnp.clip((high - low).max(axis=-1) / FILL, *_SIDES)
+    return Similarity(turn, 1 / side, -(low + high) / 2 / side[:, None])
+
+
+def _shrunk(image: Float[Array, "b h h 3"], size: int) -> Float[Array, "b size size 3"]:
+    """Means over squares of pixels."""
+    batch, side, _, channels = image.shape
+    if side % size:
+        raise ValueError(f"image: expected a side divisible by {size}, got {side}")
+    block = side // size
+    if block == 1:
+        return image
+    return image.reshape(batch, size, block, size, block, channels).mean(axis=(2, 4))
