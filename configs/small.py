@@ -33,16 +33,16 @@ def get_config() -> ExperimentConfig:
             image_size=64,
             looks=2,
         ),
-        render=RenderConfig(supersampling=2, closeup_share=0.75),
+        render=RenderConfig(supersampling=2, closeup_share=0.7),
         data=DataConfig(reuse=6),
         loss=LossConfig(
             stage_terms=(
-                ("uv_l1", 1.0),
+                ("uv_l1", 2.0),
                 ("uv_aligned", 4.0),
                 ("uv_gradient", 1.0),
                 ("uv_mask", 0.1),
             ),
-            final_terms=(("uv_l1", 1.0), ("uv_aligned", 4.0), ("uv_gradient", 1.0)),
+            final_terms=(("uv_l1", 2.0), ("uv_aligned", 4.0), ("uv_gradient", 1.0)),
         ),
         optim=OptimConfig(
             algorithm="muon",

@@ -63,12 +63,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     # Until our network finds hands in photos as well as people cut them out.
     add_detector_option(parser, NONE)
     parser.add_argument(
-        "--refine",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="look at each hand once more, in the box of its first mesh (yes)",
-    )
-    parser.add_argument(
         "--model", default="small", metavar="NAME|PATH", help="a shipped model or a file (small)"
     )
     parser.add_argument(
@@ -232,11 +226,6 @@ class _Run:
         def wait() -> "list[_Answer]":
             with self._device_mishaps(len(batch)):
                 predictions = pending.result()
-                if self._args.refine:
-                    from i2uv_jax.inference.refinement import predict_again
-
-                    photos = [loaded.pixels for loaded in batch for _ in loaded.hands]
-                    predictions = predict_again(self._predictor, photos, predictions)
             now = time.monotonic()
             # Until the batch before was answered, this one had to queue.
             seconds = now - max(start, self._last_result)

@@ -14,7 +14,7 @@ from i2uv_jax.geometry.keypoints import MIDDLE_MCP, WRIST
 from i2uv_jax.geometry.similarity import Similarity
 from i2uv_jax.models.hand_net import HandNet
 
-FILL = 0.875
+FILL = 0.8
 """The longer side of the hand's box in a close-up, in crop sides."""
 
 _SIDES = (0.1, 4.0)

@@ -26,7 +26,7 @@ def run_real(tmp_path, tiny_model_path):
     def run_predict(*arguments, model=tiny_model_path, out=tmp_path / "out") -> int:
         words = ["predict", *map(str, arguments), "--out", str(out), "--model", str(model)]
         words += [] if "--backend" in words else ["--backend", "xla"]
-        return main([*words, "--detector", "none", "--no-refine"])
+        return main([*words, "--detector", "none"])
 
     return run_predict
 

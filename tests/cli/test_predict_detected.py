@@ -37,7 +37,6 @@ def run(tmp_path, tiny_model_path, fast_network, monkeypatch):
     def run_predict(*arguments, hands=TWO, out="out"):
         monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: Detector(hands))
         words = ["predict", *map(str, arguments), "--out", str(tmp_path / out)]
-        words += [] if "--refine" in words else ["--no-refine"]
         words += [] if "--detector" in words else ["--detector", "heatmap"]
         assert main([*words, "--model", str(tiny_model_path), "--backend", "xla"]) == 0
         return asked
@@ -97,17 +96,6 @@ def test_numbers_of_hands_take_no_other_photo_s_name(run, tmp_path, write_photo)
     run(write_photo("a.png"), write_photo("a_1.png"), "--batch", "2")
     assert hands_of(tmp_path / "out", "a")[0]["mesh"] == "a_hand_1.glb"
     assert hands_of(tmp_path / "out", "a_1")[0]["mesh"] == "a_1_1.glb"
-
-
-def test_the_second_look_is_at_the_first_mesh(run, tmp_path, write_photo):
-    photo = write_photo("hand.png")
-    run(photo, hands=TWO[1:], out="first")
-    run(photo, "--refine", hands=TWO[1:], out="second")
-    first, second = (hands_of(tmp_path / name)[0] for name in ("first", "second"))
-    # The stand-in sees the same hand in every crop: the tighter crop draws it smaller.
-    spans = [np.ptp(hand["keypoints_2d"], axis=0).max() for hand in (first, second)]
-    assert spans[1] != pytest.approx(spans[0], rel=0.02)
-    assert second["box_xyxy"] == first["box_xyxy"]
 
 
 def test_broken_detectors_are_one_line(tmp_path, write_photo, tiny_model_path, capsys):
