@@ -13,6 +13,7 @@ from i2uv_jax.models.weights import load_model_file, save_model, variable_shapes
 from i2uv_jax.training import program
 from i2uv_jax.training.initial_weights import load_initial_variables
 from i2uv_jax.training.loop import train
+from i2uv_jax.training.run_folder import MODEL_FILE
 
 
 @pytest.fixture
@@ -22,7 +23,8 @@ def model_file(tmp_path, sheet_config):
         lambda leaf: np.full(leaf.shape, 0.25, np.float32), variable_shapes(sheet_config.model)
     )
     path = tmp_path / "start.safetensors"
-    save_model(path, sheet_config.model, variables, {"name": "start"})
+    card = {"name": "start", "steps": 7, "batch_size": 2, "history": [{"name": "before"}]}
+    save_model(path, sheet_config.model, variables, card)
     return path
 
 
@@ -45,10 +47,15 @@ def test_training_starts_from_the_file_s_weights(
     result = train(config, tmp_path / "run", source=sheet_source(config))
     for tree in (result.state.params, result.state.average["params"]):
         jax.tree.map(lambda leaf: np.testing.assert_array_equal(leaf, 0.25), tree)
+    *_, card = load_model_file(tmp_path / "run" / MODEL_FILE)
+    start = {"name": "start", "steps": 7, "batch_size": 2}
+    assert card["history"] == [{"name": "before"}, start]
     # A resumed run goes on from its own checkpoint and needs the file no more.
     model_file.unlink()
     again = train(config, tmp_path / "run", source=sheet_source(config), resume=True)
     assert again.steps_done == 2
+    *_, card = load_model_file(tmp_path / "run" / MODEL_FILE)
+    assert card["history"] == [{"name": "start"}]
 
 
 def test_the_shipped_model_can_be_named(request):

@@ -1,0 +1,70 @@
+"""What half an hour from nothing on two CPU cores teaches: plain hands, close up, nothing in front.
+
+i2uv train --config configs/plain.py
+
+Plain skin under a lamp before drawn rooms, in all poses and views, through a perfect camera. The
+errors it prints are of unseen pictures of the same kind; people's photos are another matter.
+"""
+
+from i2uv_jax.config import (
+    AffineNetConfig,
+    DataConfig,
+    EvaluationConfig,
+    ExperimentConfig,
+    HandNetConfig,
+    LossConfig,
+    OcclusionConfig,
+    OptimConfig,
+    RenderConfig,
+    SensorConfig,
+    TrainConfig,
+    plain_looks,
+)
+
+
+def get_config() -> ExperimentConfig:
+    return ExperimentConfig(
+        name="plain",
+        model=HandNetConfig(
+            affine=AffineNetConfig(
+                encoder="resnet18",
+                width=0.375,
+                decoder_channels=(256, 16, 48),
+                coarse_to_fine=True,
+                upsample_last=True,
+            ),
+            sr=None,
+            image_size=64,
+        ),
+        render=plain_looks(
+            RenderConfig(
+                closeup_share=1.0,
+                occlusion=OcclusionConfig(0, 0, 0, 0),
+                sensor=SensorConfig(strength=0.0),
+            )
+        ),
+        data=DataConfig(reuse=2),
+        loss=LossConfig(
+            stage_terms=(
+                ("uv_l1", 1.0),
+                ("uv_aligned", 4.0),
+                ("uv_gradient", 1.0),
+                ("uv_mask", 0.1),
+            ),
+            final_terms=(("vertices", 1.0),),
+        ),
+        optim=OptimConfig(
+            algorithm="muon", peak_learning_rate=1e-2, warmup_steps=100, weight_decay=1e-2,
+            clip_norm=1.0,
+        ),
+        train=TrainConfig(
+            num_steps=6000,
+            batch_size=64,
+            ema_decay=0.995,
+            log_every=50,
+            picture_every=2000,
+            evaluate_every=500,
+            save_every=1000,
+        ),
+        evaluation=EvaluationConfig(num_images=512),
+    )  # fmt: skip
