@@ -738,14 +738,7 @@ class DetectorConfig:
             "five positive integers",
             self.channels,
         )
-        _check(self.looks >= 1, "looks", "at least 1", self.looks)
         _check(self.dtype in DTYPE_NAMES, "dtype", f"one of {DTYPE_NAMES}", self.dtype)
-
-    @property
-    def crop_size(self) -> int:
-        """Side in pixels of the crops that the model is asked about: close-ups need more than
-        what one look takes in."""
-        return self.image_size if self.looks == 1 else 2 * self.image_size
 
     @property
     def input_size(self) -> int:
