@@ -11,6 +11,13 @@ def positive_int(text: str) -> int:
     return value
 
 
+def whole_number(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
+    return int(text)
+
+
 def seed(text: str) -> int:
     """A whole number from 0 to 2**32 - 1: more would not fit every key."""
     if not text.isdecimal() or int(text) >= 2**32:

@@ -148,10 +148,7 @@ def _model(args: argparse.Namespace) -> tuple[str, "HandNetConfig", dict]:
 
 
 def _speeds(args, config, variables, flops) -> Iterator["PartSpeed"]:
-    from i2uv_jax.hand.asset import load_hand
-    from i2uv_jax.inference.benchmark import measure_inference, measure_network
-    from i2uv_jax.inference.export import export_model
-    from i2uv_jax.inference.runtimes import open_content
+    from i2uv_jax.inference.benchmark import measure_backend, measure_network
 
     if args.vs == "torch":  # said before anything is measured
         try:
@@ -160,21 +157,15 @@ def _speeds(args, config, variables, flops) -> Iterator["PartSpeed"]:
             raise CommandError(f"--vs torch: needs the extra `bench` ({error})") from error
 
     for backend in args.backend:
-        if backend == "xla":
-            yield from measure_inference(
-                config,
-                variables,
-                args.batch,
-                precision=args.dtype,
-                num_runs=args.runs,
-                with_parts=args.parts,
-            )
-        else:
-            content = export_model(backend, config, variables, load_hand(), "measured")
-            network, _ = open_content(content)
-            yield from measure_network(
-                backend, network, config, flops, args.batch, num_runs=args.runs
-            )
+        yield from measure_backend(
+            backend,
+            config,
+            variables,
+            args.batch,
+            precision=args.dtype,
+            num_runs=args.runs,
+            with_parts=args.parts,
+        )
     if args.vs == "torch":
         for mode in MODES:
             network = torch_network(config, variables, mode, args.dtype)

@@ -98,7 +98,18 @@ def run(args: argparse.Namespace) -> int:
             raise CommandError(error) from error
         with open_detector(NONE if args.box is not None else args.detector) as detector:
             make_output_folder(args.out)
-            return _Run(args, photos, predictor, detector, watch).run()
+            return predict_photos(args, photos, predictor, detector, watch)
+
+
+def predict_photos(
+    args: argparse.Namespace,
+    photos: list[Photo],
+    predictor: "Predictor",
+    detector: "PhotoDetector | None",
+    watch: InterruptWatch,
+) -> int:
+    """Predicts as the arguments say with what has been loaded; returns the exit code."""
+    return _Run(args, photos, predictor, detector, watch).run()
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,13 @@ import numpy as np
 
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.inference.export import export_model
 from i2uv_jax.inference.parts import WHOLE, Part, network_parts
 from i2uv_jax.inference.program import batch_mesh, compile_batched, replicated
+from i2uv_jax.inference.runtimes import open_content
 from i2uv_jax.measuring.device_peaks import Peaks
 from i2uv_jax.measuring.timing import Spread, counted, program_bytes, time_calls
+from i2uv_jax.models.complexity import model_complexity, total_complexity
 from i2uv_jax.models.folding import fold_batch_norm
 
 
@@ -110,6 +113,37 @@ def _measure_part(
         accessed_bytes=counted(compiled, "bytes accessed"),
         program_bytes=program_bytes(compiled),
     )
+
+
+def measure_backend(
+    backend: str,
+    config: HandNetConfig,
+    variables: dict,
+    batch_sizes: Iterable[int],
+    *,
+    precision: str,
+    num_runs: int,
+    with_parts: bool = True,
+) -> Iterator[PartSpeed]:
+    """Times a model on "xla", "onnx" or "litert"; of the latter two the network alone.
+
+    Raises:
+      MissingRuntimeError: the backend's extra is not installed.
+      RuntimeError: the device failed, or its memory is too small for a batch.
+    """
+    if backend == "xla":
+        yield from measure_inference(
+            config,
+            variables,
+            batch_sizes,
+            precision=precision,
+            num_runs=num_runs,
+            with_parts=with_parts,
+        )
+        return
+    network, _ = open_content(export_model(backend, config, variables, load_hand(), "measured"))
+    flops = total_complexity(model_complexity(config)).flops * config.looks
+    yield from measure_network(backend, network, config, flops, batch_sizes, num_runs=num_runs)
 
 
 def measure_network(

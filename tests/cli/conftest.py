@@ -43,5 +43,7 @@ def fast_network(monkeypatch, rest_hand_map):
         shift = image.mean(axis=(1, 2, 3))[:, None, None, None]
         return SimpleNamespace(uv_map=rest_hand_map + 0.1 * shift)
 
-    network = SimpleNamespace(apply=apply, config=SimpleNamespace(upright=False))
-    monkeypatch.setattr(program, "build_model", lambda config: network)
+    def build_model(config):
+        return SimpleNamespace(apply=apply, config=config)
+
+    monkeypatch.setattr(program, "build_model", build_model)
