@@ -82,12 +82,6 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     )
     add_detector_option(parser, HEAT_MAP)
     parser.add_argument(
-        "--refine",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="look at each hand once more, as `i2uv predict` does unless told otherwise (no)",
-    )
-    parser.add_argument(
         "--backend",
         default="auto",
         choices=("auto", "xla", "onnx", "litert"),
@@ -153,14 +147,13 @@ def _measured(args: argparse.Namespace, folder: Path, watch: InterruptWatch) -> 
         "cores": os.cpu_count(),
         "width": drawn.width,
         "height": drawn.height,
-        "refine": args.refine,
         "rows": rows,
         "folder": None,
     }
     if args.photos:
         batch_size = min(args.batch, args.photos)
         on_progress("the network alone")
-        network = _network_speed(args.model, backend, batch_size) / (2 if args.refine else 1)
+        network = _network_speed(args.model, backend, batch_size)
         on_progress("a folder")
         predictor = load_with_backend(args.model, backend, batch_size=batch_size)
         speed = _folder_speed(args, drawn, predictor, folder / "out", watch)
@@ -193,7 +186,6 @@ def _single_hands(
             drawn.box_xyxy,
             num_hands=args.count,
             detector=detector,
-            look_again=args.refine,
         )
 
     rows = {"hand": _numbers("hand", measured(None), "ms")}
@@ -266,8 +258,7 @@ def _predict_words(
     """A command line of `i2uv predict`."""
     return [
         "predict", str(photos), "--out", str(out), "--model", args.model, "--backend", args.backend,
-        "--batch", str(args.batch), "--refine" if args.refine else "--no-refine",
-        "--box", *map(str, drawn.box_xyxy),
+        "--batch", str(args.batch), "--box", *map(str, drawn.box_xyxy),
     ]  # fmt: skip
 
 
@@ -306,11 +297,9 @@ def _folder_numbers(
 
 
 def _print_table(described: dict) -> None:
-    looks = "two looks" if described["refine"] else "one look"
     print(
         f"{described['model']} on {described['backend']}, {described['device']}, "
-        f"{described['cores']} cores; photos of {described['width']} x {described['height']}, "
-        f"{looks} a hand"
+        f"{described['cores']} cores; photos of {described['width']} x {described['height']}"
     )
     print(_HEADINGS)
     for name, row in described["rows"].items():

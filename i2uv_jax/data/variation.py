@@ -78,6 +78,7 @@ def transform_batch(
     image = moved.of_image(
         jnp.concatenate([batch.image, batch.hand_mask[..., None]], axis=-1),
         size or batch.image.shape[1],
+        by_picture=True,
     )
     return batch.replace(
         image=image[..., :3],

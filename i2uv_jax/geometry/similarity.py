@@ -1,6 +1,7 @@
 """Similarities of the picture plane: turned, scaled and shifted pictures and points. Jit-able."""
 
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Array, Float
 
@@ -28,23 +29,28 @@ class Similarity:
 
     def of_uv_map(self, uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b m m 3"]:
         """A UV position map, whose depth scales with the picture."""
-        points = uv_map.reshape(len(uv_map), -1, 3)
+        batch, height, width, _ = uv_map.shape
+        points = uv_map.reshape(batch, height * width, 3)
         depth = self.scale[:, None, None] * points[..., 2:]
         return jnp.concatenate([self(points[..., :2]), depth], axis=-1).reshape(uv_map.shape)
 
-    def of_image(self, image: Float[Array, "b h h c"], size: int) -> Float[Array, "b size size c"]:
+    def of_image(
+        self, image: Float[Array, "b h h c"], size: int, *, by_picture: bool = False
+    ) -> Float[Array, "b size size c"]:
         """The picture with `size` pixels a side; what comes in from beyond its edge repeats the
-        edge. Sampling is bilinear: where new pixels are much larger than old ones it aliases."""
-        side = image.shape[1]
-        centres = (jnp.arange(size) + 0.5) / size
-        x, y = jnp.meshgrid(centres, centres)
-        target = jnp.broadcast_to(
-            jnp.stack([x, y], axis=-1).reshape(1, -1, 2), (len(image), size**2, 2)
-        )
+        edge. Sampling is bilinear: where new pixels are much larger than old ones it aliases.
+
+        Args:
+          by_picture: for batches that several devices share (see `ops.grid_sample`).
+        """
+        batch, side, _, channels = image.shape
+        centres = (np.arange(size, dtype=np.float32) + 0.5) / size
+        grid = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(1, size**2, 2)
+        target = jnp.broadcast_to(grid, (batch, size**2, 2))
         # `grid_sample` puts 0 and 1 at the centres of the corner pixels.
         corner_aligned = (self.inverse()(target) * side - 0.5) / (side - 1)
-        sampled = grid_sample(image, corner_aligned, by_picture=True)
-        return sampled.reshape(len(image), size, size, -1)
+        sampled = grid_sample(image, corner_aligned, by_picture=by_picture)
+        return sampled.reshape(batch, size, size, channels)
 
     def inverse(self) -> "Similarity":
         """The way back."""

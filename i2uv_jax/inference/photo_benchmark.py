@@ -16,7 +16,6 @@ from pathlib import Path
 from i2uv_jax.imaging.read import read_photo
 from i2uv_jax.inference.hand_detector import PhotoDetector
 from i2uv_jax.inference.predictor import Predictor
-from i2uv_jax.inference.refinement import predict_again
 from i2uv_jax.measuring.timing import Spread
 
 Box = tuple[float, float, float, float]
@@ -93,7 +92,6 @@ def measure_hands(
     *,
     num_hands: int,
     detector: PhotoDetector | None = None,
-    look_again: bool = False,
 ) -> Runs:
     """Times one hand after the other, each from its file to its mesh, nothing beside it.
 
@@ -102,7 +100,6 @@ def measure_hands(
       box_xyxy: the hand's, in all of them.
       detector: looks for hands first. The likeliest is then reconstructed; where none is found the
         one in the box, so that the work after it stays the same.
-      look_again: a second look, in the box of the first mesh.
     """
 
     def one_hand(index: int, clock: StepClock) -> None:
@@ -115,11 +112,8 @@ def measure_hands(
             clock.note("find")
         prepared = predictor.prepare(photo, handedness=side, box_xyxy=box)
         clock.note("crop")
-        prediction = predictor.start([prepared]).result()
+        predictor.start([prepared]).result()
         clock.note("network and mesh")
-        if look_again:
-            predict_again(predictor, [photo], prediction)
-            clock.note("second look")
 
     return measure_runs(one_hand, num_hands)
 

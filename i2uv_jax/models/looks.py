@@ -50,8 +50,8 @@ def predict_uv_map(
     for _ in range(model.config.looks - 1):
         vertices, keypoints = mesh_from_uv_map(uv_map)
         to_closeup = closeup(vertices[..., :2], keypoints[..., :2])
-        seen = _shrunk(to_closeup.of_image(image, _SUPERSAMPLING * size), size)
-        uv_map = model.apply(variables, seen, train=False).uv_map
+        seen = to_closeup.of_image(image, _SUPERSAMPLING * size, by_picture=model.by_picture)
+        uv_map = model.apply(variables, _shrunk(seen, size), train=False).uv_map
         uv_map = to_closeup.inverse().of_uv_map(uv_map)
     return uv_map
 

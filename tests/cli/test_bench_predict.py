@@ -67,7 +67,7 @@ def test_json(run, detector, made_up_starts, capsys):
     captured = capsys.readouterr()
     assert "measuring: fresh processes ..." in captured.err
     described = json.loads(captured.out)
-    assert (described["width"], described["height"], described["refine"]) == (64, 48, False)
+    assert (described["width"], described["height"]) == (64, 48)
     rows = described["rows"]
     assert list(rows) == ["hand", "found_hand", "files", "command", "python"]
     assert list(rows["hand"]["steps"]) == STEPS
@@ -88,14 +88,13 @@ def test_json(run, detector, made_up_starts, capsys):
     assert folder["share_of_network"] == pytest.approx(share, abs=1e-3)
     ((_, module, name, *words),) = made_up_starts
     assert (module, name, words[0]) == ("-m", "i2uv_jax.cli.main", "predict")
-    assert "--no-refine" in words and "--box" in words
+    assert "--box" in words
 
 
 def test_table(run, capsys):
-    assert run("--detector", "none", "--refine") == 0
+    assert run("--detector", "none") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "photos of 64 x 48, two looks a hand" in lines[0]
-    assert any(line.startswith("  second look ") for line in lines)
+    assert "photos of 64 x 48" in lines[0]
     assert not any("found first" in line for line in lines)
     (command,) = [line for line in lines if line.startswith("i2uv predict, fresh")]
     assert command.split()[3:] == ["2.00", "1.00", "6.00", "3.00", "s", "5", "3"]

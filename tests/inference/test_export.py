@@ -23,7 +23,7 @@ OURS = HandNetConfig(
     AffineNetConfig("resnet18", 0.125, (16, 8, 8), coarse_to_fine=True, upsample_last=True),
     SRNetConfig((4,), (5, 3), residual=True, size=32),
     image_size=32,
-    upright=True,
+    looks=2,
 )
 PUBLISHED = HandNetConfig(
     AffineNetConfig("resnet50", 0.125, (16, 8, 8, 8, 8, 4)),
@@ -71,11 +71,14 @@ def differences_mm(config, variables, network, crops):
 def test_same_meshes_as_jax(exported, file_format, config):
     variables = random_variables(config)
     network, card = open_export(exported(file_format, config, variables))
-    crops = smooth_crops(3, 32)
+    size = config.crop_size
+    crops = smooth_crops(3, size)
     assert differences_mm(config, variables, network, crops).max() < 0.01
     assert np.ptp(network(crops)[:, ..., :2]) > 0.02
-    assert card["input"]["shape"][1:] == [32, 32, 3]
-    with pytest.raises(ValueError, match=r"uint8 of shape \(batch, 32, 32, 3\), got float"):
+    assert card["input"]["shape"][1:] == [size, size, 3]
+    with pytest.raises(
+        ValueError, match=rf"uint8 of shape \(batch, {size}, {size}, 3\), got float"
+    ):
         network(crops.astype(np.float32))
     with pytest.raises(ValueError, match=r"got uint8 of shape \(3, 16, 16, 3\)"):
         network(crops[:, :16, :16])
@@ -104,7 +107,7 @@ def test_int8_is_smaller_and_near(exported):
 def test_a_dozen_lines_without_this_package_give_the_same_hand(exported, tiny_model_path):
     config, variables, _ = load_model_file(tiny_model_path)
     path = exported("onnx", config, variables, "tiny")
-    (crop,) = smooth_crops(1, config.image_size)
+    (crop,) = smooth_crops(1, config.crop_size)
     np.save(path.with_suffix(".npy"), crop)
     code = f"""
 import json, numpy as np, onnxruntime

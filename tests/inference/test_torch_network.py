@@ -37,4 +37,4 @@ def test_structures_of_our_own_are_refused():
     from i2uv_jax.inference.torch_network import TorchHandNet
 
     with pytest.raises(ValueError, match="published structure"):
-        TorchHandNet(dataclasses.replace(CONFIG, upright=True), {})
+        TorchHandNet(dataclasses.replace(CONFIG, looks=2), {})

@@ -20,6 +20,8 @@ class Pointer:
     a close-up, its dots far apart and one above the other, else 0.
     """
 
+    by_picture = False
+
     def __init__(self, looks):
         self.config = SimpleNamespace(looks=looks, image_size=SIZE)
 

@@ -13,10 +13,9 @@ from i2uv_jax.training.step import build_evaluation_step
 class KnownAnswer:
     """Stands for a model: answers with a given map, whatever the picture."""
 
-    config = SimpleNamespace(upright=False)
-
-    def __init__(self, uv_map):
+    def __init__(self, uv_map, image_size):
         self.uv_map = uv_map
+        self.config = SimpleNamespace(looks=1, image_size=image_size)
 
     def apply(self, variables, image, *, train):
         return SimpleNamespace(uv_map=self.uv_map)
@@ -26,7 +25,7 @@ def errors_for(change_map, sheet_source, sheet_config):
     source = sheet_source(sheet_config)
     batch = source.training_batch(0)
     tables = build_tables(source.atlas, sheet_config.model.uv_map_size)
-    model = KnownAnswer(change_map(batch.uv_map))
+    model = KnownAnswer(change_map(batch.uv_map), sheet_config.model.image_size)
     return build_evaluation_step(model, tables, source.keypoint_regressor)({}, batch)[1]
 
 
