@@ -34,7 +34,7 @@ def test_missing_input_from_a_shell(tmp_path, tiny_model_path):
         text=True,
     )
     assert shown.returncode == 1
-    assert "i2uv predict: error: none.jpg: no such file\n" in shown.stderr
+    assert "i2uv predict: error: none.jpg: no such file or folder\n" in shown.stderr
     assert "Traceback" not in shown.stderr
 
 

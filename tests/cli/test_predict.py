@@ -241,7 +241,20 @@ def test_folders_that_give_nothing(run, tmp_path, capsys):
     assert str(tmp_path / "empty") in line and "no pictures" in line
     assert run(tmp_path / "missing") == 1
     (line,) = error_lines(capsys)
-    assert str(tmp_path / "missing") in line and "no such file" in line
+    assert str(tmp_path / "missing") in line and "no such file or folder" in line
+
+
+def test_a_folder_without_pictures_costs_a_line_and_the_others_are_done(
+    run, tmp_path, write_photo, capsys
+):
+    photo, empty = write_photo("in/hand.png"), tmp_path / "empty"
+    empty.mkdir()
+    assert run(empty, photo.parent) == 1
+    assert written(tmp_path / "out") == files_of("hand")
+    captured = capsys.readouterr()
+    assert "1 of 2 photos done" in captured.out and "1 failed" in captured.out
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"i2uv predict: error: {empty}: the folder holds no pictures (.jpg, ")
 
 
 def test_models_that_cannot_be_loaded(run, tmp_path, write_photo, tiny_model_path, capsys):
