@@ -64,7 +64,7 @@ def test_folders_that_cannot_be_inputs(tmp_path):
     with pytest.raises(CommandError, match="holds no pictures"):
         list_photos([tmp_path / "texts"], tmp_path / "out")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CommandError, match="texts: the folder holds no pictures.*; .*empty: the"):
+    with pytest.raises(CommandError, match=r"texts: the folder holds no pictures.*; .*empty: the"):
         list_photos([tmp_path / "texts", tmp_path / "empty", tmp_path / "texts"], tmp_path / "out")
     touch(tmp_path / "in", "a.png")
     with pytest.raises(CommandError, match="also an input folder"):
