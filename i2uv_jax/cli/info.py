@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
             "model": args.model,
             "parameters": total.parameters,
             "flops": total.flops,
+            "flops_per_image": total.flops * config.looks,
             "parts": [dataclasses.asdict(part) for part in parts],
             "image_size": config.image_size,
             "looks": config.looks,
@@ -71,6 +72,9 @@ def run(args: argparse.Namespace) -> int:
     print(f"{'part':24}{'parameters':>14}{'GFLOP / look':>16}")
     for part in (*parts, total):
         print(f"{part.part:24}{part.parameters:>14,}{part.flops / 1e9:>16.3f}")
+    if config.looks > 1:
+        per_image = total.flops * config.looks / 1e9
+        print(f"{f'image, {config.looks} looks':24}{'':14}{per_image:>16.3f}")
     for name, value in card.items():
         print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
     return 0

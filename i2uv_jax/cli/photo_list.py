@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,9 @@ class Photo:
 
     path: Path
     stem: str
-    """Name of its results, without suffix; unique within the command."""
+    """Name of its results, without suffix; unique among the photos of the command."""
+    problem: str | None = None
+    """Why there can be none: `path` is a folder without pictures. One line."""
 
 
 def list_photos(arguments: Sequence[Path], out: Path) -> list[Photo]:
@@ -25,39 +27,45 @@ def list_photos(arguments: Sequence[Path], out: Path) -> list[Photo]:
     A folder stands for the files in it that have a picture's suffix, sorted by name, without its
     subfolders. Results are named after the photo's stem. Where two photos share one (a.jpg, a.png),
     or a result would replace an input (photo.png with `--out .`), the suffix joins the name
-    (a_jpg, a_png), and a number if that does not help; a line on stderr says so.
+    (a_jpg, a_png), and a number if that does not help; a line on stderr says so. Missing files, and
+    folders without pictures beside others, are reported when it is their turn.
 
     Raises:
-      CommandError: a folder without pictures, or the output folder among the input folders, whose
-        panels would become inputs of the next run.
+      CommandError: there are folders without pictures only, or the output folder is among the input
+        folders, so that its panels would become inputs of the next run.
     """
+    from i2uv_jax.imaging.read import PICTURE_SUFFIXES
+
     paths: dict[Path, Path] = {}
+    problems: dict[Path, str] = {}
     for argument in arguments:
-        for path in _expand(argument, out):
+        found = [argument]
+        if argument.is_dir():
+            if _identity(argument) == _identity(out):
+                raise CommandError(f"--out {out}: is also an input folder, choose another")
+            try:
+                found = files_with_suffix(argument, PICTURE_SUFFIXES, "pictures")
+            except CommandError as error:
+                problems[_identity(argument)] = str(error)
+        for path in found:
             paths.setdefault(_identity(path), path)
+    if len(problems) == len(paths):
+        raise CommandError("; ".join(problems.values()))
     # Names are compared in lower case: on some file systems A.glb and a.glb are one file.
-    stems = Counter(path.stem.lower() for path in paths.values())
+    stems = Counter(path.stem.lower() for place, path in paths.items() if place not in problems)
     taken: set[str] = set()
     photos = []
-    for path in paths.values():
+    for place, path in paths.items():
         stem = path.stem
+        if place in problems:
+            photos.append(Photo(path, stem, problems[place]))
+            continue
         if stems[stem.lower()] > 1 or _replaces_input(out, stem, paths):
             stem = _free_name(f"{path.stem}_{path.suffix.lstrip('.')}", out, paths, taken, stems)
             print(f"i2uv predict: {path}: results are named {stem}.*", file=sys.stderr)
         taken.add(stem.lower())
         photos.append(Photo(path, stem))
     return photos
-
-
-def _expand(argument: Path, out: Path) -> Iterator[Path]:
-    from i2uv_jax.imaging.read import PICTURE_SUFFIXES
-
-    if not argument.is_dir():
-        yield argument  # Missing files are reported when it is their turn.
-        return
-    if _identity(argument) == _identity(out):
-        raise CommandError(f"--out {out}: is also an input folder, choose another")
-    yield from files_with_suffix(argument, PICTURE_SUFFIXES, "pictures")
 
 
 def _identity(path: Path) -> Path:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = """Find and reconstruct the hands in each photo. For PHOTO.jpg the output folder gets
 PHOTO.glb (the meshes), PHOTO.png (the picture, the mesh over it, the UV position map and two other
 views) and PHOTO.json (boxes and keypoints); of several hands also PHOTO_1.glb, PHOTO_2.glb, ... A
-photo without a hand gets an empty list in its JSON. A photo that cannot be used costs one line; the
-others are still done."""
+photo without a hand gets an empty list in its JSON. A photo that cannot be used, or a folder
+without pictures, costs one line; the others are still done."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
         keep_compiled_programs()
         backend = choose_backend(args.backend)
-        if args.backend == "auto":
+        if args.backend == "auto" and backend != "xla":
             print(f"backend: {backend}", file=sys.stderr)
         try:
             predictor = load_with_backend(
@@ -144,7 +144,7 @@ class _Run:
     ) -> None:
         self._args = args
         self._detector = detector
-        self._stems = {photo.stem.lower() for photo in photos}
+        self._stems = {photo.stem.lower() for photo in photos if photo.problem is None}
         self._photos = photos
         self._predictor = predictor
         self._watch = watch
@@ -201,6 +201,8 @@ class _Run:
         from i2uv_jax.imaging.crop import BoxError
         from i2uv_jax.imaging.read import ImageError, read_photo
 
+        if photo.problem is not None:
+            raise ImageError(photo.problem)
         pixels = read_photo(photo.path)
         places = self._find(pixels)
         try:

@@ -88,7 +88,7 @@ def _read_file(path: Path) -> bytes:
         if path.is_dir():
             raise ImageError(f"{path}: is a directory, not a picture file")
         if not path.exists():
-            raise ImageError(f"{path}: no such file")
+            raise ImageError(f"{path}: no such file or folder")
         if not path.is_file():
             raise ImageError(f"{path}: not a regular file")
         num_bytes = path.stat().st_size

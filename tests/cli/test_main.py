@@ -1,5 +1,6 @@
 """The command as a whole, and its small verbs."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 import i2uv_jax
 from i2uv_jax.cli.main import main
+from i2uv_jax.models.weights import load_model_file, save_model
 
 
 def test_entry_point_runs_without_importing_jax():
@@ -34,7 +36,7 @@ def test_missing_input_from_a_shell(tmp_path, tiny_model_path):
         text=True,
     )
     assert shown.returncode == 1
-    assert "i2uv predict: error: none.jpg: no such file\n" in shown.stderr
+    assert "i2uv predict: error: none.jpg: no such file or folder\n" in shown.stderr
     assert "Traceback" not in shown.stderr
 
 
@@ -66,12 +68,25 @@ def test_info_of_a_file(tiny_model_path, capsys):
     assert described["card"] == {"name": "tiny"}
 
 
+def test_info_counts_every_look_at_an_image(tmp_path, tiny_model_path, capsys):
+    config, variables, card = load_model_file(tiny_model_path)
+    path = tmp_path / "two_looks.safetensors"
+    save_model(path, dataclasses.replace(config, looks=2), variables, card)
+    assert main(["info", str(path), "--json"]) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert described["flops_per_image"] == 2 * described["flops"] > 0
+    for model, shown in ((path, True), (tiny_model_path, False)):
+        assert main(["info", str(model)]) == 0
+        assert ("image, 2 looks" in capsys.readouterr().out) == shown
+
+
 def test_info_of_the_published_network(capsys):
     # The authors' PyTorch code: 43.9 M parameters and 44 GFLOP for a picture, SRNet's 9 included.
     assert main(["info", "published", "--json"]) == 0
     described = json.loads(capsys.readouterr().out)
     assert described["parameters"] / 1e6 == pytest.approx(43.9, rel=0.01)
     assert described["flops"] / 1e9 == pytest.approx(44, rel=0.01)
+    assert described["flops_per_image"] == described["flops"]
 
 
 def test_info_of_no_model(capsys):

@@ -63,6 +63,20 @@ def test_folders_that_cannot_be_inputs(tmp_path):
     touch(tmp_path / "texts", "a.txt")
     with pytest.raises(CommandError, match="holds no pictures"):
         list_photos([tmp_path / "texts"], tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CommandError, match=r"texts: the folder holds no pictures.*; .*empty: the"):
+        list_photos([tmp_path / "texts", tmp_path / "empty", tmp_path / "texts"], tmp_path / "out")
     touch(tmp_path / "in", "a.png")
     with pytest.raises(CommandError, match="also an input folder"):
         list_photos([tmp_path / "in"], tmp_path / "in")
+
+
+def test_a_folder_without_pictures_beside_photos_is_one_problem_in_its_place(tmp_path, capsys):
+    (photo,) = touch(tmp_path / "in", "hand.png")
+    folder = tmp_path / "hand"
+    folder.mkdir()
+    bad, good = list_photos([folder, photo, folder], tmp_path / "out")
+    assert bad.path == folder and "holds no pictures" in bad.problem
+    # The folder gets no results, so its name takes none away.
+    assert (good.path, good.stem, good.problem) == (photo, "hand", None)
+    assert capsys.readouterr().err == ""

@@ -14,7 +14,8 @@ from PIL import Image
 
 from i2uv_jax.cli import hand_files, predict
 from i2uv_jax.cli.main import main
-from i2uv_jax.inference.predictor import Predictor
+from i2uv_jax.inference import backends
+from i2uv_jax.inference.predictor import Predictor, load_model
 
 SUFFIXES = {".glb", ".png", ".json"}
 
@@ -92,7 +93,8 @@ def test_backends_give_the_same_hand(run_real, tmp_path, write_photo, capsys, mo
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     photo = write_photo("hand.jpg", 80, 60)
     assert run_real(photo, "--hand", "left", "--backend", backend) == 0
-    assert ("backend: " in capsys.readouterr().err) == (backend == "auto")
+    chosen = backends.choose_backend("auto")
+    assert ("backend: " in capsys.readouterr().err) == (backend == "auto" and chosen != "xla")
     assert run_real(photo, "--hand", "left", out=tmp_path / "xla") == 0
     there, here = (
         json.loads((tmp_path / name / "hand.json").read_text())["hands"][0]["keypoints_3d"]
@@ -105,6 +107,20 @@ def test_backends_give_the_same_hand(run_real, tmp_path, write_photo, capsys, mo
     for path in (tmp_path / "cache" / "i2uv_jax").glob("*.*"):
         path.write_bytes(path.read_bytes()[:999])
     assert run_real(photo, "--backend", backend) == 0
+
+
+@pytest.mark.parametrize(("chosen", "said"), [("xla", ""), ("litert", "backend: litert\n")])
+def test_a_backend_is_named_where_it_is_not_the_usual_one(
+    run, write_photo, capsys, monkeypatch, chosen, said
+):
+    monkeypatch.setattr(backends, "choose_backend", lambda wanted: chosen)
+    monkeypatch.setattr(
+        backends,
+        "load_with_backend",
+        lambda model, backend, batch_size: load_model(model, batch_size=batch_size),
+    )
+    assert run(write_photo("hand.jpg"), "--backend", "auto") == 0
+    assert capsys.readouterr().err == said
 
 
 def test_options_reach_the_prediction(run, tmp_path, write_photo):
@@ -241,7 +257,20 @@ def test_folders_that_give_nothing(run, tmp_path, capsys):
     assert str(tmp_path / "empty") in line and "no pictures" in line
     assert run(tmp_path / "missing") == 1
     (line,) = error_lines(capsys)
-    assert str(tmp_path / "missing") in line and "no such file" in line
+    assert str(tmp_path / "missing") in line and "no such file or folder" in line
+
+
+def test_a_folder_without_pictures_costs_a_line_and_the_others_are_done(
+    run, tmp_path, write_photo, capsys
+):
+    photo, empty = write_photo("in/hand.png"), tmp_path / "empty"
+    empty.mkdir()
+    assert run(empty, photo.parent) == 1
+    assert written(tmp_path / "out") == files_of("hand")
+    captured = capsys.readouterr()
+    assert "1 of 2 photos done" in captured.out and "1 failed" in captured.out
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"i2uv predict: error: {empty}: the folder holds no pictures (.jpg, ")
 
 
 def test_models_that_cannot_be_loaded(run, tmp_path, write_photo, tiny_model_path, capsys):

@@ -1,5 +1,6 @@
 """Targets, loss and peaks of heat maps: what one writes the other reads."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -85,7 +86,7 @@ def test_a_scene_without_hands_has_a_finite_gradient():
     batch = scene([[0.0, 0.0]], [0.0], [False], [False])
     heat = np.full((1, GRID, GRID, 2), 0.02)
     gradient = jax.grad(lambda out: detection_loss(out, batch)[0])(answer(heat))
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    chex.assert_tree_all_finite(gradient)
 
 
 def test_the_network_is_as_small_as_promised():

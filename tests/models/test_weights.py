@@ -5,6 +5,7 @@ import functools
 import json
 import pickle
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,7 +41,7 @@ def test_round_trip_is_exact(model_file, variables):
     config, loaded, card = load_model_file(model_file)
     assert config == CONFIG
     assert card == CARD
-    jax.tree.map(np.testing.assert_array_equal, loaded, variables)
+    chex.assert_trees_all_equal(loaded, variables)
 
 
 def test_float16_halves_the_file_and_predicts_nearly_the_same(tmp_path, model_file, variables):

@@ -2,12 +2,15 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.model import HandPose, pose_hand
-from i2uv_jax.hand.skeleton import NUM_JOINTS, NUM_SHAPE
+from i2uv_jax.hand.named_poses import NAMED_POSES
+from i2uv_jax.hand.pose_prior import joint_rotations_from_angles
+from i2uv_jax.hand.skeleton import NUM_SHAPE
 from i2uv_jax.render.rasterise import interpolate, rasterise
 from i2uv_jax.render.scene import all_faces
 
@@ -15,21 +18,24 @@ SIZE = 96
 FOCAL_PX = 1.6 * SIZE
 
 
-def resting_hand_m():
-    """Hand and forearm at rest, the hand frame turned and set 0.4 m before the camera."""
+def posed_hand_m(name, turn):
+    """Hand and forearm in a named pose, the hand frame turned and set 0.4 m before the camera."""
     hand = load_hand()
     shape = np.concatenate([np.full(6, 0.5), np.zeros(NUM_SHAPE - 6)]).astype(np.float32)
-    pose = HandPose(
-        joint_rotations=jnp.tile(jnp.eye(3), (NUM_JOINTS, 1, 1)), forearm_rotation=jnp.eye(3)
-    )
-    posed = pose_hand(hand, shape, pose)
+    rotations = joint_rotations_from_angles(hand, jnp.asarray(NAMED_POSES[name], jnp.float32))
+    posed = pose_hand(hand, shape, HandPose(rotations, forearm_rotation=jnp.eye(3)))
     vertices = np.concatenate([posed.vertices, posed.forearm_vertices])
-    turn = Rotation.from_euler("xyz", [2.6, 0.5, 0.4]).as_matrix()
-    return (vertices - vertices[:1609].mean(axis=0)) @ turn.T + [0, 0, 0.4]
+    return (vertices - vertices[:1609].mean(axis=0)) @ turn.as_matrix().T + [0, 0, 0.4]
 
 
-def test_agrees_with_ray_casting():
-    vertices, faces = resting_hand_m(), all_faces(load_hand())
+TURNS = {"rest": Rotation.from_euler("xyz", [2.6, 0.5, 0.4])}
+TURNS |= zip(("fist", "pinch", "telephone"), Rotation.random(3, rng=5), strict=True)
+"""From the hand frame to the camera's, by pose."""
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_agrees_with_ray_casting(name):
+    vertices, faces = posed_hand_m(name, TURNS[name]), all_faces(load_hand())
     points_px = FOCAL_PX * vertices[:, :2] / vertices[:, 2:] + SIZE / 2
     fragments = rasterise(
         points_px[None].astype(np.float32),
@@ -54,7 +60,9 @@ def test_agrees_with_ray_casting():
     assert (hit & covered).sum() / (hit | covered).sum() > 0.99
     both = hit & covered
     difference_mm = 1000 * np.abs(fragments.depth[0] - depth.reshape(SIZE, SIZE))[both]
-    assert difference_mm.max() < 0.5
+    # Beside an outline, the ray and the centre may fall on different sides of it by rounding.
+    assert np.mean(difference_mm > 0.5) < 0.002
+    assert np.median(difference_mm) < 0.01
 
 
 def rasterise_one(points, depth, faces, **options):

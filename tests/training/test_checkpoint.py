@@ -8,6 +8,7 @@ import sys
 import threading
 from types import SimpleNamespace
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +34,7 @@ def restore(folder, notes):
 
 
 def assert_is_state_after(step, state):
-    jax.tree.map(np.testing.assert_array_equal, state, state_after(step))
+    chex.assert_trees_all_equal(state, state_after(step))
 
 
 def entries(folder):

@@ -1,15 +1,20 @@
 """The training loop on a cheap source: it learns, repeats itself, resumes, and stops well."""
 
+import io
 import json
 import os
 import shutil
 import signal
+import struct
 import threading
 from functools import partial
 
+import chex
 import jax
 import numpy as np
 import pytest
+from PIL import Image
+from tensorboardX.proto.event_pb2 import Event
 
 from i2uv_jax.config_io import with_overrides
 from i2uv_jax.models.weights import load_model_file
@@ -21,10 +26,6 @@ from i2uv_jax.training.sharding import make_mesh, replicated
 from i2uv_jax.training.state import init_state
 from launch import ship_model
 from tests.training.two_convolutions import TWO_STAGES, use_two_convolutions
-
-
-def assert_same_arrays(first, second):
-    jax.tree.map(np.testing.assert_array_equal, first, second)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def finished(finished_folder, sheet_config, sheet_source):
 def test_another_seed_gives_other_parameters(sheet_config):
     init = jax.jit(init_state, static_argnames="config")
     states = [init(jax.random.key(seed, impl="rbg"), config=sheet_config) for seed in (0, 0, 1)]
-    assert_same_arrays(states[0], states[1])
+    chex.assert_trees_all_equal(states[0], states[1])
     first, other = (jax.tree.leaves(states[index].params)[0] for index in (0, 2))
     assert not np.array_equal(first, other)
 
@@ -74,7 +75,7 @@ def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     resumed = train(sheet_config, tmp_path, source=source, resume=True)
 
     assert resumed.steps_done == finished.steps_done == 4
-    assert_same_arrays(resumed.state, finished.state)
+    chex.assert_trees_all_equal(resumed.state, finished.state)
     assert resumed.scores == finished.scores
 
 
@@ -84,7 +85,6 @@ def test_finished_run_leaves_config_errors_checkpoints_and_model(
     assert load_run_config(finished_folder) == sheet_config
     assert json.loads((finished_folder / "evaluation.json").read_text()) == finished.scores
     assert sorted(path.name for path in (finished_folder / "checkpoints").iterdir()) == ["2", "4"]
-    assert list((finished_folder / "tensorboard").glob("events.*"))
 
     model_config, variables, metadata = load_model_file(finished_folder / "model.safetensors")
     assert model_config == sheet_config.model
@@ -92,16 +92,55 @@ def test_finished_run_leaves_config_errors_checkpoints_and_model(
     assert metadata["steps"] == 4
     assert metadata["atlas"] == sheet_source(sheet_config).atlas.fingerprint
     # The average is what is evaluated and handed out; it differs from the last step's weights.
-    jax.tree.map(
-        lambda saved, average: np.testing.assert_allclose(saved, average, rtol=1e-3, atol=1e-3),
-        variables["params"],
-        finished.state.average["params"],
+    chex.assert_trees_all_close(
+        variables["params"], finished.state.average["params"], rtol=1e-3, atol=1e-3
     )
     averaged, last = (
         jax.tree.leaves(tree["params"])[0]
         for tree in (finished.state.average, finished.state.variables)
     )
     assert not np.array_equal(averaged, last)
+
+
+def tensorboard_entries(folder):
+    """(steps by scalar, (step, height, width, PNG) by picture) of the event file in a folder."""
+    (path,) = folder.glob("events.*")
+    content, offset = path.read_bytes(), 0
+    scalars, pictures = {}, {}
+    while offset < len(content):
+        # A TFRecord: length, its checksum, that many bytes, their checksum.
+        (length,) = struct.unpack_from("<Q", content, offset)
+        event = Event.FromString(content[offset + 12 : offset + 12 + length])
+        offset += 12 + length + 4
+        for value in event.summary.value:
+            if value.HasField("image"):
+                image = value.image
+                pictures[value.tag] = (
+                    event.step, image.height, image.width, image.encoded_image_string,
+                )  # fmt: skip
+            else:
+                assert np.isfinite(value.simple_value), value.tag
+                scalars.setdefault(value.tag, []).append(event.step)
+    return scalars, pictures
+
+
+def test_tensorboard_has_losses_speed_scores_and_pictures(finished, finished_folder):
+    scalars, pictures = tensorboard_entries(finished_folder / "tensorboard")
+    # Every second step, the last one included; scores at the end.
+    for name in ("loss/total", "learning_rate", "gradient_norm"):
+        assert scalars[f"train/{name}"] == [2, 4], name
+    assert any(tag.startswith("train/loss/stage") for tag in scalars)
+    assert scalars["speed/images_per_second"] == [2, 4]
+    assert finished.scores
+    for name in finished.scores:
+        assert scalars[f"evaluation/{name}"] == [4], name
+    ((tag, (step, height, width, png)),) = pictures.items()
+    assert (tag, step) == ("input_prediction_truth", 4)
+    shown = np.asarray(Image.open(io.BytesIO(png)))
+    assert shown.shape == (height, width, 3)
+    # Five panels of 128 pixels for each of the batch's pictures: input, two maps, two meshes.
+    assert (height % 128, width) == (0, 5 * 128)
+    assert shown.std() > 10
 
 
 def test_shipped_model_is_the_run_s_in_half_precision(
@@ -114,11 +153,7 @@ def test_shipped_model_is_the_run_s_in_half_precision(
     _, shipped, card = load_model_file(tmp_path / "sheet.safetensors")
     _, variables, original_card = load_model_file(finished_folder / "model.safetensors")
     assert card == original_card
-    jax.tree.map(
-        lambda half, full: np.testing.assert_allclose(half, full, rtol=1e-3, atol=1e-6),
-        shipped,
-        variables,
-    )
+    chex.assert_trees_all_close(shipped, variables, rtol=1e-3, atol=1e-6)
 
 
 def test_folder_with_checkpoints_is_not_overwritten(
@@ -160,7 +195,7 @@ def test_a_poisoned_batch_is_skipped_saved_and_counted(
     config = with_overrides(sheet_config, ["train.bad_steps=skip", "train.log_every=1"])
     result = train(config, tmp_path, source=sheet_source(config, poison_step=1))
     assert result.steps_done == 4
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.state.variables))
+    chex.assert_tree_all_finite(result.state.variables)
     assert all(np.isfinite(error) for error in result.scores.values())
     assert (tmp_path / "model.safetensors").is_file()
     assert np.isnan(np.load(tmp_path / "bad_step_1.npz")["uv_map"]).all()
@@ -221,11 +256,7 @@ def test_two_devices_train_as_one(tmp_path, sheet_config, sheet_source, monkeypa
     one, two = states
     assert len(jax.tree.leaves(two.params)[0].sharding.device_set) == 2
     # With batch statistics of each device's own half instead of the global batch this fails.
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
-        two.variables,
-        one.variables,
-    )
+    chex.assert_trees_all_close(two.variables, one.variables, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(
