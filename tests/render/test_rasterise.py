@@ -60,9 +60,7 @@ def test_agrees_with_ray_casting(name):
     assert (hit & covered).sum() / (hit | covered).sum() > 0.99
     both = hit & covered
     difference_mm = 1000 * np.abs(fragments.depth[0] - depth.reshape(SIZE, SIZE))[both]
-    # Beside an outline, the ray and the centre may fall on different sides of it by rounding.
-    assert np.mean(difference_mm > 0.5) < 0.002
-    assert np.median(difference_mm) < 0.01
+    assert difference_mm.max() < 0.5
 
 
 def rasterise_one(points, depth, faces, **options):
