@@ -1,4 +1,4 @@
-"""What half an hour from nothing on two CPU cores teaches: plain hands, close up, nothing in front.
+"""What half an hour from nothing on two CPU cores teaches: plain hands, whole and upright.
 
 i2uv train --config configs/plain.py
 
@@ -38,7 +38,11 @@ def get_config() -> ExperimentConfig:
         ),
         render=plain_looks(
             RenderConfig(
-                closeup_share=1.0,
+                min_fill=0.8,
+                max_fill=0.95,
+                centre_jitter=0.03,
+                upright_share=1.0,
+                roll_jitter=0.2,
                 occlusion=OcclusionConfig(0, 0, 0, 0),
                 sensor=SensorConfig(strength=0.0),
             )

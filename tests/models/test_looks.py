@@ -55,7 +55,7 @@ def picture(wrist, knuckle, side=4 * SIZE):
     return np.stack([*dots, np.zeros_like(dots[0])], axis=-1).astype(np.float32)
 
 
-def dots(angle_degrees, length=0.4, centre=(0.45, 0.55)):
+def dots(angle_degrees, length=0.5, centre=(0.45, 0.55)):
     """Wrist and knuckle; at 0 degrees the knuckle is above, and angles turn clockwise."""
     angle = np.deg2rad(angle_degrees)
     half = length / 2 * np.array([np.sin(angle), -np.cos(angle)])
@@ -72,8 +72,8 @@ def test_what_a_closeup_shows_is_told_in_the_picture_s_coordinates(angle):
     np.testing.assert_allclose(once[0, :, :2], [wrist, knuckle], atol=0.005)
     np.testing.assert_allclose(twice[0, :, :2], [wrist, knuckle], atol=0.005)
     np.testing.assert_array_equal(once[..., 2], 0)
-    # Depth counts in sides of what the network saw: here of a close-up of 0.4 / FILL sides.
-    np.testing.assert_allclose(twice[..., 2], 0.4 / FILL, rtol=0.02)
+    # Depth counts in sides of what the network saw: here of a close-up of 0.5 / FILL sides.
+    np.testing.assert_allclose(twice[..., 2], 0.5 / FILL, rtol=0.02)
 
 
 def test_pictures_of_a_batch_are_framed_each_for_itself():
