@@ -36,7 +36,7 @@ class Pointer:
 
         wrist, knuckle = centroid(0), centroid(1)
         up = (wrist - knuckle) @ jnp.array([0.0, 1.0])
-        depth = (up > 0.8).astype(jnp.float32)[:, None]
+        depth = (up > 0.7).astype(jnp.float32)[:, None]
         points = [jnp.concatenate([p, depth], axis=-1) for p in (wrist, knuckle) * 2]
         return SimpleNamespace(uv_map=jnp.stack(points, axis=1).reshape(-1, 2, 2, 3))
 
