@@ -1,4 +1,4 @@
-"""The default model: a narrow ResNet-18 at 64 x 64, a run of 80 minutes on two busy CPU cores.
+"""The default model: a narrow ResNet-18 at 64 x 64 that looks twice, an hour on two CPU cores.
 
 i2uv train --config configs/small.py --render.skin.folder=SKINS --render.background.folder=PICTURES
 --render.sensor.strength=0.5: see BUILD.md; without the folders skins and backgrounds are drawn.
