@@ -18,8 +18,8 @@ FILL = 0.8
 """The longer side of the hand's box in a close-up, in crop sides."""
 
 _SIDES = (0.5, 1.5)
-"""Shortest and longest side of a close-up, in sides of the picture, whatever the network says: crops
-have twice the pixels of a look a side (`HandNetConfig.crop_size`), so there is no more to be seen."""
+"""Shortest and longest side of a close-up, in sides of the picture, whatever the network says: a
+crop has twice the pixels of a look (`HandNetConfig.crop_size`), so there is no more to be seen."""
 
 _SUPERSAMPLING = 2
 """Samples per pixel of a close-up along each side."""
