@@ -297,14 +297,6 @@ def _slice(graph: _Graph, equation: Any, inputs: list[_Value]) -> list[_Value]:
     return [_out(equation, graph.add("Slice", [name, *operands]))]
 
 
-def _reverse(graph: _Graph, equation: Any, inputs: list[_Value]) -> list[_Value]:
-    axes = list(equation.params["dimensions"])
-    first, past_last = [-1] * len(axes), [np.iinfo(np.int64).min] * len(axes)
-    operands = [graph.ints(values) for values in (first, past_last, axes, first)]
-    (name,) = _dense_inputs(graph, equation, inputs)
-    return [_out(equation, graph.add("Slice", [name, *operands]))]
-
-
 def _concatenate(graph: _Graph, equation: Any, inputs: list[_Value]) -> list[_Value]:
     names = _dense_inputs(graph, equation, inputs)
     return [_out(equation, graph.add("Concat", names, axis=equation.params["dimension"]))]
@@ -359,13 +351,6 @@ def _reduce(operation: str) -> Callable:
         return [_out(equation, graph.add(operation, [name, axes], keepdims=0))]
 
     return convert
-
-
-def _argmax(graph: _Graph, equation: Any, inputs: list[_Value]) -> list[_Value]:
-    (name,), (axis,) = _dense_inputs(graph, equation, inputs), equation.params["axes"]
-    found = graph.add("ArgMax", [name], axis=axis, keepdims=0)
-    target = helper.np_dtype_to_tensor_dtype(np.dtype(equation.params["index_dtype"]))
-    return [_out(equation, graph.add("Cast", [found], to=target))]
 
 
 def _convolution(graph: _Graph, equation: Any, inputs: list[_Value]) -> list[_Value]:
@@ -441,19 +426,9 @@ def _gather(graph: _Graph, equation: Any, inputs: list[_Value]) -> list[_Value]:
 
 
 def _select(graph: _Graph, equation: Any, inputs: list[_Value]) -> list[_Value]:
-    """Of two cases by a truth value, or of several by a number."""
-    which, *cases = inputs
-    by_number = equation.invars[0].aval.dtype != np.bool_
-    chosen = cases[0]
-    for number, case in enumerate(cases[1:], start=1):
-        here = which
-        if by_number:
-            text = graph.add(
-                "Equal", [graph.name_of(which), graph.name_of(_constant(np.int32(number)))]
-            )
-            here = _Value(text, which.shape)
-        chosen = graph.elementwise("Where", [here, case, chosen], equation.outvars[0].aval)
-    return [chosen]
+    """Of two cases by a truth value."""
+    which, if_false, if_true = inputs
+    return [graph.elementwise("Where", [which, if_true, if_false], equation.outvars[0].aval)]
 
 
 _ELEMENTWISE = {
@@ -465,12 +440,10 @@ _ELEMENTWISE = {
     "logistic": "Sigmoid",
     "ne": lambda graph, names: graph.add("Not", [graph.add("Equal", names)]),
     "rsqrt": lambda graph, names: graph.add("Reciprocal", [graph.add("Sqrt", names)]),
-    "rem": lambda graph, names: graph.add("Mod", names, fmod=1),
     "clamp": lambda graph, names: graph.add("Min", [graph.add("Max", names[:2]), names[2]]),
 }  # fmt: skip
 
 _OPERATIONS: dict[str, Callable] = {
-    "argmax": _argmax,
     "concatenate": _concatenate,
     "conv_general_dilated": _convolution,
     "convert_element_type": _cast,
@@ -487,7 +460,6 @@ _OPERATIONS: dict[str, Callable] = {
     "reduce_sum": _reduce("ReduceSum"),
     "reduce_window_max": _max_pool,
     "reshape": _reshape,
-    "rev": _reverse,
     "select_n": _select,
     "slice": _slice,
     "split": _split,

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from i2uv_jax.geometry.keypoints import FINGER_NAMES
 from i2uv_jax.hand.model import HandPose, pose_hand
@@ -177,3 +178,11 @@ def test_drawn_views_are_what_they_are_called():
         assert np.linalg.det(turn) == 1
     assert len(draw_poses.VIEWS) == len(towards)
     assert set(draw_poses.POSES) <= set(NAMES)
+
+
+@pytest.mark.slow
+def test_the_command_draws_the_sheet(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["draw_poses", "--out", str(tmp_path / "poses.png")])
+    draw_poses.main()
+    with Image.open(tmp_path / "poses.png") as sheet:
+        assert min(sheet.size) > 500 and len(sheet.getcolors()) > 30
