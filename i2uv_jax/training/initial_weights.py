@@ -2,18 +2,22 @@
 
 from typing import Any
 
+import numpy as np
 from flax.traverse_util import flatten_dict
 
-from i2uv_jax.config import AnyExperimentConfig
+from i2uv_jax.config import AnyExperimentConfig, HandNetConfig
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.models.model_files import find_model
 from i2uv_jax.models.weights import load_model_file, variable_shapes
+from i2uv_jax.models.widening import only_wider, widened
 
 
 def load_initial_variables(
     config: AnyExperimentConfig, atlas: Atlas | None
 ) -> dict[str, Any] | None:
     """ "params" and "batch_stats" of the model that `train.init_from` names; None if it names none.
+
+    A model with a narrower encoder is widened to the config's (`models.widening`).
 
     Raises:
       ValueError: one line: there is no such model, it is damaged, it was trained on another UV
@@ -22,7 +26,10 @@ def load_initial_variables(
     name = config.train.init_from
     if name is None:
         return None
-    _, variables, card = load_model_file(find_model(name), type(config.model))
+    trained, variables, card = load_model_file(find_model(name), type(config.model))
+    if isinstance(trained, HandNetConfig) and only_wider(trained, config.model):
+        rng = np.random.default_rng(config.train.seed)
+        variables = widened(variables, trained.affine, config.model.affine.width, rng)
     _check_shapes(name, variables, variable_shapes(config.model))
     trained_on = card.get("atlas")
     if atlas is not None and trained_on is not None and trained_on != atlas.fingerprint:
