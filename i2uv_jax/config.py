@@ -748,6 +748,39 @@ class DetectorConfig:
 
 
 @dataclass(frozen=True)
+class PalmNetConfig:
+    """The network that finds palms in whole pictures; the defaults are MediaPipe's."""
+
+    image_size: int = 192
+    """Side of the square picture in pixels; a multiple of 32."""
+    channels: tuple[int, ...] = (32, 64, 128, 256, 256)
+    """Channels at strides 2, 4, 8, 16 and 32."""
+    num_blocks: int = 4
+    """Blocks at each stride, after the one that halves the sides."""
+
+    def __post_init__(self) -> None:
+        _check(
+            self.image_size >= 64 and self.image_size % 32 == 0,
+            "image_size",
+            "a multiple of 32 from 64",
+            self.image_size,
+        )
+        _check(
+            len(self.channels) == 5
+            and all(1 <= a <= b for a, b in zip(self.channels, self.channels[1:], strict=False)),
+            "channels",
+            "five positive integers, none below the one before",
+            self.channels,
+        )
+        _check(self.num_blocks >= 1, "num_blocks", "at least 1", self.num_blocks)
+
+    @property
+    def input_size(self) -> int:
+        """Side of what goes in."""
+        return self.image_size
+
+
+@dataclass(frozen=True)
 class SceneConfig:
     """Whole pictures with hands, faces and arms pasted into them. Lengths are in picture sides."""
 

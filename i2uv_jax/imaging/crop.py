@@ -102,9 +102,15 @@ def crop_from_box(
 
 
 def extract(
-    photo: UInt8[np.ndarray, "h w 3"], crop: SquareCrop, size: int
+    photo: UInt8[np.ndarray, "h w 3"],
+    crop: SquareCrop,
+    size: int,
+    *,
+    fill: tuple[int, int, int] = FILL,
 ) -> UInt8[np.ndarray, "size size 3"]:
     """Resamples a square part of a photo to size x size pixels, antialiased.
+
+    Pixels outside the photo become `fill`.
 
     Shrinking averages over a triangle as wide as the reduction (Pillow's BILINEAR with support
     scaling), enlarging interpolates linearly, and an unscaled crop on whole pixels copies them.
@@ -115,8 +121,8 @@ def extract(
     # near the photo's own even where a padded square would be huge (a panorama).
     first_row, last_row = _covered(top, photo.shape[0], scale, size)
     rows = photo[first_row:last_row]
-    columns_done = _resample_columns(rows, left, scale, size)
-    both_done = _resample_columns(columns_done.swapaxes(0, 1), top - first_row, scale, size)
+    columns_done = _resample_columns(rows, left, scale, size, fill)
+    both_done = _resample_columns(columns_done.swapaxes(0, 1), top - first_row, scale, size, fill)
     return np.ascontiguousarray(both_done.swapaxes(0, 1))
 
 
@@ -133,12 +139,16 @@ def _covered(start: float, length: int, scale: float, size: int) -> tuple[int, i
 
 
 def _resample_columns(
-    pixels: UInt8[np.ndarray, "n w 3"], start: float, scale: float, size: int
+    pixels: UInt8[np.ndarray, "n w 3"],
+    start: float,
+    scale: float,
+    size: int,
+    fill: tuple[int, int, int],
 ) -> UInt8[np.ndarray, "n size 3"]:
     """Resamples the x axis: new column j covers start + j * scale to start + (j + 1) * scale."""
     height, width, _ = pixels.shape
     resampled = np.empty((height, size, 3), np.uint8)
-    resampled[:] = FILL
+    resampled[:] = fill
     # Columns wholly outside stay filled. Where the others reach past the edge, by less than one
     # new column, the input is padded.
     first = min(max(math.floor(-start / scale), 0), size)
@@ -150,7 +160,7 @@ def _resample_columns(
     pad_low = max(math.ceil(-used_start), 0)
     pad_high = max(math.ceil(used_end - width), 0)
     padded = np.empty((height, pad_low + high - low + pad_high, 3), np.uint8)
-    padded[:] = FILL
+    padded[:] = fill
     padded[:, pad_low : pad_low + high - low] = pixels[:, low:high]
     offset = low - pad_low  # Position of the padded array's left edge.
     box_end = min(used_end - offset, padded.shape[1])  # Pillow refuses a box of rounding too much.
