@@ -222,6 +222,9 @@ class BackgroundConfig:
     thing in them. 0: one plain colour."""
     skin_share: float = 0.25
     """Share of things in drawn backgrounds that have a skin's colour, like faces and arms."""
+    people_share: float = 0.25
+    """Share of backgrounds, drawn ones and pictures alike, before which a drawn face or bare arm
+    stands: people hold their hands before themselves."""
     defocus: float = 0.02
     """Standard deviation of the largest blur by depth of field, in crop sides."""
     folder: str | None = None
@@ -234,7 +237,7 @@ class BackgroundConfig:
     """Side in pixels to which the folder's pictures are shrunk."""
 
     def __post_init__(self) -> None:
-        for name in ("skin_share", "folder_share"):
+        for name in ("skin_share", "people_share", "folder_share"):
             _check_share(getattr(self, name), f"render.background.{name}")
         for name in ("clutter", "defocus"):
             value = getattr(self, name)
@@ -460,7 +463,7 @@ class RenderConfig:
 
 
 def plain_looks(config: RenderConfig) -> RenderConfig:
-    """A config's poses, views, occluders, backgrounds and sensor, with the plainest of hands.
+    """A config's poses, views, occluders, rooms and sensor, with the plainest of hands alone.
 
     For quick runs: this compiles and draws far sooner than realistic hands do.
     """
@@ -474,6 +477,7 @@ def plain_looks(config: RenderConfig) -> RenderConfig:
         forearm=replace(
             config.forearm, share=1.0, sleeve_share=0.0, ring_share=0.0, band_share=0.0
         ),
+        background=replace(config.background, people_share=0.0),
     )  # fmt: skip
 
 
