@@ -101,7 +101,7 @@ def test_a_model_that_tells_no_presence_starts_undecided_about_it(tmp_path, shee
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.affine.width=0.25", r"does not fit.*batch_stats/.*expected shape \(16,\), got.*8"),
+        ("model.affine.width=0.0625", r"does not fit.*batch_stats/.*shape \(8,\), got.*16"),
         ("model.affine.decoder_channels=16,16,8", r"expected nothing of this name, got shape"),
         ("model.affine.decoder_channels=16,16,8,8,8", r"expected shape \(8,\), got nothing of"),
         ("train.init_from=smal", "no model named 'smal': did you mean small"),

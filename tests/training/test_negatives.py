@@ -43,7 +43,7 @@ class TellingNet(nn.Module):
     def __call__(self, image, *, train):
         halves = jnp.stack(jnp.split(image.mean(axis=(1, 3)), 2, axis=-1), axis=-1).mean(axis=1)
         logit = nn.Dense(1, name="presence")(halves)[:, 0]
-        uv_map = nn.Conv(3, (3, 3), name="map")(nn.avg_pool(image, (2, 2), strides=(2, 2)))
+        uv_map = nn.Conv(3, (3, 3), name="map")(nn.avg_pool(image, (4, 4), strides=(4, 4)))
         return HandNetOutput(stage_uv_maps=(uv_map,), uv_map=uv_map, presence_logit=logit)
 
 
@@ -61,7 +61,7 @@ def pictures(count, num_handless=0):
     )
     return Batch(
         image=image,
-        uv_map=jax.random.uniform(keys[2], (count, 4, 4, 3)),
+        uv_map=jax.random.uniform(keys[2], (count, 2, 2, 3)),
         vertices=None, keypoints=None, hand_mask=None, keypoint_visible=None, camera=None,
         handless=handless if num_handless else None,
     )  # fmt: skip
