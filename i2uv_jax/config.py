@@ -47,6 +47,9 @@ class AffineNetConfig:
     head correct the upsampled map before it: for small networks that learn from scratch. It stands
     in for stages 1 and 2, whose channels are its hidden units and what it tells each texel. Off is
     the published network, whose heads each predict their whole map."""
+    presence: bool = False
+    """With `coarse_to_fine`: tell of each picture, too, how likely it shows a right hand. To be
+    trained with `LossConfig.presence_weight`."""
 
     def __post_init__(self) -> None:
         _check(self.encoder in ENCODER_NAMES, "encoder", f"one of {ENCODER_NAMES}", self.encoder)
@@ -63,6 +66,12 @@ class AffineNetConfig:
             "decoder_channels",
             "at least 3 integers with coarse_to_fine",
             channels,
+        )
+        _check(
+            self.coarse_to_fine or not self.presence,
+            "presence",
+            "false without coarse_to_fine",
+            self.presence,
         )
 
 
@@ -141,6 +150,11 @@ class HandNetConfig:
         )
 
     @property
+    def tells_presence(self) -> bool:
+        """Whether the model says of each picture if it shows a right hand."""
+        return self.affine is not None and self.affine.presence
+
+    @property
     def crop_size(self) -> int:
         """Side in pixels of the crops that the model is asked about: close-ups need more than
         what one look takes in."""
@@ -191,6 +205,12 @@ class LossConfig:
     final_terms: tuple[LossTerm, ...] = (("uv_l1", 1.0), ("uv_gradient", 1.0))
     """Losses on the map that the model hands out (SRNet's, else the last stage's once more); only
     here the mesh losses "vertices", "keypoints" and "keypoints_2d" may stand."""
+    presence_weight: float = 0.0
+    """Weight of the cross-entropy of what the model says about a right hand's presence
+    (`AffineNetConfig.presence`); above 0 each step also shows pictures without one."""
+    absent_share: float = 0.25
+    """How many such pictures go with each batch, as a share of it: mirror images of some of its
+    own, which show left hands, and pictures without a hand (`training.negatives`)."""
 
     def __post_init__(self) -> None:
         for name in ("stage_terms", "final_terms"):
@@ -211,6 +231,10 @@ class LossConfig:
             "weights of at least 0",
             self.stage_weights,
         )
+        value = self.presence_weight
+        _check(value >= 0, "loss.presence_weight", "at least 0", value)
+        value = self.absent_share
+        _check(0 < value <= 1, "loss.absent_share", "a share above 0, at most 1", value)
 
 
 @dataclass(frozen=True)
@@ -652,7 +676,8 @@ class TrainConfig:
     init_from: str | None = None
     """Start from the weights of this model, a file or the name of a shipped one, instead of random
     ones. Its shapes must be those of this config's model, but for an encoder that may be narrower
-    and is then widened (`models.widening`); the optimiser starts anew."""
+    and is then widened (`models.widening`), and for `affine.presence`, which it may lack and then
+    starts undecided; the optimiser starts anew."""
     num_devices: int | None = None
     """How many devices share each batch; none takes all of all processes."""
     fsdp: int = 1
@@ -878,6 +903,12 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         _check_run(self.name, self.optim, self.train)
+        _check(
+            self.loss.presence_weight == 0 or self.model.tells_presence,
+            "loss.presence_weight",
+            "0 without model.affine.presence",
+            self.loss.presence_weight,
+        )
 
 
 def scene_hands() -> RenderConfig:

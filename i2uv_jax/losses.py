@@ -142,6 +142,16 @@ LOSS_TERMS: dict[str, TermFunction] = {
 }
 
 
+def presence_loss(logit: Float[Array, "*b"], absent_logit: Float[Array, "*n"]) -> Float[Array, ""]:
+    """Binary cross-entropy of the logits of pictures with a right hand, and of others without.
+
+    Either kind weighs half, however many there are: the model's probabilities are then those of
+    even odds.
+    """
+    seen, absent = jax.nn.softplus(-logit), jax.nn.softplus(absent_logit)
+    return (seen.mean() + absent.mean()) / 2
+
+
 def resolve_term(term: str | TermFunction) -> tuple[str, TermFunction]:
     """A term's name in reports, and its function.
 

@@ -48,6 +48,8 @@ class Batch:
     keypoint_visible: Bool[Array, "b 21"]
     """Whether the keypoint lies inside the crop."""
     camera: Camera
+    handless: Float[Array, "n h w 3"] | None = None
+    """Further pictures, without a hand, where a model is to learn of such; as `image`."""
 
     @property
     def network_input(self) -> Float[Array, "b h w 3"]:

@@ -75,6 +75,12 @@ def test_overrides_are_validated_together(config):
         ("model.affine.encoder=vgg", "encoder: expected one of"),
         ("optim.peak_learning_rate=-1", "optim.peak_learning_rate: expected above 0"),
         ("optim.peak_learning_rate=nan", "optim.peak_learning_rate: expected"),
+        ("model.affine.presence=true", "presence: expected false without coarse_to_fine"),
+        (
+            "loss.presence_weight=1",
+            "loss.presence_weight: expected 0 without model.affine.presence",
+        ),
+        ("loss.absent_share=0", "loss.absent_share: expected a share above 0"),
         ("train.num_steps=none", "train.num_steps: expected int"),
         ("train=5", "set one of its parts"),
         ("train.seed", "expected --key=value"),

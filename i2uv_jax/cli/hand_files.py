@@ -49,6 +49,19 @@ class PhotoHand:
     score: float | None = None
     """The detector's; None where nothing was detected."""
 
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """ "score" from 0 to 1, and of models that tell it "presence".
+
+        The score is the detector's, times the presence where there is one; the presence alone where
+        nothing was detected, and None with neither.
+        """
+        presence = self.prediction.presence
+        if presence is None:
+            return {"score": None if self.score is None else round(self.score, 4)}
+        score = float(presence) * (1.0 if self.score is None else self.score)
+        return {"score": round(score, 4), "presence": round(float(presence), 4)}
+
 
 def write_hand_files(
     folder: Path,
@@ -111,7 +124,7 @@ def write_hand_files(
         "hands": [
             {
                 "handedness": hand.prediction.handedness,
-                "score": None if hand.score is None else round(hand.score, 4),
+                **hand.scores,
                 "box_xyxy": _rounded(hand.box_xyxy or (0, 0, width, height)),
                 "keypoints_2d": _rounded(hand.prediction.keypoints_2d),
                 "keypoints_3d": _rounded(hand.prediction.keypoints_3d_mm),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jaxtyping import UInt8
 
     from i2uv_jax.inference.hand_detector import PhotoDetector
-    from i2uv_jax.inference.prediction import Handedness, HandPrediction
+    from i2uv_jax.inference.prediction import AskedHandedness, HandPrediction
     from i2uv_jax.inference.predictor import Predictor, PreparedHand
     from i2uv_jax.inference.stream import Outcome
 
@@ -51,7 +51,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--hand",
         choices=("left", "right"),
-        help="which hand it is, or all are that are found (as detected; else right)",
+        help="which hand it is, or all are that are found (as detected; else as the model tells, "
+        "or right where it does not)",
     )
     parser.add_argument(
         "--box",
@@ -86,10 +87,10 @@ def run(args: argparse.Namespace) -> int:
         from i2uv_jax.inference.cache import keep_compiled_programs
 
         keep_compiled_programs()
-        backend = choose_backend(args.backend)
-        if args.backend == "auto" and backend != "xla":
-            print(f"backend: {backend}", file=sys.stderr)
         try:
+            backend = choose_backend(args.backend, args.model)
+            if args.backend == "auto" and backend != "xla":
+                print(f"backend: {backend}", file=sys.stderr)
             predictor = load_with_backend(
                 args.model, backend, batch_size=min(args.batch, len(photos))
             )
@@ -116,7 +117,7 @@ class _Place:
     """Where a hand is in a photo, as far as it was found or given."""
 
     box_xyxy: tuple[float, float, float, float] | None
-    handedness: "Handedness"
+    handedness: "AskedHandedness"
     score: float | None
 
 
@@ -218,11 +219,12 @@ class _Run:
     def _find(self, pixels: "UInt8[np.ndarray, 'h w 3']") -> list[_Place]:
         """The hands to reconstruct; what the user says holds against what is detected."""
         given = self._args.hand
+        unknown = "auto" if self._predictor.tells_presence else "right"
         if self._detector is None:
             box = None if self._args.box is None else tuple(self._args.box)
-            return [_Place(box, given or "right", None)]
+            return [_Place(box, given or unknown, None)]
         return [
-            _Place(found.box_xyxy, given or found.handedness or "right", found.score)
+            _Place(found.box_xyxy, given or found.handedness or unknown, found.score)
             for found in self._detector(pixels)
         ]
 
@@ -265,11 +267,13 @@ class _Run:
 
     def _write(self, photo: Photo, loaded: _Loaded, answer: "_Answer") -> list[Path]:
         from i2uv_jax.cli.hand_files import PhotoHand, write_hand_files
+        from i2uv_jax.inference.prediction import MIN_PRESENCE
 
         predictions, seconds = answer
         hands = [
             PhotoHand(prediction, place.box_xyxy, place.score)
             for prediction, place in zip(predictions, loaded.places, strict=True)
+            if prediction.presence is None or prediction.presence >= MIN_PRESENCE
         ]
         return write_hand_files(
             self._args.out,

@@ -27,8 +27,8 @@ def as_handedness(handedness, count: int) -> list[str]:
     sides = [handedness] * count if isinstance(handedness, str) else list(handedness)
     _check_count("handedness", sides, count)
     for side in sides:
-        if side not in ("left", "right"):
-            raise ValueError(f'handedness: expected "left" or "right", got {side!r}')
+        if side not in ("left", "right", "auto"):
+            raise ValueError(f'handedness: expected "left" or "right" or "auto", got {side!r}')
     return sides
 
 

@@ -23,13 +23,24 @@ from i2uv_jax.models.weights import load_model_file
 _LITERT_MODULES = ("ai_edge_litert", "litert_converter")
 
 
-def choose_backend(wanted: str) -> str:
+def choose_backend(wanted: str, model: str | None = None) -> str:
     """What "auto" stands for: LiteRT on CPUs where it is installed, the faster one by
-    docs/benchmarks.md, else XLA."""
+    docs/benchmarks.md, else XLA.
+
+    Args:
+      model: a name or file; one that tells presence runs on XLA, as exports leave that out.
+
+    Raises:
+      ValueError: no such model, or the file is broken or foreign.
+    """
     if wanted != "auto":
         return wanted
     installed = all(importlib.util.find_spec(module) for module in _LITERT_MODULES)
-    return "litert" if installed and jax.default_backend() == "cpu" else "xla"
+    if not installed or jax.default_backend() != "cpu":
+        return "xla"
+    if model is not None and load_model_file(find_model(model))[0].tells_presence:
+        return "xla"
+    return "litert"
 
 
 def load_with_backend(

@@ -1,9 +1,10 @@
 """A model as one file for other runtimes, with all that its user must know inside.
 
-The network takes uint8 crops to UV maps. What turns those into a mesh travels along as JSON, the
-card (`export_card`): in an ONNX file as the metadata "i2uv", in the others as `i2uv.json` in a zip
-archive behind the program, which their own readers do not look at. ONNX files hand the tables out
-as further outputs, too, since runtimes for JavaScript show no metadata.
+The network takes uint8 crops to UV maps; what a model tells of a hand's presence is left out. What
+turns those maps into a mesh travels along as JSON, the card (`export_card`): in an ONNX file as the
+metadata "i2uv", in the others as `i2uv.json` in a zip archive behind the program, which their own
+readers do not look at. ONNX files hand the tables out as further outputs, too, since runtimes for
+JavaScript show no metadata.
 """
 
 import dataclasses
@@ -66,7 +67,7 @@ def export_model(
     card = export_card(config, hand, name, "int8" if calibration is not None else "float32")
 
     def function(crops: jax.Array) -> jax.Array:
-        return network(folded, crops)
+        return network(folded, crops).uv_map
 
     if file_format == "onnx":
         return _onnx(function, size, card)

@@ -110,4 +110,4 @@ def _decode(model: HandNet, image: jax.Array, features: Any) -> jax.Array:
         return features if isinstance(context.module, ResNet) else call(*args, **kwargs)
 
     with nn.intercept_methods(give):
-        return model.affine_net(image, train=False)[-1]
+        return model.affine_net(image, train=False).uv_maps[-1]

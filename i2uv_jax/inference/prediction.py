@@ -9,6 +9,11 @@ from jaxtyping import Float, Int
 from i2uv_jax.imaging.crop import SquareCrop
 
 Handedness = Literal["left", "right"]
+AskedHandedness = Literal["left", "right", "auto"]
+"""Which hand a predictor is to look for; "auto" lets a model that tells presence decide."""
+
+MIN_PRESENCE = 0.3
+"""Crops of a lower `HandPrediction.presence` are taken for no hands by `i2uv predict`."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,10 @@ class HandPrediction:
     crop_xyxy: Float[np.ndarray, "*b 4"]
     """Edges of the square that the model saw, in pixels of the original picture."""
     handedness: Handedness | tuple[Handedness, ...]
-    """As it was given: one value for one picture, a tuple for a batch."""
+    """As it was given, or told by the model: one value for one picture, a tuple for a batch."""
+    presence: Float[np.ndarray, "*b"] | None = None
+    """How likely the crop shows a hand of this side, 0 to 1, where either is as common as anything
+    else; None of models that do not tell (`AffineNetConfig.presence`) and of other runtimes."""
 
     @property
     def crop(self) -> SquareCrop:
@@ -60,6 +68,7 @@ class HandPrediction:
         """The hand of one picture of a batch."""
         if not self.is_batch:
             raise TypeError("a prediction of one picture cannot be indexed")
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
         return HandPrediction(
-            **{item.name: getattr(self, item.name)[index] for item in fields(self)}
+            **{name: None if value is None else value[index] for name, value in values.items()}
         )

@@ -19,13 +19,13 @@ from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.hand.asset import Hand, load_hand
 from i2uv_jax.imaging.crop import SquareCrop, crop_from_box, crop_whole, extract
 from i2uv_jax.inference.arguments import as_boxes, as_cameras, as_handedness, as_pictures
-from i2uv_jax.inference.prediction import Handedness, HandPrediction
+from i2uv_jax.inference.prediction import AskedHandedness, HandPrediction
 from i2uv_jax.inference.program import (
     batch_mesh,
     compile_batched,
@@ -84,11 +84,19 @@ class PreparedHand:
     pixels: UInt8[np.ndarray, "s s 3"]
     """The crop as it is in the photo."""
     crop: SquareCrop
-    is_left: bool
+    is_left: bool | None
+    """None lets the model decide."""
     inverse_focal: float
     """1 / focal length in crop sides; 0 for weak perspective."""
     principal: Float[np.ndarray, "2"]
     """Crop coordinates."""
+
+    @property
+    def sides(self) -> list["PreparedHand"]:
+        """Itself, or where its side is open the same crop as a right and as a left hand's."""
+        if self.is_left is not None:
+            return [self]
+        return [dataclasses.replace(self, is_left=is_left) for is_left in (False, True)]
 
 
 class Predictor:
@@ -147,6 +155,11 @@ class Predictor:
         self._piece_limit = MAX_BATCH_SIZE if batch_size is None else batch_size
 
     @property
+    def tells_presence(self) -> bool:
+        """Whether predictions have a `presence`, and "auto" may stand for a hand's side."""
+        return self.config.tells_presence and self._network is None
+
+    @property
     def compiled_batch_sizes(self) -> tuple[int, ...]:
         """The batch sizes compiled so far. Calls compile exactly when this grows."""
         return tuple(sorted(self._executables))
@@ -159,7 +172,7 @@ class Predictor:
         self,
         images: UInt8[np.ndarray, "*b h w 3"] | Sequence[UInt8[np.ndarray, "_ _ 3"]],
         *,
-        handedness: Handedness | Sequence[Handedness] = "right",
+        handedness: AskedHandedness | Sequence[AskedHandedness] = "right",
         box_xyxy: Sequence[float] | Sequence[Sequence[float] | None] | None = None,
         camera: Float[np.ndarray, "*b 3 3"] | None = None,
     ) -> HandPrediction:
@@ -167,7 +180,8 @@ class Predictor:
 
         Args:
           images: one picture, a batch array, or a sequence of pictures of any sizes; sRGB, uint8.
-          handedness: "left" or "right", for all pictures or one for each.
+          handedness: "left" or "right", for all pictures or one for each; "auto" takes the side
+            for which the model sees a hand more likely, if it tells (`tells_presence`).
           box_xyxy: the hand's bounding box (left, top, right, bottom in pixels), for all pictures
             or one for each; None takes the whole picture.
           camera: intrinsics [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels of the picture (top
@@ -199,7 +213,7 @@ class Predictor:
         self,
         picture: UInt8[np.ndarray, "h w 3"],
         *,
-        handedness: Handedness = "right",
+        handedness: AskedHandedness = "right",
         box_xyxy: Sequence[float] | None = None,
         camera: Float[np.ndarray, "3 3"] | None = None,
         crop: SquareCrop | None = None,
@@ -214,6 +228,11 @@ class Predictor:
         """
         ((picture,), _) = as_pictures([picture])
         (side,), (matrix,) = as_handedness(handedness, 1), as_cameras(camera, 1)
+        if side == "auto" and not self.tells_presence:
+            raise ValueError(
+                f'handedness: expected "left" or "right", as model {self.name} does not tell which '
+                'hand it sees, got "auto"'
+            )
         height, width, _ = picture.shape
         if crop is None and box_xyxy is None:
             crop = crop_whole(width, height)
@@ -224,11 +243,14 @@ class Predictor:
             inverse_focal = crop.side_px / np.sqrt(matrix[0, 0] * matrix[1, 1])
             principal = crop.to_crop(matrix[:2, 2])
         pixels = extract(picture, crop, self.config.crop_size)
-        return PreparedHand(pixels, crop, side == "left", float(inverse_focal), principal)
+        is_left = None if side == "auto" else side == "left"
+        return PreparedHand(pixels, crop, is_left, float(inverse_focal), principal)
 
     def start(self, hands: Sequence[PreparedHand]) -> "PendingPrediction":
         """Sends hands to the device and returns at once, before they are computed."""
-        return PendingPrediction(self, list(hands), self._dispatch(_stack(hands)))
+        rows = [side for hand in hands for side in hand.sides]
+        num_sides = [len(hand.sides) for hand in hands]
+        return PendingPrediction(self, rows, num_sides, self._dispatch(_stack(rows)))
 
     def _dispatch(self, inputs: tuple[np.ndarray, ...]) -> list[tuple[int, dict]]:
         """(size, outputs on the device) of the padded pieces that the inputs are worked in.
@@ -302,10 +324,21 @@ class PendingPrediction:
     """Hands that are on their way through the device."""
 
     def __init__(
-        self, predictor: Predictor, hands: list[PreparedHand], pieces: list[tuple[int, dict]]
+        self,
+        predictor: Predictor,
+        rows: list[PreparedHand],
+        num_sides: list[int],
+        pieces: list[tuple[int, dict]],
     ) -> None:
+        """
+        Args:
+          rows: what the device was given.
+          num_sides: how many rows stand for each hand: its side, or first right, then left.
+          pieces: see `Predictor._dispatch`.
+        """
         self._predictor = predictor
-        self._hands = hands
+        self._rows = rows
+        self._num_sides = num_sides
         self._pieces = pieces
 
     def result(self) -> HandPrediction:
@@ -321,13 +354,16 @@ class PendingPrediction:
             except RuntimeError as error:
                 largest = max(len(outputs["uv_map"]) for _, outputs in self._pieces)
                 self._predictor._halve_pieces(largest, error)
-                self._pieces = self._predictor._dispatch(_stack(self._hands))
+                self._pieces = self._predictor._dispatch(_stack(self._rows))
         found = {
             name: np.concatenate([outputs[name][:used] for used, outputs in parts])
             for name in parts[0][1]
         }
-        crops = [hand.crop for hand in self._hands]
-        is_left = np.array([hand.is_left for hand in self._hands])
+        logit = found.pop("presence_logit", None)
+        kept = _likelier_rows(self._num_sides, logit)
+        found = {name: values[kept] for name, values in found.items()}
+        crops = [self._rows[row].crop for row in kept]
+        is_left = np.array([self._rows[row].is_left for row in kept])
         faces = self._predictor.hand.faces
 
         def to_pixels(points: Float[np.ndarray, "b n 2"]) -> Float[np.ndarray, "b n 2"]:
@@ -343,7 +379,24 @@ class PendingPrediction:
             keypoints_2d=to_pixels(found["keypoints_crop"]),
             crop_xyxy=np.array([crop.xyxy_px for crop in crops], np.float32),
             handedness=tuple("left" if left else "right" for left in is_left),
+            presence=None if logit is None else _sigmoid(logit[kept]),
         )
+
+
+def _likelier_rows(
+    num_sides: Sequence[int], logit: Float[np.ndarray, " rows"] | None
+) -> Int[np.ndarray, " hands"]:
+    """The row to keep of each hand's one or two."""
+    first = np.cumsum([0, *num_sides[:-1]])
+    if logit is None:
+        return first
+    last = first + np.array(num_sides) - 1
+    return np.where(logit[last] > logit[first], last, first)
+
+
+def _sigmoid(logit: Float[np.ndarray, "b"]) -> Float[np.ndarray, "b"]:
+    # Unlike 1 / (1 + exp(-x)) it overflows nowhere.
+    return 0.5 + 0.5 * np.tanh(logit / 2)
 
 
 def _stack(hands: Sequence[PreparedHand]) -> tuple[np.ndarray, ...]:

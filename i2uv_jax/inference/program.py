@@ -27,7 +27,7 @@ from i2uv_jax.hand.asset import Hand
 from i2uv_jax.inference.geometry import drop, lift, scale_to_hand
 from i2uv_jax.models.folding import folded_norms
 from i2uv_jax.models.hand_net import build_model
-from i2uv_jax.models.looks import predict_uv_map
+from i2uv_jax.models.looks import SeenHands, see_hands
 from i2uv_jax.ops.compiling import compiler_options
 
 PRECISIONS = ("default", "float32", "tf32", "bfloat16")
@@ -56,8 +56,8 @@ def inference_config(
 
 def make_network(
     config: HandNetConfig, hand: Hand
-) -> Callable[[dict, UInt8[Array, "b s s 3"]], Float[Array, "b m m 3"]]:
-    """sRGB crops of right hands (0 to 255) to UV maps in crop coordinates."""
+) -> Callable[[dict, UInt8[Array, "b s s 3"]], SeenHands]:
+    """sRGB crops of right hands (0 to 255) to UV maps in crop coordinates, and to presence."""
     model = build_model(config)
     tables = build_tables(hand.atlas, config.uv_map_size)
 
@@ -65,9 +65,9 @@ def make_network(
         vertices = vertices_from_uv_map(tables, uv_map)
         return vertices, _regress(hand, vertices)
 
-    def network(variables: dict, crops: UInt8[Array, "b s s 3"]) -> Float[Array, "b m m 3"]:
+    def network(variables: dict, crops: UInt8[Array, "b s s 3"]) -> SeenHands:
         with folded_norms():
-            return predict_uv_map(
+            return see_hands(
                 model,
                 variables,
                 crops.astype(jnp.float32) / 255,
@@ -105,7 +105,10 @@ def make_mesh(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Arra
 
 
 def make_whole(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Array]]:
-    """Crops as they are in the photo to points in the crop as it is: network, then mesh."""
+    """Crops as they are in the photo to points in the crop as it is: network, then mesh.
+
+    Of models that tell presence also to "presence_logit", of a hand of the side that was asked for.
+    """
     network, mesh = make_network(config, hand), make_mesh(config, hand)
 
     def whole(
@@ -117,7 +120,11 @@ def make_whole(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Arr
     ) -> dict[str, Array]:
         # The network knows right hands only.
         right = jnp.where(is_left[:, None, None, None], crops[:, :, ::-1], crops)
-        return mesh(network(variables, right), is_left, inverse_focal, principal)
+        seen = network(variables, right)
+        points = mesh(seen.uv_map, is_left, inverse_focal, principal)
+        if seen.presence_logit is None:
+            return points
+        return {**points, "presence_logit": seen.presence_logit}
 
     return whole
 

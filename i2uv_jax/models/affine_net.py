@@ -18,6 +18,8 @@ stage lays a bent and turned mean hand into the picture (`hand_stage.py`) in pla
 2, and every later stage corrects the map before it.
 """
 
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -29,8 +31,17 @@ from i2uv_jax.models.resnet import ResNet
 from i2uv_jax.models.uv_decoder import UvDecoderStage, affine_connection
 
 
+class AffineNetOutput(NamedTuple):
+    """What is told of each picture, float32."""
+
+    uv_maps: tuple[Float[Array, "b m m 3"], ...]
+    """The UV map of every stage, coarsest first."""
+    presence_logit: Float[Array, "b"] | None
+    """Of a right hand's being seen; None unless the config asks for it."""
+
+
 class AffineNet(nn.Module):
-    """Encoder and UV decoder; returns the UV map of every stage, coarsest first, in float32."""
+    """Encoder and UV decoder."""
 
     config: AffineNetConfig
     dtype: jnp.dtype = jnp.float32
@@ -40,9 +51,7 @@ class AffineNet(nn.Module):
     """See `ops.grid_sample`."""
 
     @nn.compact
-    def __call__(
-        self, image: Float[Array, "b h h 3"], *, train: bool
-    ) -> tuple[Float[Array, "b m m 3"], ...]:
+    def __call__(self, image: Float[Array, "b h h 3"], *, train: bool) -> AffineNetOutput:
         """Takes a normalised picture whose side is a multiple of 32.
 
         Raises:
@@ -61,12 +70,17 @@ class AffineNet(nn.Module):
         )(image, train=train)
         stage_skips = (skips.stride16, skips.stride8, skips.stride4, skips.pooled, skips.stem, None)
 
-        features, uv_map, uv_maps = skips.stride32, None, []
+        features, uv_map, uv_maps, presence_logit = skips.stride32, None, [], None
         remaining = list(enumerate(self.config.decoder_channels, start=1))
         if self.config.coarse_to_fine:
             (_, num_hidden), (_, channels), *remaining = remaining
-            features, uv_map = HandStage(
-                size // STAGE_STRIDES[2], num_hidden, channels, dtype=self.dtype, name="hand_stage"
+            features, uv_map, presence_logit = HandStage(
+                size // STAGE_STRIDES[2],
+                num_hidden,
+                channels,
+                presence=self.config.presence,
+                dtype=self.dtype,
+                name="hand_stage",
             )(features, train=train)
             near = affine_connection(
                 skips.stride8, uv_map, cpu_path=self.cpu_paths, by_picture=self.by_picture
@@ -95,4 +109,4 @@ class AffineNet(nn.Module):
                 rematerialise=self.rematerialise,
             )
             uv_maps.append(uv_map)
-        return tuple(uv_maps)
+        return AffineNetOutput(tuple(uv_maps), presence_logit)

@@ -23,6 +23,8 @@ class HandNetOutput:
     """AffineNet's maps, coarsest first; sizes in `HandNetConfig.stage_sizes`."""
     uv_map: Float[Array, "b n n 3"]
     """The model's answer: SRNet's map, or AffineNet's finest where there is no SRNet."""
+    presence_logit: Float[Array, "b"] | None = None
+    """Log odds that the picture shows a right hand; None unless `AffineNetConfig.presence`."""
 
 
 class HandNet(nn.Module):
@@ -63,9 +65,12 @@ class HandNet(nn.Module):
         if self.config.affine is None:
             return HandNetOutput(stage_uv_maps=(), uv_map=self.refine(image))
         image = (image - jnp.array(IMAGENET_MEAN)) / jnp.array(IMAGENET_STD)
-        stage_uv_maps = self.affine_net(image, train=train)
-        uv_map = self.refine(stage_uv_maps[-1])
-        return HandNetOutput(stage_uv_maps=stage_uv_maps, uv_map=uv_map)
+        seen = self.affine_net(image, train=train)
+        return HandNetOutput(
+            stage_uv_maps=seen.uv_maps,
+            uv_map=self.refine(seen.uv_maps[-1]),
+            presence_logit=seen.presence_logit,
+        )
 
     def refine(self, uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b n n 3"]:
         """SRNet on AffineNet's finest map; without SRNet that map as it is."""

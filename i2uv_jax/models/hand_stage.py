@@ -20,6 +20,9 @@ from i2uv_jax.geometry.mesh import normalize
 from i2uv_jax.hand.mean_hand import mean_uv_map
 from i2uv_jax.models.layers import batch_norm
 
+PRESENCE = "presence"
+"""Name of the layer that tells if a right hand is seen."""
+
 FIRST_SIZE = 0.65
 """Length of the hand in the picture at the start, in crop sides."""
 
@@ -38,12 +41,19 @@ class HandStage(nn.Module):
     num_hidden: int
     channels: int
     """Features of a texel."""
+    presence: bool = False
+    """Whether to tell if the picture shows a right hand at all."""
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(
         self, features: Float[Array, "b h w c"], *, train: bool
-    ) -> tuple[Float[Array, "b size size channels"], Float[Array, "b size size 3"]]:
+    ) -> tuple[
+        Float[Array, "b size size channels"],
+        Float[Array, "b size size 3"],
+        Float[Array, "b"] | None,
+    ]:
+        """Features of the texels, the map, and the logit of a right hand's presence."""
         batch = features.shape[0]
         x = features.reshape(batch, -1)
         x = nn.Dense(
@@ -68,7 +78,12 @@ class HandStage(nn.Module):
         hand = mean_uv_map(self.size) + bend.reshape(batch, self.size, self.size, 3)
         turned = jnp.einsum("bij,bvuj->bvui", rotation_from_columns(columns), hand)
         uv_map = FIRST_SIZE * jnp.exp(log_scale)[:, None, None] * turned + place[:, None, None]
-        return texels.reshape(batch, self.size, self.size, self.channels), uv_map
+        presence_logit = None
+        if self.presence:
+            # Undecided at the start, whatever the features are.
+            presence_logit = nn.Dense(1, kernel_init=nn.initializers.zeros, name=PRESENCE)(x)[:, 0]
+        texels = texels.reshape(batch, self.size, self.size, self.channels)
+        return texels, uv_map, presence_logit
 
 
 def rotation_from_columns(columns: Float[Array, "b 6"]) -> Float[Array, "b 3 3"]:

@@ -6,6 +6,7 @@ tells well enough where any hand is. What it says then is enough to make a close
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -28,15 +29,24 @@ _UNDECIDED = 1e-6
 """Length in crop sides below which a palm points nowhere; it is taken for upright."""
 
 
-def predict_uv_map(
+class SeenHands(NamedTuple):
+    """What the looks at a batch of pictures come to; a pytree."""
+
+    uv_map: Float[Array, "b m m 3"]
+    """In coordinates of the pictures."""
+    presence_logit: Float[Array, "b"] | None
+    """What the last look says about a right hand's presence; None of models that do not tell."""
+
+
+def see_hands(
     model: HandNet,
     variables: dict,
     image: Float[Array, "b h h 3"],
     mesh_from_uv_map: Callable[
         [Float[Array, "b m m 3"]], tuple[Float[Array, "b v 3"], Float[Array, "b 21 3"]]
     ],
-) -> Float[Array, "b m m 3"]:
-    """The model's UV maps of pictures, in coordinates of the pictures; jit-able.
+) -> SeenHands:
+    """The model's UV maps of pictures, and how sure it is that they show right hands; jit-able.
 
     Args:
       image: its side is a multiple of the config's `image_size`: close-ups are made of what the
@@ -47,14 +57,15 @@ def predict_uv_map(
       ValueError: the pictures' side is no multiple of the model's.
     """
     size = model.config.image_size
-    uv_map = model.apply(variables, _shrunk(image, size), train=False).uv_map
+    output = model.apply(variables, _shrunk(image, size), train=False)
+    uv_map = output.uv_map
     for _ in range(model.config.looks - 1):
         vertices, keypoints = mesh_from_uv_map(uv_map)
         to_closeup = closeup(vertices[..., :2], keypoints[..., :2])
         seen = to_closeup.of_image(image, _SUPERSAMPLING * size, by_picture=model.by_picture)
-        uv_map = model.apply(variables, _shrunk(seen, size), train=False).uv_map
-        uv_map = to_closeup.inverse().of_uv_map(uv_map)
-    return uv_map
+        output = model.apply(variables, _shrunk(seen, size), train=False)
+        uv_map = to_closeup.inverse().of_uv_map(output.uv_map)
+    return SeenHands(uv_map, output.presence_logit)
 
 
 def closeup(vertices: Float[Array, "b v 2"], keypoints: Float[Array, "b 21 2"]) -> Similarity:

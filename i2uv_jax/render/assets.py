@@ -7,7 +7,7 @@ none of them.
 from flax import struct
 from jaxtyping import Array, UInt8
 
-from i2uv_jax.config import RenderConfig
+from i2uv_jax.config import BackgroundConfig, RenderConfig
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.render.picture_folder import load_picture_folder
 from i2uv_jax.render.plain import is_plain
@@ -31,10 +31,15 @@ def load_render_assets(config: RenderConfig, hand: Hand) -> RenderAssets:
       ValueError: a folder that the config names, or a file in it, is missing or unreadable.
     """
     skins = None if is_plain(config) else load_skin_textures(config.skin, hand)
-    background = config.background
-    backgrounds = None
-    if background.folder is not None and background.folder_share > 0:
-        backgrounds = load_picture_folder(
-            background.folder, size=background.folder_size, limit=background.folder_limit
-        )
-    return RenderAssets(skins=skins, backgrounds=backgrounds)
+    return RenderAssets(skins=skins, backgrounds=load_backgrounds(config.background))
+
+
+def load_backgrounds(config: BackgroundConfig) -> UInt8[Array, "n s s 3"] | None:
+    """The user's pictures behind hands; None where the config draws every background.
+
+    Raises:
+      ValueError: as `load_render_assets`.
+    """
+    if config.folder is None or config.folder_share == 0:
+        return None
+    return load_picture_folder(config.folder, size=config.folder_size, limit=config.folder_limit)

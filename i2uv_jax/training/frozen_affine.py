@@ -20,7 +20,7 @@ from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.detail import sample_traits
 from i2uv_jax.hand.high_fidelity import detailed_map
 from i2uv_jax.models.hand_net import build_model
-from i2uv_jax.models.looks import predict_uv_map
+from i2uv_jax.models.looks import see_hands
 from i2uv_jax.models.model_files import find_model
 from i2uv_jax.models.weights import load_picture_model
 from i2uv_jax.ops.hash_prng import hash_key
@@ -66,7 +66,7 @@ def frozen_affine_pairs(config: ExperimentConfig, sharding: NamedSharding) -> Pa
     def sample(key: PRNGKeyArray, arrays: Any, is_training: bool) -> SurfacePairs:
         assets, variables = arrays
         batch = sample_batch(key, hand, view, batch_size, assets, sharding=sharding)
-        coarse = predict_uv_map(model, variables, batch.image, mesh_from_uv_map)
+        coarse = see_hands(model, variables, batch.image, mesh_from_uv_map).uv_map
         placements = sample_placements(key, hand, view, batch_size)
         keys = jax.random.split(hash_key(jax.random.fold_in(key, 2)), batch_size)
         pairs = on_own_device(true_pairs, sharding)((keys, placements))

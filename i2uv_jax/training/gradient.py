@@ -11,6 +11,7 @@ That is the gradient of the whole batch, but for two things:
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import jax
@@ -36,12 +37,14 @@ def build_gradient(
     model: nn.Module,
     compute_loss: LossFunction,
     *,
+    network_input: Callable[[TrainingBatch], Array] = attrgetter("network_input"),
     num_microbatches: int = 1,
     mesh: Mesh | None = None,
 ) -> GradientFunction:
     """The function that computes a batch's gradient. Jit-able.
 
     Args:
+      network_input: what the model is given of a (micro)batch.
       num_microbatches: in how many pieces; it has to divide the batch.
       mesh: the devices that share the work: each computes with whole parameters, gathered from
         where they lie, on its own pictures. None leaves that to the compiler.
@@ -51,7 +54,7 @@ def build_gradient(
         def loss_of(params):
             output, updated = model.apply(
                 {"params": params, "batch_stats": batch_stats},
-                batch.network_input,
+                network_input(batch),
                 train=True,
                 mutable=["batch_stats"],
             )

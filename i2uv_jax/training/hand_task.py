@@ -1,35 +1,52 @@
 """Training of the hand's network: losses on UV maps, errors in millimetres on unseen pictures."""
 
+from dataclasses import replace
 from functools import partial
 
 from flax import linen as nn
+from jax.sharding import Mesh
 
 from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.geometry.uv_map import build_tables
+from i2uv_jax.training.negatives import build_network_input, build_presence_loss
 from i2uv_jax.training.pictures import draw_maps
 from i2uv_jax.training.step import build_evaluation_step, build_loss
 from i2uv_jax.training.task import Scores, Task, means
 
 
-def hand_task(config: ExperimentConfig, model: nn.Module, source: BatchSource) -> Task:
+def hand_task(config: ExperimentConfig, model: nn.Module, source: BatchSource, mesh: Mesh) -> Task:
     """The task of a `models.hand_net.HandNet` on the geometry of a source of data.
+
+    Args:
+      mesh: the devices that share each batch.
 
     Raises:
       ValueError: the config names a loss that does not exist.
     """
     tables = build_tables(source.atlas, config.model.uv_map_size)
-    return Task(
+    task = Task(
         compute_loss=build_loss(config.loss, config.model, source),
         evaluation_step=build_evaluation_step(model, tables, source.keypoint_regressor),
         summarize=means,
         describe=_describe,
         draw=partial(draw_maps, atlas=source.atlas),
     )
+    weight = config.loss.presence_weight
+    if weight == 0:
+        return task
+    return replace(
+        task,
+        compute_loss=build_presence_loss(task.compute_loss, weight, mesh),
+        network_input=build_network_input(config.loss.absent_share, mesh),
+    )
 
 
 def _describe(scores: Scores) -> str:
-    return (
+    text = (
         f"on unseen pictures vertices {scores['aligned_vertex_mm']:.2f} mm, keypoints "
         f"{scores['aligned_keypoint_mm']:.2f} mm (aligned)"
     )
+    if "side_accuracy" in scores:
+        text += f", {scores['side_accuracy']:.1%} told from their mirror images"
+    return text

@@ -1,12 +1,14 @@
 """What a run starts from if not from random weights: the variables of a model file."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from flax.traverse_util import flatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from i2uv_jax.config import AnyExperimentConfig, HandNetConfig
 from i2uv_jax.geometry.atlas import Atlas
+from i2uv_jax.models.hand_stage import PRESENCE
 from i2uv_jax.models.model_files import find_model
 from i2uv_jax.models.weights import load_model_file, variable_shapes
 from i2uv_jax.models.widening import only_wider, widened
@@ -17,7 +19,8 @@ def load_initial_variables(
 ) -> dict[str, Any] | None:
     """ "params" and "batch_stats" of the model that `train.init_from` names; None if it names none.
 
-    A model with a narrower encoder is widened to the config's (`models.widening`).
+    A model with a narrower encoder is widened to the config's (`models.widening`). One that tells
+    no presence, where the config's does, starts undecided about it.
 
     Raises:
       ValueError: one line: there is no such model, it is damaged, it was trained on another UV
@@ -27,10 +30,14 @@ def load_initial_variables(
     if name is None:
         return None
     trained, variables, card = load_model_file(find_model(name), type(config.model))
-    if isinstance(trained, HandNetConfig) and only_wider(trained, config.model):
-        rng = np.random.default_rng(config.train.seed)
-        variables = widened(variables, trained.affine, config.model.affine.width, rng)
-    _check_shapes(name, variables, variable_shapes(config.model))
+    wanted = variable_shapes(config.model)
+    if isinstance(trained, HandNetConfig):
+        if config.model.tells_presence and not trained.tells_presence:
+            trained, variables = _with_presence(trained, variables, wanted)
+        if only_wider(trained, config.model):
+            rng = np.random.default_rng(config.train.seed)
+            variables = widened(variables, trained.affine, config.model.affine.width, rng)
+    _check_shapes(name, variables, wanted)
     trained_on = card.get("atlas")
     if atlas is not None and trained_on is not None and trained_on != atlas.fingerprint:
         raise ValueError(
@@ -38,6 +45,21 @@ def load_initial_variables(
             f"run's ({atlas.fingerprint})"
         )
     return variables
+
+
+def _with_presence(
+    trained: HandNetConfig, variables: dict[str, Any], wanted: dict[str, Any]
+) -> tuple[HandNetConfig, dict[str, Any]]:
+    """The model with an undecided head for presence, if it is of the kind that can have one."""
+    if trained.affine is None or not trained.affine.coarse_to_fine:
+        return trained, variables
+    head = {
+        path: np.zeros(leaf.shape, np.float32)
+        for path, leaf in flatten_dict(wanted).items()
+        if path[-2] == PRESENCE
+    }
+    variables = unflatten_dict(flatten_dict(variables) | head)
+    return replace(trained, affine=replace(trained.affine, presence=True)), variables
 
 
 def _check_shapes(name: str, variables: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -92,10 +92,11 @@ def build_program(
     model = build_network(
         config.model, rematerialise=config.train.rematerialise, by_picture=mesh.size > 1
     )
-    task = _task(config, model, source)
+    task = _task(config, model, source, mesh)
     gradient_of = build_gradient(
         model,
         task.compute_loss,
+        network_input=task.network_input,
         num_microbatches=config.train.microbatches,
         mesh=mesh,
     )
@@ -119,12 +120,12 @@ def build_program(
     return TrainingProgram(config, mesh, source, task, shardings, train_step, evaluation_step)
 
 
-def _task(config: AnyExperimentConfig, model: nn.Module, source: BatchSource) -> Task:
+def _task(config: AnyExperimentConfig, model: nn.Module, source: BatchSource, mesh: Mesh) -> Task:
     if isinstance(config, DetectorExperimentConfig):
         return detector_task(model)
     if config.model.affine is None:
         return surface_task(config, model, source)
-    return hand_task(config, model, source)
+    return hand_task(config, model, source, mesh)
 
 
 def _skip_limit(config: TrainConfig) -> float | None:

@@ -4,15 +4,17 @@ import jax
 from jax.sharding import Mesh
 
 from i2uv_jax.config import AnyExperimentConfig, DetectorExperimentConfig
+from i2uv_jax.data.handless import HandlessSource
 from i2uv_jax.data.scenes import SceneSource
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.data.synthetic import SyntheticSource
+from i2uv_jax.training.negatives import count_handless
 from i2uv_jax.training.sharding import batch_sharding
 
 
 def build_source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
-    """Pictures for a model with an AffineNet, pairs of UV maps for an SRNet alone, scenes for a
-    detector.
+    """Pictures for a model with an AffineNet (also some without a hand, if it is to learn of such),
+    pairs of UV maps for an SRNet alone, scenes for a detector.
 
     Raises:
       ValueError: something that the config names cannot be used.
@@ -23,6 +25,16 @@ def build_source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
         return SceneSource(config, key, sharding)
     if config.model.affine is None:
         return _pair_source(config, key, sharding)
+    source = _hand_source(config, key, sharding)
+    if config.loss.presence_weight == 0:
+        return source
+    count = count_handless(config.loss.absent_share, config.train, mesh.size)
+    if count == 0:
+        return source
+    return HandlessSource(source, config, jax.random.fold_in(key, 1), sharding, count)
+
+
+def _hand_source(config, key, sharding):
     if not config.data.sets:
         return SyntheticSource(config, key, sharding)
     # Only now: reading stored sets takes a second of imports.

@@ -21,7 +21,7 @@ from i2uv_jax.geometry.uv_map import UvTables, build_tables, vertices_from_uv_ma
 from i2uv_jax.losses import mask_sizes, resolve_term, total_loss
 from i2uv_jax.metrics import aligned_position_error, mean_position_error
 from i2uv_jax.models.hand_net import HandNet, HandNetOutput
-from i2uv_jax.models.looks import predict_uv_map
+from i2uv_jax.models.looks import see_hands
 from i2uv_jax.training.gradient import GradientFunction, LossFunction, Metrics
 from i2uv_jax.training.state import TrainState, update_average
 from i2uv_jax.types import Batch, TrainingBatch
@@ -119,6 +119,11 @@ def build_evaluation_step(
 
     Its errors, in millimetres: "vertex_mm", "keypoint_mm" and, after Procrustes alignment,
     "aligned_vertex_mm" and "aligned_keypoint_mm".
+
+    Of a model that tells presence also "presence_right", "presence_left" and, where the batch has
+    pictures without a hand, "presence_handless": the mean probabilities of a right hand it gives
+    to pictures, their mirror images and those; and "side_accuracy", the share of pictures that get
+    a larger one than their mirror image.
     """
 
     def mesh_from_uv_map(uv_map):
@@ -126,7 +131,12 @@ def build_evaluation_step(
         return vertices, keypoint_regressor @ vertices
 
     def evaluation_step(variables, batch):
-        uv_map = predict_uv_map(model, variables, batch.image, mesh_from_uv_map)
+        pictures = batch.image
+        if model.config.tells_presence:
+            others = () if batch.handless is None else (batch.handless,)
+            pictures = jnp.concatenate([pictures, pictures[:, :, ::-1], *others])
+        seen = see_hands(model, variables, pictures, mesh_from_uv_map)
+        uv_map = seen.uv_map[: len(batch.image)]
         wrist_depth_m = batch.keypoints[:, WRIST, 2]
         vertices_crop = vertices_from_uv_map(tables, uv_map)
         vertices = from_crop_space(batch.camera, vertices_crop, wrist_depth_m)
@@ -138,6 +148,20 @@ def build_evaluation_step(
             "aligned_vertex_mm": aligned_position_error(vertices, batch.vertices),
             "aligned_keypoint_mm": aligned_position_error(keypoints, batch.keypoints),
         }
-        return uv_map, {name: _MM_PER_M * error for name, error in errors.items()}
+        rows = {name: _MM_PER_M * error for name, error in errors.items()}
+        if model.config.tells_presence:
+            rows |= _presence_rows(seen.presence_logit, len(batch.image))
+        return uv_map, rows
 
     return evaluation_step
+
+
+def _presence_rows(logit: Float[Array, "n"], num_pictures: int) -> dict[str, Array]:
+    """Scores of the logits of pictures, of their mirror images, and of pictures without a hand."""
+    right, left, handless = jnp.split(logit, [num_pictures, 2 * num_pictures])
+    rows = {
+        "presence_right": jax.nn.sigmoid(right),
+        "presence_left": jax.nn.sigmoid(left),
+        "side_accuracy": (right > left).astype(jnp.float32),
+    }
+    return rows | ({"presence_handless": jax.nn.sigmoid(handless)} if handless.size else {})

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Array, UInt8
 
 from i2uv_jax.training.gradient import LossFunction
+from i2uv_jax.types import TrainingBatch
 
 Scores = dict[str, float]
 
@@ -18,13 +20,16 @@ class Task:
     compute_loss: LossFunction
     evaluation_step: Callable
     """(variables, batch) to what `draw` shows (a pytree of batched arrays) and named arrays with
-    one row a picture, of which `summarize` makes scores. Pure and jit-able."""
+    one row for each picture (of the batch, or of a kind that its name says), of which `summarize`
+    makes scores. Pure and jit-able."""
     summarize: Callable[[dict[str, np.ndarray]], Scores]
     """The named arrays of the whole evaluation set, on the host, to its scores."""
     describe: Callable[[Scores], str]
     """The scores in a few words."""
     draw: Callable[..., UInt8[np.ndarray, "h w 3"]]
     """(batch, prediction), a few pictures of each on the host, to one picture."""
+    network_input: Callable[[TrainingBatch], Array] = attrgetter("network_input")
+    """What the network is given of a batch to train on."""
 
 
 def means(rows: dict[str, np.ndarray]) -> Scores:

@@ -32,18 +32,42 @@ def rest_hand_map():
 
 
 @pytest.fixture
+def telling_model_path(tmp_path):
+    """A model file of a network that tells presence; to be used with `fast_network`."""
+    from i2uv_jax.config import AffineNetConfig, HandNetConfig
+    from i2uv_jax.models.random_weights import random_variables
+    from i2uv_jax.models.weights import save_model
+
+    affine = AffineNetConfig("resnet18", 0.125, (16, 8, 8), coarse_to_fine=True, presence=True)
+    config = HandNetConfig(affine, sr=None, image_size=64)
+    path = tmp_path / "telling.safetensors"
+    save_model(path, config, random_variables(config), {"name": "telling"})
+    return path
+
+
+@pytest.fixture
 def fast_network(monkeypatch, rest_hand_map):
     """Replaces the network, which takes seconds to compile, by one that always sees that hand.
 
-    It moves the hand by the picture's brightness, so that results still depend on the picture.
+    It moves the hand by the picture's brightness, so that results still depend on the picture. A
+    model that tells presence sees a right hand where the picture is brighter on the right.
     """
+    import jax.numpy as jnp
+
     from i2uv_jax.inference import program
+    from i2uv_jax.models.hand_net import HandNetOutput
 
     def apply(variables, image, *, train):
         shift = image.mean(axis=(1, 2, 3))[:, None, None, None]
-        return SimpleNamespace(uv_map=rest_hand_map + 0.1 * shift)
+        return HandNetOutput(stage_uv_maps=(), uv_map=rest_hand_map + 0.1 * shift)
+
+    def apply_telling(variables, image, *, train):
+        left, right = (half.mean(axis=(1, 2, 3)) for half in jnp.split(image, 2, axis=2))
+        output = apply(variables, image, train=train)
+        return output.replace(presence_logit=9 * (right - left))
 
     def build_model(config):
-        return SimpleNamespace(apply=apply, config=config)
+        chosen = apply_telling if config.tells_presence else apply
+        return SimpleNamespace(apply=chosen, config=config)
 
     monkeypatch.setattr(program, "build_model", build_model)

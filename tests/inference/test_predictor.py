@@ -18,6 +18,7 @@ from i2uv_jax.imaging.crop import BoxError
 from i2uv_jax.inference import predictor as predictor_module
 from i2uv_jax.inference import program
 from i2uv_jax.inference.predictor import MAX_BATCH_SIZE, Predictor
+from i2uv_jax.models.hand_net import HandNetOutput
 from i2uv_jax.types import Camera
 
 COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
@@ -56,7 +57,7 @@ def stub_predictor(monkeypatch, make_uv_map) -> Predictor:
 
     def apply(variables, image, *, train):
         assert not train
-        return SimpleNamespace(uv_map=make_uv_map(image))
+        return HandNetOutput(stage_uv_maps=(), uv_map=make_uv_map(image))
 
     monkeypatch.setattr(
         program, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
@@ -153,6 +154,55 @@ def test_left_hand_is_the_mirror_image_of_a_right_hand(monkeypatch):
 def signed_volume(prediction):
     a, b, c = np.moveaxis(prediction.vertices_mm[prediction.faces].astype(np.float64), 1, 0)
     return np.einsum("fd,fd->", a, np.cross(b, c)) / 6
+
+
+TELLING_CONFIG = HandNetConfig(
+    affine=AffineNetConfig(decoder_channels=(8,) * 6, coarse_to_fine=True, presence=True),
+    sr=None,
+    image_size=128,
+)
+
+
+@pytest.fixture
+def telling_predictor(monkeypatch):
+    """A predictor that takes pictures for right hands which are brighter on the right."""
+
+    def apply(variables, image, *, train):
+        logit = 8 * (image[:, :, 64:].mean(axis=(1, 2, 3)) - image[:, :, :64].mean(axis=(1, 2, 3)))
+        uv_map = jnp.broadcast_to(true_uv_map(), (len(image), 128, 128, 3))
+        return HandNetOutput(stage_uv_maps=(), uv_map=uv_map, presence_logit=logit)
+
+    monkeypatch.setattr(
+        program, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
+    )
+    return Predictor(TELLING_CONFIG, {})
+
+
+def half_bright(is_right: bool) -> np.ndarray:
+    photo = np.zeros((128, 128, 3), np.uint8)
+    photo[:, slice(64, None) if is_right else slice(64)] = 51  # a fifth of 255
+    return photo
+
+
+def test_an_open_side_is_the_likelier_one(telling_predictor):
+    photos = [half_bright(True), half_bright(False), half_bright(False)]
+    found = telling_predictor(photos, handedness=("auto", "auto", "right"))
+    assert found.handedness == ("right", "left", "right")
+    # Five rows went through the network together.
+    assert telling_predictor.compiled_batch_sizes == (8,)
+    likely = 1 / (1 + np.exp(-8 / 5))
+    np.testing.assert_allclose(found.presence, [likely, likely, 1 - likely], rtol=1e-3)
+    # What is kept is what the side would have given if asked for.
+    left = telling_predictor(photos[1], handedness="left")
+    np.testing.assert_allclose(found[1].vertices_2d, left.vertices_2d, atol=1e-3)
+    assert float(found[1].presence) == pytest.approx(float(left.presence))
+    np.testing.assert_array_equal(found[1].faces, left.faces)
+
+
+def test_models_that_do_not_tell_need_a_side(tiny):
+    assert tiny(noise(0)).presence is None and tiny([noise(0)])[0].presence is None
+    with pytest.raises(ValueError, match=r"tiny.* does not tell which hand it sees, got \"auto\""):
+        tiny(noise(0), handedness="auto")
 
 
 def test_shapes_of_one_picture_and_of_a_batch(tiny):

@@ -27,7 +27,7 @@ def test_same_maps_as_ours(mode):
 
     variables = random_variables(CONFIG)
     crops = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
-    ours = quick_jit(make_network(CONFIG, load_hand()))(fold_batch_norm(variables), crops)
+    ours = quick_jit(make_network(CONFIG, load_hand()))(fold_batch_norm(variables), crops).uv_map
     theirs = torch_network(CONFIG, variables, mode)(crops)
     assert np.ptp(ours) > 0.1
     np.testing.assert_allclose(ours, theirs, atol=1e-4)

@@ -23,13 +23,29 @@ def test_untrained_stage_shows_a_whole_hand_fingers_up():
     stage = HandStage(SIZE, num_hidden=16, channels=2)
     features = jax.random.normal(jax.random.key(0), (3, 2, 2, 8))
     variables = jax.jit(functools.partial(stage.init, train=False))(jax.random.key(1), features)
-    texels, uv_map = stage.apply(variables, features, train=False)
+    texels, uv_map, presence_logit = stage.apply(variables, features, train=False)
     assert texels.shape == (3, SIZE, SIZE, 2)
+    assert presence_logit is None
     mean = vertices(jnp.broadcast_to(mean_uv_map(SIZE), uv_map.shape))
     # In hand lengths, so 0.05 is 9 mm: a little noise of the untrained layer, but a hand.
     assert float(aligned_position_error(vertices(uv_map), mean).max()) < 0.05
     keypoints = load_hand().keypoint_regressor @ np.asarray(vertices(uv_map))
     assert (keypoints[:, 12, 1] < keypoints[:, 0, 1]).all()  # middle tip above the wrist, y down
+
+
+def test_presence_starts_undecided_and_moves_no_other_parameter():
+    features = jax.random.normal(jax.random.key(0), (3, 2, 2, 8))
+    plain, telling = (
+        HandStage(SIZE, num_hidden=16, channels=2, presence=presence) for presence in (False, True)
+    )
+    without, variables = (
+        jax.jit(functools.partial(stage.init, train=False))(jax.random.key(1), features)
+        for stage in (plain, telling)
+    )
+    np.testing.assert_array_equal(telling.apply(variables, features, train=False)[2], [0, 0, 0])
+    head = variables["params"].pop("presence")
+    assert head["kernel"].shape == (16, 1)
+    jax.tree.map(np.testing.assert_array_equal, variables, without)
 
 
 def test_gram_schmidt_by_hand():

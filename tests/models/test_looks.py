@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from i2uv_jax.geometry.keypoints import MIDDLE_MCP
-from i2uv_jax.models.looks import FILL, closeup, predict_uv_map
+from i2uv_jax.models.hand_net import HandNetOutput
+from i2uv_jax.models.looks import FILL, closeup, see_hands
 
 SIZE = 32
 
@@ -38,7 +39,8 @@ class Pointer:
         up = (wrist - knuckle) @ jnp.array([0.0, 1.0])
         depth = (up > 0.7).astype(jnp.float32)[:, None]
         points = [jnp.concatenate([p, depth], axis=-1) for p in (wrist, knuckle) * 2]
-        return SimpleNamespace(uv_map=jnp.stack(points, axis=1).reshape(-1, 2, 2, 3))
+        uv_map = jnp.stack(points, axis=1).reshape(-1, 2, 2, 3)
+        return HandNetOutput(stage_uv_maps=(), uv_map=uv_map, presence_logit=depth[:, 0])
 
 
 def mesh_from_uv_map(uv_map):
@@ -67,7 +69,7 @@ def test_what_a_closeup_shows_is_told_in_the_picture_s_coordinates(angle):
     wrist, knuckle = dots(angle)
     image = jnp.asarray(picture(wrist, knuckle))[None]
     once, twice = (
-        predict_uv_map(Pointer(looks), {}, image, mesh_from_uv_map)[0] for looks in (1, 2)
+        see_hands(Pointer(looks), {}, image, mesh_from_uv_map).uv_map[0] for looks in (1, 2)
     )
     np.testing.assert_allclose(once[0, :, :2], [wrist, knuckle], atol=0.005)
     np.testing.assert_allclose(twice[0, :, :2], [wrist, knuckle], atol=0.005)
@@ -76,9 +78,16 @@ def test_what_a_closeup_shows_is_told_in_the_picture_s_coordinates(angle):
     np.testing.assert_allclose(twice[..., 2], 0.5 / FILL, rtol=0.02)
 
 
+def test_presence_is_what_the_last_look_says():
+    image = jnp.asarray(picture(*dots(37)))[None]
+    # This network is sure of close-ups alone.
+    once, twice = (see_hands(Pointer(looks), {}, image, mesh_from_uv_map) for looks in (1, 2))
+    assert (once.presence_logit, twice.presence_logit) == (0, 1)
+
+
 def test_pictures_of_a_batch_are_framed_each_for_itself():
     images = jnp.stack([jnp.asarray(picture(*dots(angle))) for angle in (0, 90, 200)])
-    uv_map = predict_uv_map(Pointer(3), {}, images, mesh_from_uv_map)
+    uv_map = see_hands(Pointer(3), {}, images, mesh_from_uv_map).uv_map
     expected = np.stack([dots(angle) for angle in (0, 90, 200)])
     np.testing.assert_allclose(uv_map[:, 0, :, :2], expected, atol=0.005)
 
@@ -103,4 +112,4 @@ def test_a_hand_shrunk_to_a_point_still_gives_a_finite_closeup():
 
 def test_pictures_of_another_size_are_refused():
     with pytest.raises(ValueError, match="a side divisible by 32, got 40"):
-        predict_uv_map(Pointer(2), {}, jnp.zeros((1, 40, 40, 3)), mesh_from_uv_map)
+        see_hands(Pointer(2), {}, jnp.zeros((1, 40, 40, 3)), mesh_from_uv_map)

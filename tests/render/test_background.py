@@ -64,7 +64,9 @@ def test_pictures_take_their_share():
 
 
 def test_people_stand_before_their_share_of_backgrounds():
-    none, some, all_of_them = (draw(BackgroundConfig(people_share=share)) for share in (0.0, 0.5, 1.0))
+    none, some, all_of_them = (
+        draw(BackgroundConfig(people_share=share)) for share in (0.0, 0.5, 1.0)
+    )
     hidden = [np.abs(picture - none).max(axis=-1) > 1e-3 for picture in (some, all_of_them)]
     shown = [picture.any(axis=(1, 2)) for picture in hidden]
     # Where one stands, it is the same one, and what it leaves free is the scenery.

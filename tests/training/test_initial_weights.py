@@ -9,6 +9,7 @@ import pytest
 
 from i2uv_jax.config_io import with_overrides
 from i2uv_jax.models.model_files import find_model
+from i2uv_jax.models.random_weights import random_variables
 from i2uv_jax.models.weights import load_model_file, save_model, variable_shapes
 from i2uv_jax.training import program
 from i2uv_jax.training.initial_weights import load_initial_variables
@@ -69,10 +70,38 @@ def test_the_shipped_model_can_be_named(request):
     jax.tree.map(np.testing.assert_array_equal, variables, load_model_file(find_model("small"))[1])
 
 
+@pytest.mark.parametrize("width", [0.125, 0.25])
+def test_a_model_that_tells_no_presence_starts_undecided_about_it(tmp_path, sheet_config, width):
+    model = with_overrides(
+        sheet_config.model,
+        ["affine.coarse_to_fine=true", "affine.decoder_channels=16,8,8"],
+    )
+    path = tmp_path / "start.safetensors"
+    save_model(path, model, random_variables(model), {})
+    overrides = ["affine.presence=true", f"affine.width={width}"]
+    config = replace(
+        sheet_config,
+        model=with_overrides(model, overrides),
+        train=replace(sheet_config.train, init_from=str(path)),
+    )
+    variables = load_initial_variables(config, None)
+    head = variables["params"]["affine_net"]["hand_stage"].pop("presence")
+    assert {name: leaf.shape for name, leaf in head.items()} == {"kernel": (16, 1), "bias": (1,)}
+    assert all((leaf == 0).all() for leaf in head.values())
+    plain = replace(config, model=with_overrides(model, overrides[1:]))
+    jax.tree.map(np.testing.assert_array_equal, variables, load_initial_variables(plain, None))
+    # A head that the config does not want is not dropped in silence.
+    save_model(path, config.model, random_variables(config.model), {})
+    with pytest.raises(
+        ValueError, match=r"presence/bias: expected nothing of this name, got shape"
+    ):
+        load_initial_variables(plain, None)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.affine.width=0.25", r"does not fit.*batch_stats/.*expected shape \(16,\), got.*8"),
+        ("model.affine.width=0.0625", r"does not fit.*batch_stats/.*shape \(8,\), got.*16"),
         ("model.affine.decoder_channels=16,16,8", r"expected nothing of this name, got shape"),
         ("model.affine.decoder_channels=16,16,8,8,8", r"expected shape \(8,\), got nothing of"),
         ("train.init_from=smal", "no model named 'smal': did you mean small"),

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from i2uv_jax.geometry.uv_map import build_tables
+from i2uv_jax.models.hand_net import HandNetOutput
 from i2uv_jax.training.state import update_average
 from i2uv_jax.training.step import build_evaluation_step
 
@@ -15,10 +16,10 @@ class KnownAnswer:
 
     def __init__(self, uv_map, image_size):
         self.uv_map = uv_map
-        self.config = SimpleNamespace(looks=1, image_size=image_size)
+        self.config = SimpleNamespace(looks=1, image_size=image_size, tells_presence=False)
 
     def apply(self, variables, image, *, train):
-        return SimpleNamespace(uv_map=self.uv_map)
+        return HandNetOutput(stage_uv_maps=(), uv_map=self.uv_map)
 
 
 def errors_for(change_map, sheet_source, sheet_config):

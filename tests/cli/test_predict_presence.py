@@ -1,0 +1,69 @@
+"""`i2uv predict` with a model that tells presence: sides, scores, and pictures of no hand."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from i2uv_jax.cli.main import main
+from i2uv_jax.inference import backends, hand_detector
+from i2uv_jax.inference.hand_detector import DetectedHand
+from i2uv_jax.inference.prediction import MIN_PRESENCE
+
+# What the stand-in says of a picture with one black and one half grey half.
+LIKELY = 1 / (1 + math.exp(-4.5))
+
+
+@pytest.fixture
+def hands_of(tmp_path, telling_model_path, fast_network, monkeypatch):
+    """Predicts a picture whose left or right half is bright; gives its hands in the JSON."""
+
+    def predict(bright, *options, found=None):
+        pixels = np.zeros((64, 64, 3), np.uint8)
+        pixels[:, slice(32) if bright == "left" else slice(32, None)] = 127.5
+        photo = tmp_path / "photo.png"
+        Image.fromarray(pixels).save(photo)
+        detector = type("Detector", (), {"compile": lambda self: None})
+        detector.__call__ = lambda self, picture: found
+        monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: detector())
+        words = ["predict", str(photo), "--out", str(tmp_path / "out"), *options]
+        words += ["--model", str(telling_model_path)]
+        words += ["--detector", "none" if found is None else "heatmap"]
+        assert main(words) == 0
+        return json.loads((tmp_path / "out" / "photo.json").read_text())["hands"]
+
+    return predict
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_side_that_nobody_says_is_told_by_the_model(hands_of, side):
+    (hand,) = hands_of(side)
+    assert hand["handedness"] == side
+    assert hand["score"] == hand["presence"] == pytest.approx(LIKELY, abs=0.01)
+
+
+def test_a_crop_that_shows_no_such_hand_gives_none(hands_of, tmp_path, capsys):
+    assert 1 - LIKELY < MIN_PRESENCE
+    assert hands_of("left", "--hand", "right") == []
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"photo.json", "photo.png"}
+    assert "no hand found" in capsys.readouterr().out
+
+
+def test_the_detector_s_side_holds_and_scores_are_multiplied(hands_of):
+    whole = (0.0, 0.0, 64.0, 64.0)
+    found = [DetectedHand(whole, "right", 0.5), DetectedHand(whole, "left", 0.9)]
+    (hand,) = hands_of("right", found=found)
+    assert hand["handedness"] == "right" and hand["mesh"] == "photo.glb"
+    assert hand["score"] == pytest.approx(0.5 * hand["presence"], abs=1e-4)
+
+
+def test_exports_leave_presence_out_so_they_are_not_chosen(
+    telling_model_path, tiny_model_path, monkeypatch
+):
+    monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(backends.jax, "default_backend", lambda: "cpu")
+    assert backends.choose_backend("auto", telling_model_path) == "xla"
+    assert backends.choose_backend("auto", tiny_model_path) == "litert"
+    assert backends.choose_backend("onnx", telling_model_path) == "onnx"
