@@ -16,7 +16,8 @@ from i2uv_jax.inference.placement import wrists_mm
 from i2uv_jax.inference.prediction import HandPrediction
 from i2uv_jax.inference.predictor import Predictor
 from i2uv_jax.viewing.glb import SceneHand, glb_bytes
-from i2uv_jax.viewing.panel import photo_panel, png_bytes
+from i2uv_jax.viewing.panel import photo_panel
+from i2uv_jax.viewing.png import png_bytes
 from i2uv_jax.viewing.uv_colours import uv_map_colours
 
 SUFFIXES = (".glb", ".png", ".json")

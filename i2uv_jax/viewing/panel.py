@@ -1,6 +1,5 @@
 """Rows of pictures that show reconstructed hands from all sides."""
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -138,13 +137,6 @@ def tile_row(tiles: dict[str, UInt8[np.ndarray, "s s 3"]]) -> UInt8[np.ndarray, 
         draw.text((x + size / 2, _CAPTION_PX / 2), caption, _INK, font, anchor="mm")
         canvas.paste(Image.fromarray(tile), (x, _CAPTION_PX))
     return np.asarray(canvas)
-
-
-def png_bytes(picture: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """The picture as a PNG file; the same pixels give the same bytes."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=False, compress_level=6)
-    return buffer.getvalue()
 
 
 def _turned(
