@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """Time the way from photos to meshes, on drawn photos that are made in a temporary
 folder: one hand after the other in a warm process, with its box known and with detection in front;
-fresh processes up to their first mesh, with what they compile in the cache; and `i2uv predict` on a
-folder, against the network alone at the same batch size."""
+the files of a hand; fresh processes up to their first mesh, with what they compile in the cache;
+and `i2uv predict` on a folder, without panels, against the network alone at the same batch size."""
 
 _AIMS = {"hand": 14, "found_hand": 30, "command": 5, "python": 5, "folder": 0.8}
 """For two cores of a CPU: milliseconds, seconds, and a share of the network's speed."""
@@ -35,7 +36,8 @@ _AIMS = {"hand": 14, "found_hand": 30, "command": 5, "python": 5, "folder": 0.8}
 _TITLES = {
     "hand": "one hand, box known",
     "found_hand": "one hand, found first",
-    "files": "files of a hand",
+    "files": "mesh and numbers",
+    "files_and_panel": "the same and a panel",
     "command": "i2uv predict, fresh",
     "python": "Python, fresh",
 }
@@ -194,13 +196,14 @@ def _single_hands(
             rows["found_hand"] = _numbers("found_hand", measured(detector), "ms")
     photo = read_photo(drawn.paths[0])
     hand = PhotoHand(predictor(photo, box_xyxy=drawn.box_xyxy), drawn.box_xyxy)
-    files = measure_runs(
-        lambda index, clock: write_hand_files(
-            folder, "hand", photo, [hand], predictor, image_name="drawn", seconds=0.0
-        ),
-        args.count,
-    )
-    return rows | {"files": _numbers("files", files, "ms")}
+    for name, with_panel in (("files", False), ("files_and_panel", True)):
+        write = partial(
+            write_hand_files, folder, "hand", photo, [hand], predictor,
+            image_name="drawn", seconds=0.0, with_panel=with_panel,
+        )  # fmt: skip
+        files = measure_runs(lambda index, clock, write=write: write(), args.count)
+        rows[name] = _numbers(name, files, "ms")
+    return rows
 
 
 def _network_speed(model: str, backend: str, batch_size: int) -> float:
