@@ -7,7 +7,6 @@ import json
 import os
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from i2uv_jax.cli.photo_list import list_photos
 if TYPE_CHECKING:
     from i2uv_jax.inference.drawn_photos import DrawnPhotos
     from i2uv_jax.inference.hand_detector import PhotoDetector
-    from i2uv_jax.inference.photo_benchmark import FolderSpeed, Runs
+    from i2uv_jax.inference.photo_benchmark import FolderSpeed, Runs, StepClock
     from i2uv_jax.inference.predictor import Predictor
     from i2uv_jax.measuring.timing import Spread
 
@@ -197,11 +196,15 @@ def _single_hands(
     photo = read_photo(drawn.paths[0])
     hand = PhotoHand(predictor(photo, box_xyxy=drawn.box_xyxy), drawn.box_xyxy)
     for name, with_panel in (("files", False), ("files_and_panel", True)):
-        write = partial(
-            write_hand_files, folder, "hand", photo, [hand], predictor,
-            image_name="drawn", seconds=0.0, with_panel=with_panel,
-        )  # fmt: skip
-        files = measure_runs(lambda index, clock, write=write: write(), args.count)
+
+        def write(index: int, clock: "StepClock", name=name, with_panel=with_panel) -> None:
+            # Each under a new name: to replace a file may take far longer than to write one.
+            write_hand_files(
+                folder, f"{name}_{index}", photo, [hand], predictor,
+                image_name="drawn", seconds=0.0, with_panel=with_panel,
+            )  # fmt: skip
+
+        files = measure_runs(write, args.count)
         rows[name] = _numbers(name, files, "ms")
     return rows
 

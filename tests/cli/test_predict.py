@@ -162,7 +162,7 @@ def test_batches_are_real_and_equal_single_photos(run, tmp_path, write_photo, mo
 
 @pytest.mark.parametrize(
     ("words", "with_panel"),
-    [([], {"named"}), (["--panel"], {"named", "found"}), (["--no-panel"], {})],
+    [([], {"named"}), (["--panel"], {"named", "found"}), (["--no-panel"], set())],
 )
 def test_panels_are_for_photos_that_are_named_or_as_asked_for(
     run, tmp_path, write_photo, words, with_panel
