@@ -222,6 +222,9 @@ class BackgroundConfig:
     thing in them. 0: one plain colour."""
     skin_share: float = 0.25
     """Share of things in drawn backgrounds that have a skin's colour, like faces and arms."""
+    people_share: float = 0.25
+    """Share of backgrounds, drawn ones and pictures alike, before which a drawn face or bare arm
+    stands: people hold their hands before themselves."""
     defocus: float = 0.02
     """Standard deviation of the largest blur by depth of field, in crop sides."""
     folder: str | None = None
@@ -234,7 +237,7 @@ class BackgroundConfig:
     """Side in pixels to which the folder's pictures are shrunk."""
 
     def __post_init__(self) -> None:
-        for name in ("skin_share", "folder_share"):
+        for name in ("skin_share", "people_share", "folder_share"):
             _check_share(getattr(self, name), f"render.background.{name}")
         for name in ("clutter", "defocus"):
             value = getattr(self, name)
@@ -460,7 +463,7 @@ class RenderConfig:
 
 
 def plain_looks(config: RenderConfig) -> RenderConfig:
-    """A config's poses, views, occluders, backgrounds and sensor, with the plainest of hands.
+    """A config's poses, views, occluders, rooms and sensor, with the plainest of hands alone.
 
     For quick runs: this compiles and draws far sooner than realistic hands do.
     """
@@ -474,6 +477,7 @@ def plain_looks(config: RenderConfig) -> RenderConfig:
         forearm=replace(
             config.forearm, share=1.0, sleeve_share=0.0, ring_share=0.0, band_share=0.0
         ),
+        background=replace(config.background, people_share=0.0),
     )  # fmt: skip
 
 
@@ -740,6 +744,39 @@ class DetectorConfig:
             self.channels,
         )
         _check(self.dtype in DTYPE_NAMES, "dtype", f"one of {DTYPE_NAMES}", self.dtype)
+
+    @property
+    def input_size(self) -> int:
+        """Side of what goes in."""
+        return self.image_size
+
+
+@dataclass(frozen=True)
+class PalmNetConfig:
+    """The network that finds palms in whole pictures; the defaults are MediaPipe's."""
+
+    image_size: int = 192
+    """Side of the square picture in pixels; a multiple of 32."""
+    channels: tuple[int, ...] = (32, 64, 128, 256, 256)
+    """Channels at strides 2, 4, 8, 16 and 32."""
+    num_blocks: int = 4
+    """Blocks at each stride, after the one that halves the sides."""
+
+    def __post_init__(self) -> None:
+        _check(
+            self.image_size >= 64 and self.image_size % 32 == 0,
+            "image_size",
+            "a multiple of 32 from 64",
+            self.image_size,
+        )
+        _check(
+            len(self.channels) == 5
+            and all(1 <= a <= b for a, b in zip(self.channels, self.channels[1:], strict=False)),
+            "channels",
+            "five positive integers, none below the one before",
+            self.channels,
+        )
+        _check(self.num_blocks >= 1, "num_blocks", "at least 1", self.num_blocks)
 
     @property
     def input_size(self) -> int:

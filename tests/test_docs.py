@@ -52,6 +52,7 @@ PLAIN = [f"--render.{key}=0" for key in (
     "skin.detail", "skin.relief", "skin.variation", "light.environment", "light.shadows",
     "light.occlusion", "light.subsurface", "light.gloss", "light.exposure", "forearm.sleeve_share",
     "forearm.ring_share", "forearm.band_share", "sensor.strength", "background.clutter",
+    "background.people_share",
 )]  # fmt: skip
 """A renderer that compiles quickly."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from i2uv_jax.cli import predict
 from i2uv_jax.cli.argument_types import positive_int, whole_number
-from i2uv_jax.cli.detector_option import HEAT_MAP, NONE, add_detector_option, open_detector
+from i2uv_jax.cli.detector_option import NONE, PALM, add_detector_option, open_detector
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.photo_list import list_photos
@@ -81,7 +81,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         metavar="W",
         help="of the photos, in pixels; they are three quarters as high (640)",
     )
-    add_detector_option(parser, HEAT_MAP)
+    add_detector_option(parser, PALM)
     parser.add_argument(
         "--backend",
         default="auto",

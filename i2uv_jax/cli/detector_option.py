@@ -10,7 +10,7 @@ from i2uv_jax.cli.failure import CommandError
 if TYPE_CHECKING:
     from i2uv_jax.inference.hand_detector import PhotoDetector
 
-HEAT_MAP, _MEDIAPIPE, NONE = "heatmap", "mediapipe", "none"
+PALM, HEAT_MAP, _MEDIAPIPE, NONE = "palm", "heatmap", "mediapipe", "none"
 
 
 def add_detector_option(parser: argparse.ArgumentParser, default: str) -> None:
@@ -19,9 +19,10 @@ def add_detector_option(parser: argparse.ArgumentParser, default: str) -> None:
         "--detector",
         default=default,
         metavar="NAME|PATH",
-        help=f"what finds hands: {HEAT_MAP} (our network, or PATH of another of its kind), "
-        f"{_MEDIAPIPE} (uv installs it in an environment of its own), or {NONE}, which takes the "
-        f"whole picture as one hand ({default})",
+        help=f"what finds hands: {PALM} (MediaPipe's palm network, run by JAX), {HEAT_MAP} (our "
+        f"network, or PATH of another of its kind), {_MEDIAPIPE} (uv installs it in an "
+        f"environment of its own), or {NONE}, which takes the whole picture as one hand "
+        f"({default})",
     )
 
 
@@ -32,7 +33,7 @@ def open_detector(
     """The detector, ready to be called; None where nothing is to be detected.
 
     Args:
-      min_score: of our network's hands; its default unless given.
+      min_score: of the networks' hands; their defaults unless given.
 
     Raises:
       CommandError: its file is missing or broken, or MediaPipe cannot be started.
@@ -40,7 +41,6 @@ def open_detector(
     if name_or_path == NONE:
         yield None
         return
-    from i2uv_jax.detection.boxes import MIN_SCORE
     from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
     from i2uv_jax.inference.hand_detector import MediaPipeDetector, load_detector
 
@@ -49,10 +49,7 @@ def open_detector(
             if name_or_path == _MEDIAPIPE:
                 detector = MediaPipeDetector(stack.enter_context(MediaPipeHands()))
             else:
-                detector = load_detector(
-                    None if name_or_path == HEAT_MAP else name_or_path,
-                    min_score=MIN_SCORE if min_score is None else min_score,
-                )
+                detector = load_detector(name_or_path, min_score=min_score)
                 detector.compile()
         except ValueError as error:
             raise CommandError(error) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int
-from i2uv_jax.cli.detector_option import NONE, add_detector_option, open_detector
+from i2uv_jax.cli.detector_option import NONE, PALM, add_detector_option, open_detector
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.photo_list import Photo, list_photos
@@ -61,8 +61,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar=("X0", "Y0", "X1", "Y1"),
         help="the one hand's box in pixels of the photo; nothing is detected then",
     )
-    # Until our network finds hands in photos as well as people cut them out.
-    add_detector_option(parser, NONE)
+    add_detector_option(parser, PALM)
     parser.add_argument(
         "--model", default="small", metavar="NAME|PATH", help="a shipped model or a file (small)"
     )
@@ -229,7 +228,7 @@ class _Run:
             box = None if self._args.box is None else tuple(self._args.box)
             return [_Place(box, given or "right", None)]
         return [
-            _Place(found.box_xyxy, given or found.handedness, found.score)
+            _Place(found.box_xyxy, given or found.handedness or "right", found.score)
             for found in self._detector(pixels)
         ]
 
@@ -308,7 +307,9 @@ class _Run:
                 names = ", ".join(path.name for path in outcome.result)
                 print(f"{photo.path}: {names}", flush=True)
             if not any(path.suffix == ".glb" for path in outcome.result):
-                tqdm.write(f"{photo.path}: no hand found")
+                tqdm.write(
+                    f"{photo.path}: no hand found (--detector none takes the whole picture as one)"
+                )
         else:
             self._num_failed += 1
             if isinstance(error, OSError):

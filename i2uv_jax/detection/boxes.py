@@ -18,7 +18,8 @@ class FoundBoxes:
 
     boxes: Float[np.ndarray, "n 4"]
     scores: Float[np.ndarray, "n"]
-    is_left: Bool[np.ndarray, "n"]
+    is_left: Bool[np.ndarray, "n"] | None
+    """None if the detector does not tell sides."""
 
 
 def square_boxes(
@@ -49,6 +50,20 @@ def suppress_overlapping(
     kept: list[int] = []
     for index in np.argsort(-scores, kind="stable"):
         if not any(overlap[index, other] > threshold for other in kept):
+            kept.append(int(index))
+    return np.array(kept, int)
+
+
+def drop_contained(
+    boxes: Float[np.ndarray, "n 4"], scores: Float[np.ndarray, "n"], threshold: float
+) -> Int[np.ndarray, "k"]:
+    """Indices, best first, of boxes of which no better one covers more than the threshold."""
+    kept: list[int] = []
+    for index in np.argsort(-scores, kind="stable"):
+        low = np.maximum(boxes[kept, :2], boxes[index, :2])
+        high = np.minimum(boxes[kept, 2:], boxes[index, 2:])
+        shared = np.prod(np.maximum(high - low, 0), axis=-1)
+        if not (shared > threshold * np.prod(boxes[index, 2:] - boxes[index, :2])).any():
             kept.append(int(index))
     return np.array(kept, int)
 

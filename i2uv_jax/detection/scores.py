@@ -43,8 +43,9 @@ def detection_scores(found: Sequence[FoundBoxes], true: Sequence[TrueBoxes]) -> 
 
     "average_precision" is the area under the curve of precision over recall, precision made to fall
     with recall (PASCAL VOC since 2010), at an overlap of `SAME_HAND`; sides do not matter for it.
-    "recall" is that of all boxes, "side_accuracy" the share of found hands with the right side.
-    Where there is no hand, or none is found, the shares are 0.
+    "recall" is that of all boxes, "side_accuracy" the share of found hands with the right side,
+    which a detector that tells no sides does not have. Where there is no hand, or none is found,
+    the shares are 0.
     """
     scores, is_hit, side_is_right, num_hands = [], [], [], 0
     for answer, truth in zip(found, true, strict=True):
@@ -59,6 +60,7 @@ def detection_scores(found: Sequence[FoundBoxes], true: Sequence[TrueBoxes]) -> 
                 continue
             if hit:
                 free[best] = False
+            if hit and answer.is_left is not None:
                 side_is_right.append(answer.is_left[index] == truth.is_left[best])
             scores.append(answer.scores[index])
             is_hit.append(hit)
@@ -67,8 +69,10 @@ def detection_scores(found: Sequence[FoundBoxes], true: Sequence[TrueBoxes]) -> 
     precision = hits / np.arange(1, len(hits) + 1)
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     recall = hits / max(num_hands, 1)
-    return {
+    result = {
         "average_precision": float((precision * np.diff(recall, prepend=0)).sum()),
         "recall": float(recall[-1]) if len(recall) else 0.0,
-        "side_accuracy": float(np.mean(side_is_right)) if side_is_right else 0.0,
     }
+    if all(answer.is_left is not None for answer in found):
+        result["side_accuracy"] = float(np.mean(side_is_right)) if side_is_right else 0.0
+    return result

@@ -54,5 +54,7 @@ def found_boxes(detector: PhotoDetector, picture: UInt8[np.ndarray, "h w 3"]) ->
     return FoundBoxes(
         boxes=np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4),
         scores=np.array([hand.score for hand in hands]),
-        is_left=np.array([hand.handedness == "left" for hand in hands], bool),
+        is_left=None
+        if any(hand.handedness is None for hand in hands)
+        else np.array([hand.handedness == "left" for hand in hands], bool),
     )

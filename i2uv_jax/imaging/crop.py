@@ -102,9 +102,15 @@ def crop_from_box(
 
 
 def extract(
-    photo: UInt8[np.ndarray, "h w 3"], crop: SquareCrop, size: int
+    photo: UInt8[np.ndarray, "h w 3"],
+    crop: SquareCrop,
+    size: int,
+    *,
+    fill: tuple[int, int, int] = FILL,
 ) -> UInt8[np.ndarray, "size size 3"]:
     """Resamples a square part of a photo to size x size pixels, antialiased.
+
+    Pixels outside the photo become `fill`.
 
     Shrinking averages over a triangle as wide as the reduction (Pillow's BILINEAR with support
     scaling), enlarging interpolates linearly, and an unscaled crop on whole pixels copies them.
@@ -113,11 +119,11 @@ def extract(
     left, top = crop.corner_px
     height, width, _ = photo.shape
     across, down = _span(left, width, scale, size), _span(top, height, scale, size)
-    picture = Image.new("RGB", (size, size), FILL)
+    picture = Image.new("RGB", (size, size), fill)
     if across.is_empty or down.is_empty:
         return np.array(picture)
     part = Image.fromarray(photo[down.low : down.high, across.low : across.high])
-    padded = Image.new("RGB", (across.padded, down.padded), FILL)
+    padded = Image.new("RGB", (across.padded, down.padded), fill)
     padded.paste(part, (across.pad, down.pad))
     resampled = padded.resize(
         (across.last - across.first, down.last - down.first),
@@ -144,7 +150,7 @@ class _Span:
     """Photo pixels `low` to `high` are seen."""
     high: int
     pad: int
-    """Pixels of `FILL` in front of them."""
+    """Pixels outside the photo in front of them."""
     padded: int
     """Length with those in front and behind."""
     start: float

@@ -1,11 +1,12 @@
-"""Finding hands in whole photos with the heat-map network.
+"""Finding hands in whole photos: MediaPipe's palm network in JAX, our heat-map network, or all of
+MediaPipe.
 
     detector = load_detector()
     for found in detector(photo):
-        hand = model(photo, box_xyxy=found.box_xyxy, handedness=found.handedness)
+        hand = model(photo, box_xyxy=found.box_xyxy, handedness=found.handedness or "right")
 
-The photo is shrunk into the network's square, grey bars filling what is left (`imaging.crop`).
-Every photo is one run of one compiled program; calls from several threads are fine.
+The photo is shrunk into the network's square, bars filling what is left (`imaging.crop`). Every
+photo is one run of one compiled program; calls from several threads are fine.
 """
 
 import os
@@ -18,17 +19,31 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt8
 
-from i2uv_jax.config import DetectorConfig
-from i2uv_jax.detection.boxes import MIN_SCORE, pick_boxes
+from i2uv_jax.config import DetectorConfig, PalmNetConfig
+from i2uv_jax.detection.boxes import MIN_SCORE, drop_contained, pick_boxes
 from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
+from i2uv_jax.detection.palms import find_palms, hand_boxes
 from i2uv_jax.detection.peaks import Peaks, find_peaks
 from i2uv_jax.imaging.crop import BoxError, crop_from_box, crop_whole, extract
 from i2uv_jax.inference.prediction import Handedness
 from i2uv_jax.models.detector import build_detector
 from i2uv_jax.models.folding import fold_batch_norm, folded_norms
-from i2uv_jax.models.model_files import DETECTOR, MODEL_SUFFIX, WEIGHTS_DIRECTORY
+from i2uv_jax.models.model_files import DETECTOR, MODEL_SUFFIX, PALM_NET, WEIGHTS_DIRECTORY
+from i2uv_jax.models.palm_net import PalmNetOutput, build_palm_net
 from i2uv_jax.models.weights import load_model_file
 from i2uv_jax.ops.compiling import compiler_options
+
+PALM, HEAT_MAP = "palm", "heatmap"
+"""Names of the detectors whose weights come with the package."""
+
+MIN_PALM_SCORE = 0.5
+"""Less likely palms are taken for none, as in MediaPipe."""
+
+_BLACK = (0, 0, 0)
+"""Of the bars that MediaPipe's palm network was trained with."""
+
+_CONTAINED = 0.9
+"""A hand of which a likelier one's box covers more than this share is that hand's other palm."""
 
 _FLESH = 0.15
 """How far a hand reaches beyond its keypoints, on both sides together, in sides of their box."""
@@ -40,7 +55,8 @@ class DetectedHand:
 
     box_xyxy: tuple[float, float, float, float]
     """Left, top, right and bottom in pixels of the photo; may reach past its edges."""
-    handedness: Handedness
+    handedness: Handedness | None
+    """None where the detector does not tell sides."""
     score: float
     """From 0 to 1."""
 
@@ -104,6 +120,54 @@ class HeatMapDetector:
         return jax.jit(find).lower(self._variables, pixels).compile(compiler_options())
 
 
+class PalmDetector:
+    """A `PhotoDetector` with MediaPipe's palm network; it does not tell left from right."""
+
+    def __init__(
+        self, config: PalmNetConfig, variables: dict, *, min_score: float = MIN_PALM_SCORE
+    ) -> None:
+        """
+        Args:
+          config: the network.
+          variables: its Flax variables.
+          min_score: palms that are less likely are left out.
+        """
+        self.config = config
+        self._min_score = min_score
+        self._variables = variables
+
+    def compile(self) -> None:
+        """Compiles ahead of the first call, once."""
+        _ = self._compiled
+
+    def __call__(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]:
+        """The hands of an sRGB photo of any size, the likeliest first; an empty list if none."""
+        height, width, _ = photo.shape
+        square = crop_whole(width, height)
+        size = self.config.image_size
+        pixels = extract(photo, square, size, fill=_BLACK)
+        output = jax.device_get(self._compiled(self._variables, pixels[None]))
+        palms = find_palms(output.logits[0], output.values[0], size, min_score=self._min_score)
+        boxes = hand_boxes(palms)
+        hands = []
+        for index in drop_contained(boxes, palms.score, _CONTAINED):
+            corners = square.to_pixels(boxes[index].reshape(2, 2)).ravel()
+            if _can_be_cropped(corners, width, height):
+                hands.append(DetectedHand(_plain(corners), None, float(palms.score[index])))
+        return hands
+
+    @cached_property
+    def _compiled(self) -> jax.stages.Compiled:
+        model = build_palm_net(self.config)
+
+        def find(variables: dict, pixels: UInt8[Array, "b s s 3"]) -> PalmNetOutput:
+            return model.apply(variables, pixels.astype(jnp.float32) / 255, train=False)
+
+        size = self.config.image_size
+        pixels = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
+        return jax.jit(find).lower(self._variables, pixels).compile(compiler_options())
+
+
 class MediaPipeDetector:
     """A `PhotoDetector` with MediaPipe's, which has to be running."""
 
@@ -124,20 +188,29 @@ class MediaPipeDetector:
 
 
 def load_detector(
-    path: str | os.PathLike | None = None, *, min_score: float = MIN_SCORE
-) -> HeatMapDetector:
-    """The detector that comes with the package, or that of a model file.
+    name_or_path: str | os.PathLike = PALM, *, min_score: float | None = None
+) -> PalmDetector | HeatMapDetector:
+    """A detector that comes with the package, or that of a model file.
 
     Args:
-      path: a file that `i2uv train` made with a detector's config.
-      min_score: hands that are less likely are left out.
+      name_or_path: "palm", "heatmap", or a file that `i2uv train` made with a detector's config.
+      min_score: hands that are less likely are left out; None stands for the detector's own.
 
     Raises:
       ValueError: the file is missing, broken or no detector; the message is one line.
     """
-    path = WEIGHTS_DIRECTORY / (DETECTOR + MODEL_SUFFIX) if path is None else path
-    config, variables, _ = load_model_file(path, DetectorConfig)
-    return HeatMapDetector(config, variables, min_score=min_score)
+    if name_or_path == PALM:
+        path = WEIGHTS_DIRECTORY / (PALM_NET + MODEL_SUFFIX)
+        config, variables, _ = load_model_file(path, PalmNetConfig)
+        default = MIN_PALM_SCORE
+        kind = PalmDetector
+    else:
+        own = WEIGHTS_DIRECTORY / (DETECTOR + MODEL_SUFFIX)
+        path = own if name_or_path == HEAT_MAP else name_or_path
+        config, variables, _ = load_model_file(path, DetectorConfig)
+        default = MIN_SCORE
+        kind = HeatMapDetector
+    return kind(config, variables, min_score=default if min_score is None else min_score)
 
 
 def _can_be_cropped(box: np.ndarray, width: int, height: int) -> bool:

@@ -108,7 +108,7 @@ def measure_hands(
         box, side = box_xyxy, "right"
         if detector is not None:
             for found in detector(photo)[:1]:
-                box, side = found.box_xyxy, found.handedness
+                box, side = found.box_xyxy, found.handedness or "right"
             clock.note("find")
         prepared = predictor.prepare(photo, handedness=side, box_xyxy=box)
         clock.note("crop")

@@ -9,8 +9,8 @@ WEIGHTS_DIRECTORY = Path(__file__).parent.parent / "weights"
 
 MODEL_SUFFIX = ".safetensors"
 
-DETECTOR = "detector"
-"""Name of the file in `WEIGHTS_DIRECTORY` that finds hands; it is no model of hands."""
+DETECTOR, PALM_NET = "detector", "palm_net"
+"""Names of the files in `WEIGHTS_DIRECTORY` that find hands and palms; no models of hands."""
 
 
 class UnknownModelError(ValueError):
@@ -20,7 +20,7 @@ class UnknownModelError(ValueError):
 def available_models() -> tuple[str, ...]:
     """Names of the models of hands that come with the package, sorted."""
     names = {path.stem for path in WEIGHTS_DIRECTORY.glob(f"*{MODEL_SUFFIX}")}
-    return tuple(sorted(names - {DETECTOR}))
+    return tuple(sorted(names - {DETECTOR, PALM_NET}))
 
 
 def find_model(name_or_path: str | os.PathLike) -> Path:

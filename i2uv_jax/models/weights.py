@@ -19,16 +19,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from i2uv_jax.atomic_file import write_atomically
-from i2uv_jax.config import DetectorConfig, HandNetConfig
+from i2uv_jax.config import DetectorConfig, HandNetConfig, PalmNetConfig
 from i2uv_jax.config_io import from_json, to_json
 from i2uv_jax.models.networks import NetworkConfig, build_network
 
 FORMAT = "i2uv_jax model 1"
-FORMATS = {HandNetConfig: FORMAT, DetectorConfig: "i2uv_jax detector 1"}
+FORMATS = {
+    HandNetConfig: FORMAT,
+    DetectorConfig: "i2uv_jax detector 1",
+    PalmNetConfig: "i2uv_jax palm detector 1",
+}
 """What a file says it is, by the kind of network it holds."""
 STORAGE_DTYPES = ("float32", "float16")
 
-Config = TypeVar("Config", HandNetConfig, DetectorConfig)
+Config = TypeVar("Config", HandNetConfig, DetectorConfig, PalmNetConfig)
 
 
 def save_model(
@@ -57,7 +61,8 @@ def save_model(
     if storage_dtype not in STORAGE_DTYPES:
         raise ValueError(f"storage_dtype: expected one of {STORAGE_DTYPES}, got {storage_dtype!r}")
     tensors = {
-        name: np.asarray(value, np.float32)
+        # safetensors writes memory as it lies, whatever the strides say.
+        name: np.ascontiguousarray(value, np.float32)
         for name, value in flatten_dict(variables, sep="/").items()
     }
     _check_tensors(f"model file {path}", config, {n: t.shape for n, t in tensors.items()})

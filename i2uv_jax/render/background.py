@@ -9,6 +9,8 @@ Pure, jit-able, vmap-able. A drawn picture is painted from back to front:
    own colour, shading, softness and pattern (stripes, tiles, print, noise), some skin-coloured;
 3. *depth of field*: a Gaussian blur of the whole.
 
+Before some, drawn or not, stands a face or an arm (`render.people`).
+
 Things are one formula with random numbers, painted in a loop, so the compiled graph stays small.
 """
 
@@ -20,6 +22,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 from i2uv_jax.config import BackgroundConfig
 from i2uv_jax.ops.hashing import hash_bits
 from i2uv_jax.ops.resize import interpolation_matrix
+from i2uv_jax.render.people import paint_bystander
 from i2uv_jax.render.picture_folder import sample_picture
 from i2uv_jax.render.sensor import gaussian_rows
 from i2uv_jax.render.shading import SKIN_TONES_SRGB, sample_tints
@@ -51,6 +54,14 @@ def sample_background(
         them. None draws every background.
     """
     config = BackgroundConfig() if config is None else config
+    picture = _sample_scenery(key, size, config, pictures)
+    if config.people_share == 0:
+        return picture
+    return paint_bystander(jax.random.fold_in(key, 1), picture, share=config.people_share)
+
+
+def _sample_scenery(key, size, config, pictures):
+    """A background without people."""
     share_key, picture_key, draw_key, blur_key = jax.random.split(key, 4)
     # A third of the backgrounds is as sharp as the hand.
     blur = jnp.maximum(1.5 * jax.random.uniform(blur_key) - 0.5, 0) ** 2 * config.defocus

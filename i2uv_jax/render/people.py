@@ -1,4 +1,4 @@
-"""Faces, bare arms and blobs of skin: what a hand detector must not take for hands.
+"""Faces, bare arms and blobs of skin: what must not be taken for hands.
 
 Pure, jit-able, vmap-able; ellipses in skin tones, cheap and rough. At the size at which such things
 stand in a picture a face is its outline, its hair and dark spots where eyes and mouth are.
@@ -16,6 +16,13 @@ _FACE_SHARE = 0.65
 _ARM_SHARE = 0.25
 """The rest are blobs."""
 
+_DRAWN_SIDE = 64
+"""Pixels of a thing that is painted over a picture of any size."""
+_SMALLEST, _LARGEST = 0.5, 3.0
+"""Of such a thing's square, in sides of the picture."""
+_TURN = 0.3
+"""Standard deviation of its turn, radians."""
+
 
 def draw_bystander(
     key: PRNGKeyArray, size: int
@@ -30,6 +37,32 @@ def draw_bystander(
     is_face = lot < _FACE_SHARE
     down = jnp.array([0.0, 1.0])
     return jnp.where(is_face, face, arm[0]), jnp.where(is_face, down, arm[1])
+
+
+def paint_bystander(
+    key: PRNGKeyArray, picture: Float[Array, "size size 3"], *, share: float
+) -> Float[Array, "size size 3"]:
+    """The picture, and in a share of cases one thing over it, half to three times its size."""
+    thing_key, lot_key, place_key, turn_key = jax.random.split(key, 4)
+    thing, _ = draw_bystander(thing_key, _DRAWN_SIDE)
+    uniform = jax.random.uniform(place_key, (3,))
+    side = _SMALLEST * (_LARGEST / _SMALLEST) ** uniform[0]
+    angle = _TURN * jax.random.normal(turn_key)
+    x, y = _grid(picture.shape[0])
+    x, y = x - (1.4 * uniform[1] - 0.2), y - (1.4 * uniform[2] - 0.2)
+    across = (x * jnp.cos(angle) + y * jnp.sin(angle)) / side + 0.5
+    down = (y * jnp.cos(angle) - x * jnp.sin(angle)) / side + 0.5
+    places = [_DRAWN_SIDE * down - 0.5, _DRAWN_SIDE * across - 0.5]
+    # Colours times coverage, so that none bleed in from where nothing is.
+    cover = thing[..., 3:]
+    layers = jnp.concatenate([jnp.clip(thing[..., :3], 0, 1) * cover, cover], axis=-1)
+    seen = jax.vmap(
+        lambda layer: jax.scipy.ndimage.map_coordinates(layer, places, order=1),
+        in_axes=-1,
+        out_axes=-1,
+    )(layers)
+    is_there = jax.random.bernoulli(lot_key, share)
+    return jnp.where(is_there, picture * (1 - seen[..., 3:]) + seen[..., :3], picture)
 
 
 def _tone(uniform: Float[Array, "4"]) -> Float[Array, "3"]:

@@ -44,6 +44,13 @@ def test_round_trip_is_exact(model_file, variables):
     chex.assert_trees_all_equal(loaded, variables)
 
 
+def test_arrays_keep_their_values_whatever_their_strides(tmp_path, variables):
+    lying_otherwise = jax.tree.map(lambda leaf: np.asarray(leaf).T.copy().T, variables)
+    save_model(tmp_path / "strides.safetensors", CONFIG, lying_otherwise, CARD)
+    _, loaded, _ = load_model_file(tmp_path / "strides.safetensors")
+    chex.assert_trees_all_equal(loaded, variables)
+
+
 def test_float16_halves_the_file_and_predicts_nearly_the_same(tmp_path, model_file, variables):
     path = tmp_path / "half.safetensors"
     save_model(path, CONFIG, variables, CARD, storage_dtype="float16")

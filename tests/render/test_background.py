@@ -47,7 +47,7 @@ def test_large_backgrounds_are_drawn_smaller_and_enlarged():
 
 
 def test_no_clutter_is_one_colour():
-    plain = draw(BackgroundConfig(clutter=0.0))
+    plain = draw(BackgroundConfig(clutter=0.0, people_share=0.0))
     np.testing.assert_array_equal(plain, np.broadcast_to(plain[:, :1, :1], plain.shape))
     assert plain[:, 0, 0].std(axis=0).min() > 0.1
 
@@ -57,10 +57,21 @@ def test_pictures_take_their_share():
     red = np.zeros((3, 32, 32, 3), np.uint8)
     red[..., 0] = 200
     for share in (0.0, 0.5, 1.0):
-        backgrounds = draw(BackgroundConfig(folder_share=share), red)
+        backgrounds = draw(BackgroundConfig(folder_share=share, people_share=0.0), red)
         is_red = (backgrounds[..., 0] > 0.2) & (backgrounds[..., 1:] < 1e-5).all(axis=-1)
         found = is_red.all(axis=(1, 2)).mean()
         assert found == pytest.approx(share, abs=0.25 if share == 0.5 else 0)
+
+
+def test_people_stand_before_their_share_of_backgrounds():
+    none, some, all_of_them = (draw(BackgroundConfig(people_share=share)) for share in (0.0, 0.5, 1.0))
+    hidden = [np.abs(picture - none).max(axis=-1) > 1e-3 for picture in (some, all_of_them)]
+    shown = [picture.any(axis=(1, 2)) for picture in hidden]
+    # Where one stands, it is the same one, and what it leaves free is the scenery.
+    np.testing.assert_array_equal(some[shown[0]], all_of_them[shown[0]])
+    assert 0.2 < shown[0].mean() < 0.8
+    assert shown[1].mean() > 0.8  # a few stand outside
+    assert 0.1 < hidden[1].mean() < 0.6
 
 
 def test_noise_has_the_spectrum_of_natural_scenes():
