@@ -20,14 +20,14 @@ from i2uv_jax.cli.photo_list import list_photos
 if TYPE_CHECKING:
     from i2uv_jax.inference.drawn_photos import DrawnPhotos
     from i2uv_jax.inference.hand_detector import PhotoDetector
-    from i2uv_jax.inference.photo_benchmark import FolderSpeed, Runs
+    from i2uv_jax.inference.photo_benchmark import FolderSpeed, Runs, StepClock
     from i2uv_jax.inference.predictor import Predictor
     from i2uv_jax.measuring.timing import Spread
 
 _DESCRIPTION = """Time the way from photos to meshes, on drawn photos that are made in a temporary
 folder: one hand after the other in a warm process, with its box known and with detection in front;
-fresh processes up to their first mesh, with what they compile in the cache; and `i2uv predict` on a
-folder, against the network alone at the same batch size."""
+the files of a hand; fresh processes up to their first mesh, with what they compile in the cache;
+and `i2uv predict` on a folder, without panels, against the network alone at the same batch size."""
 
 _AIMS = {"hand": 14, "found_hand": 30, "command": 5, "python": 5, "folder": 0.8}
 """For two cores of a CPU: milliseconds, seconds, and a share of the network's speed."""
@@ -35,7 +35,8 @@ _AIMS = {"hand": 14, "found_hand": 30, "command": 5, "python": 5, "folder": 0.8}
 _TITLES = {
     "hand": "one hand, box known",
     "found_hand": "one hand, found first",
-    "files": "files of a hand",
+    "files": "mesh and numbers",
+    "files_and_panel": "the same and a panel",
     "command": "i2uv predict, fresh",
     "python": "Python, fresh",
 }
@@ -194,13 +195,18 @@ def _single_hands(
             rows["found_hand"] = _numbers("found_hand", measured(detector), "ms")
     photo = read_photo(drawn.paths[0])
     hand = PhotoHand(predictor(photo, box_xyxy=drawn.box_xyxy), drawn.box_xyxy)
-    files = measure_runs(
-        lambda index, clock: write_hand_files(
-            folder, "hand", photo, [hand], predictor, image_name="drawn", seconds=0.0
-        ),
-        args.count,
-    )
-    return rows | {"files": _numbers("files", files, "ms")}
+    for name, with_panel in (("files", False), ("files_and_panel", True)):
+
+        def write(index: int, clock: "StepClock", name=name, with_panel=with_panel) -> None:
+            # Each under a new name: to replace a file may take far longer than to write one.
+            write_hand_files(
+                folder, f"{name}_{index}", photo, [hand], predictor,
+                image_name="drawn", seconds=0.0, with_panel=with_panel,
+            )  # fmt: skip
+
+        files = measure_runs(write, args.count)
+        rows[name] = _numbers(name, files, "ms")
+    return rows
 
 
 def _network_speed(model: str, backend: str, batch_size: int) -> float:

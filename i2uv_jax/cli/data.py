@@ -52,7 +52,7 @@ def run_sheet(args: argparse.Namespace) -> int:
     from i2uv_jax.atomic_file import write_atomically
     from i2uv_jax.cli.hand_files import make_output_folder
     from i2uv_jax.viewing.contact_sheet import contact_sheet
-    from i2uv_jax.viewing.panel import png_bytes
+    from i2uv_jax.viewing.png import png_bytes
 
     make_output_folder(args.out.parent)
     sheet = contact_sheet(_render(config, args.seed, args.count, args.batch))

@@ -48,7 +48,7 @@ def run_detector(args: argparse.Namespace) -> int:
         from i2uv_jax.detection.scores import detection_scores
         from i2uv_jax.evaluate.scenes import found_boxes, generated_scenes
         from i2uv_jax.viewing.contact_sheet import contact_sheet
-        from i2uv_jax.viewing.panel import png_bytes
+        from i2uv_jax.viewing.png import png_bytes
 
         config = scene_config(args)
         found, true, shown = [], [], []

@@ -322,7 +322,7 @@ def _overlays(scored: "list[Scored]") -> dict[str, bytes]:
 
     from i2uv_jax.evaluate.photo_page import rank
     from i2uv_jax.viewing.contact_sheet import contact_sheet
-    from i2uv_jax.viewing.panel import png_bytes
+    from i2uv_jax.viewing.png import png_bytes
 
     ordered = sorted(scored, key=lambda pair: rank(pair[0]))
     tiles = [tile for _, tile in ordered if tile is not None]

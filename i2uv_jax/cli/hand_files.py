@@ -16,7 +16,8 @@ from i2uv_jax.inference.placement import wrists_mm
 from i2uv_jax.inference.prediction import HandPrediction
 from i2uv_jax.inference.predictor import Predictor
 from i2uv_jax.viewing.glb import SceneHand, glb_bytes
-from i2uv_jax.viewing.panel import photo_panel, png_bytes
+from i2uv_jax.viewing.panel import photo_panel
+from i2uv_jax.viewing.png import png_bytes
 from i2uv_jax.viewing.uv_colours import uv_map_colours
 
 SUFFIXES = (".glb", ".png", ".json")
@@ -74,8 +75,9 @@ def write_hand_files(
     seconds: float,
     additional: dict | None = None,
     numbered_stem: str | None = None,
+    with_panel: bool = True,
 ) -> list[Path]:
-    """Writes STEM.glb, STEM.png and, last, STEM.json; each whole or not at all.
+    """Writes STEM.glb, STEM.png (the panel) and, last, STEM.json; each whole or not at all.
 
     Of several hands STEM.glb holds all, and STEM_1.glb, STEM_2.glb, ... one each. Without a hand
     there is no mesh.
@@ -90,6 +92,7 @@ def write_hand_files(
       seconds: what the prediction took.
       additional: further entries of the JSON.
       numbered_stem: in place of STEM before the number of a hand.
+      with_panel: False leaves the panel out.
 
     Returns:
       The paths.
@@ -114,7 +117,12 @@ def write_hand_files(
         own_paths = [folder / f"{name}_{number}.glb" for number in range(1, len(hands) + 1)]
         for path, hand in zip(own_paths, in_scene, strict=True):
             meshes[path] = [replace(hand, wrist_mm=(0.0, 0.0, 0.0))]
-    panel = png_bytes(photo_panel(photo, [hand.prediction for hand in hands], mask))
+    files: dict[Path, bytes] = {
+        path: glb_bytes(scene, predictor.hand.atlas) for path, scene in meshes.items()
+    }
+    if with_panel:
+        panel = photo_panel(photo, [hand.prediction for hand in hands], mask)
+        files[panel_path] = png_bytes(panel)
     numbers = {
         "image": image_name,
         "model": predictor.name,
@@ -135,11 +143,10 @@ def write_hand_files(
         ],
         **(additional or {}),
     }
-    for path, scene in meshes.items():
-        write_atomically(path, glb_bytes(scene, predictor.hand.atlas))
-    write_atomically(panel_path, panel)
-    write_atomically(numbers_path, _json_text(numbers).encode())
-    return [*meshes, panel_path, numbers_path]
+    files[numbers_path] = _json_text(numbers).encode()
+    for path, content in files.items():
+        write_atomically(path, content)
+    return list(files)
 
 
 def _scene_hand(

@@ -19,6 +19,8 @@ class Photo:
     """Name of its results, without suffix; unique among the photos of the command."""
     problem: str | None = None
     """Why there can be none: `path` is a folder without pictures. One line."""
+    is_named: bool = True
+    """The command line names the photo itself, not just its folder."""
 
 
 def list_photos(arguments: Sequence[Path], out: Path) -> list[Photo]:
@@ -38,6 +40,7 @@ def list_photos(arguments: Sequence[Path], out: Path) -> list[Photo]:
 
     paths: dict[Path, Path] = {}
     problems: dict[Path, str] = {}
+    named = {_identity(argument) for argument in arguments}
     for argument in arguments:
         found = [argument]
         if argument.is_dir():
@@ -64,7 +67,7 @@ def list_photos(arguments: Sequence[Path], out: Path) -> list[Photo]:
             stem = _free_name(f"{path.stem}_{path.suffix.lstrip('.')}", out, paths, taken, stems)
             print(f"i2uv predict: {path}: results are named {stem}.*", file=sys.stderr)
         taken.add(stem.lower())
-        photos.append(Photo(path, stem))
+        photos.append(Photo(path, stem, is_named=place in named))
     return photos
 
 

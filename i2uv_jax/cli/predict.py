@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     """A photo's hands, and the seconds they took."""
 
 _DESCRIPTION = """Find and reconstruct the hands in each photo. For PHOTO.jpg the output folder gets
-PHOTO.glb (the meshes), PHOTO.png (the picture, the mesh over it, the UV position map and two other
-views) and PHOTO.json (boxes and keypoints); of several hands also PHOTO_1.glb, PHOTO_2.glb, ... A
-photo without a hand gets an empty list in its JSON. A photo that cannot be used, or a folder
-without pictures, costs one line; the others are still done."""
+PHOTO.glb (the meshes) and PHOTO.json (boxes and keypoints); of several hands also PHOTO_1.glb,
+PHOTO_2.glb, ... Photos that are named themselves also get a panel, PHOTO.png (the picture, the mesh
+over it, the UV position map and two other views); those of a folder only with --panel. A photo
+without a hand gets an empty list in its JSON. A photo that cannot be used, or a folder without
+pictures, costs one line; the others are still done."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -64,6 +65,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add_detector_option(parser, PALM)
     parser.add_argument(
         "--model", default="small", metavar="NAME|PATH", help="a shipped model or a file (small)"
+    )
+    parser.add_argument(
+        "--panel",
+        action=argparse.BooleanOptionalAction,
+        help="draw each photo's panel, or none (those of photos that are named themselves)",
     )
     parser.add_argument(
         "--batch", type=positive_int, default=8, metavar="N", help="photos at a time (8)"
@@ -284,6 +290,8 @@ class _Run:
             image_name=str(photo.path),
             seconds=seconds,
             numbered_stem=self._numbered_stem(photo.stem, len(hands)),
+            # A panel costs several times what the rest does, and of a folder few are looked at.
+            with_panel=photo.is_named if self._args.panel is None else self._args.panel,
         )
 
     def _numbered_stem(self, stem: str, count: int) -> str:

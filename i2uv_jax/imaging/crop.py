@@ -117,13 +117,63 @@ def extract(
     """
     scale = crop.side_px / size  # Photo pixels per crop pixel.
     left, top = crop.corner_px
-    # The filter is separable. One axis after the other, each padded on its own, keeps the memory
-    # near the photo's own even where a padded square would be huge (a panorama).
-    first_row, last_row = _covered(top, photo.shape[0], scale, size)
-    rows = photo[first_row:last_row]
-    columns_done = _resample_columns(rows, left, scale, size, fill)
-    both_done = _resample_columns(columns_done.swapaxes(0, 1), top - first_row, scale, size, fill)
-    return np.ascontiguousarray(both_done.swapaxes(0, 1))
+    height, width, _ = photo.shape
+    across, down = _span(left, width, scale, size), _span(top, height, scale, size)
+    picture = Image.new("RGB", (size, size), fill)
+    if across.is_empty or down.is_empty:
+        return np.array(picture)
+    part = Image.fromarray(photo[down.low : down.high, across.low : across.high])
+    padded = Image.new("RGB", (across.padded, down.padded), fill)
+    padded.paste(part, (across.pad, down.pad))
+    resampled = padded.resize(
+        (across.last - across.first, down.last - down.first),
+        Image.Resampling.BILINEAR,
+        box=(across.start, down.start, across.end, down.end),
+    )
+    picture.paste(resampled, (across.first, down.first))
+    return np.array(picture)
+
+
+@dataclass(frozen=True)
+class _Span:
+    """What one axis of a crop needs of the photo.
+
+    Crop pixels wholly outside the photo are left out, so that a crop far larger than the photo (a
+    panorama's) is never padded to its full size: where the others reach past the edge, it is by
+    less than one crop pixel.
+    """
+
+    first: int
+    """Crop pixels `first` to `last` see the photo."""
+    last: int
+    low: int
+    """Photo pixels `low` to `high` are seen."""
+    high: int
+    pad: int
+    """Pixels outside the photo in front of them."""
+    padded: int
+    """Length with those in front and behind."""
+    start: float
+    """Where crop pixels `first` to `last` begin and end in the padded pixels."""
+    end: float
+
+    @property
+    def is_empty(self) -> bool:
+        return self.first >= self.last
+
+
+def _span(start: float, length: int, scale: float, size: int) -> _Span:
+    """Crop pixel j covers start + j * scale to start + (j + 1) * scale of `length` photo pixels."""
+    first = min(max(math.floor(-start / scale), 0), size)
+    last = min(max(math.ceil((length - start) / scale), 0), size)
+    used_start, used_end = start + first * scale, start + last * scale
+    low, high = _covered(start, length, scale, size)
+    pad = max(math.ceil(-used_start), 0)
+    padded = pad + high - low + max(math.ceil(used_end - length), 0)
+    offset = low - pad  # Position of the first padded pixel.
+    # Pillow refuses a box that rounding made too large.
+    box = max(used_start - offset, 0.0), min(used_end - offset, padded)
+    return _Span(first, last, low, high, pad, padded, *box)
 
 
 def _covered(start: float, length: int, scale: float, size: int) -> tuple[int, int]:
@@ -136,37 +186,3 @@ def _covered(start: float, length: int, scale: float, size: int) -> tuple[int, i
     first = math.floor(start - reach)
     last = math.ceil(start + scale * size + reach)
     return min(max(first, 0), length), max(min(last, length), 0)
-
-
-def _resample_columns(
-    pixels: UInt8[np.ndarray, "n w 3"],
-    start: float,
-    scale: float,
-    size: int,
-    fill: tuple[int, int, int],
-) -> UInt8[np.ndarray, "n size 3"]:
-    """Resamples the x axis: new column j covers start + j * scale to start + (j + 1) * scale."""
-    height, width, _ = pixels.shape
-    resampled = np.empty((height, size, 3), np.uint8)
-    resampled[:] = fill
-    # Columns wholly outside stay filled. Where the others reach past the edge, by less than one
-    # new column, the input is padded.
-    first = min(max(math.floor(-start / scale), 0), size)
-    last = min(max(math.ceil((width - start) / scale), 0), size)
-    if first >= last or height == 0:
-        return resampled
-    used_start, used_end = start + first * scale, start + last * scale
-    low, high = _covered(start, width, scale, size)
-    pad_low = max(math.ceil(-used_start), 0)
-    pad_high = max(math.ceil(used_end - width), 0)
-    padded = np.empty((height, pad_low + high - low + pad_high, 3), np.uint8)
-    padded[:] = fill
-    padded[:, pad_low : pad_low + high - low] = pixels[:, low:high]
-    offset = low - pad_low  # Position of the padded array's left edge.
-    box_end = min(used_end - offset, padded.shape[1])  # Pillow refuses a box of rounding too much.
-    resampled[:, first:last] = Image.fromarray(padded).resize(
-        (last - first, height),
-        Image.Resampling.BILINEAR,
-        box=(max(used_start - offset, 0.0), 0, box_end, height),
-    )
-    return resampled

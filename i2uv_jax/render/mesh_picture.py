@@ -7,7 +7,7 @@ from i2uv_jax.geometry.host_normals import vertex_normals
 from i2uv_jax.render.rasterise import rasterise
 
 _SUPERSAMPLING = 2
-_LIGHT = np.array([-0.35, -0.55, -0.76])
+_LIGHT = np.array([-0.35, -0.55, -0.76], np.float32)
 """Direction to the light in the view's frame: from the viewer, up and from the left."""
 _DEPTH_OFFSET = 1e4
 """Added to depths (millimetres or pixels), which must be positive; the same for all vertices, and
@@ -22,8 +22,6 @@ def draw_meshes(
     vertices: Float[np.ndarray, "k v 3"],
     faces: Int[np.ndarray, "f 3"],
     size: int,
-    *,
-    colour: tuple[float, float, float] = MESH_COLOUR,
 ) -> UInt8[np.ndarray, "k size size 4"]:
     """Draws `k` views of a mesh, each `size` x `size`, as RGBA with antialiased outlines.
 
@@ -44,33 +42,35 @@ def draw_meshes(
         # The mesh is open at the wrist: from there its inside must show instead of nothing.
         cull_back_faces=False,
     )
-    face = np.asarray(fragments.face)
-    weights = np.asarray(fragments.weights)
-    pictures = np.empty((len(vertices), size, size, 4), np.uint8)
+    face, weights = np.asarray(fragments.face), np.asarray(fragments.weights)
+    pictures = np.zeros((len(vertices), size, size, 4), np.uint8)
     for index, view_vertices in enumerate(vertices):
-        covered = face[index] >= 0
-        corners = vertex_normals(view_vertices, faces)[faces[face[index][covered]]]
-        samples = np.zeros((fine, fine, 2))
-        samples[covered, 0] = _brightness(
-            (weights[index][covered][..., None] * corners).sum(axis=1)
-        )
-        samples[covered, 1] = 1
-        blocks = samples.reshape(size, _SUPERSAMPLING, size, _SUPERSAMPLING, 2).mean(axis=(1, 3))
-        alpha = blocks[..., 1]
-        shade = blocks[..., 0] / np.maximum(alpha, 1e-6)
-        pictures[index, ..., :3] = np.round(
-            255 * np.clip(shade[..., None] * np.array(colour), 0, 1)
-        )
-        pictures[index, ..., 3] = np.round(255 * alpha)
+        # Half of a picture and more is empty: only what is covered is worth a computation.
+        covered = np.flatnonzero(face[index] >= 0)
+        corners = faces[face[index].ravel()[covered]]
+        normals = vertex_normals(view_vertices, faces).astype(np.float32)[corners]
+        own_weights = weights[index].reshape(-1, 3)[covered]
+        samples = np.zeros(fine * fine, np.float32)
+        samples[covered] = _brightness(np.einsum("nk,nkd->nd", own_weights, normals))
+        alpha = _mean_of_blocks((face[index] >= 0).astype(np.float32))
+        drawn = np.flatnonzero(alpha)
+        alpha = alpha.ravel()[drawn]
+        shade = _mean_of_blocks(samples.reshape(fine, fine)).ravel()[drawn] / alpha
+        pixels = np.column_stack([shade[:, None] * np.float32(MESH_COLOUR), alpha])
+        pictures[index].reshape(-1, 4)[drawn] = np.round(255 * np.clip(pixels, 0, 1))
     return pictures
 
 
-def _brightness(normals):
+def _mean_of_blocks(samples: Float[np.ndarray, "fh fw"]) -> Float[np.ndarray, "h w"]:
+    step = _SUPERSAMPLING
+    return sum(samples[row::step, column::step] for row, column in np.ndindex(step, step)) / step**2
+
+
+def _brightness(normals: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n"]:
     """Diffuse light plus a soft highlight; surfaces seen from inside are dark."""
-    length = np.linalg.norm(normals, axis=-1)
-    unit = normals / np.maximum(length, 1e-9)[..., None]
-    diffuse = np.clip(unit @ _LIGHT, 0, 1)
-    halfway = _LIGHT + np.array([0, 0, -1])
-    highlight = np.clip(unit @ (halfway / np.linalg.norm(halfway)), 0, 1) ** 24
-    facing = np.where(unit[..., 2] < 0.15, 1.0, 0.5)
+    length = np.maximum(np.sqrt(np.einsum("nd,nd->n", normals, normals)), 1e-9)
+    halfway = _LIGHT + np.array([0, 0, -1], np.float32)
+    diffuse = np.clip(normals @ _LIGHT / length, 0, 1)
+    highlight = np.clip(normals @ (halfway / np.linalg.norm(halfway)) / length, 0, 1) ** 24
+    facing = np.where(normals[:, 2] < 0.15 * length, np.float32(1), np.float32(0.5))
     return facing * (0.32 + 0.72 * diffuse + 0.18 * highlight)

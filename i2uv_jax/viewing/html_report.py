@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from jaxtyping import UInt8
 
-from i2uv_jax.viewing.panel import png_bytes
+from i2uv_jax.viewing.png import png_bytes
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 1000px; margin: 2em auto;

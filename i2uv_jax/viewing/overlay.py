@@ -24,8 +24,9 @@ def composite(
     picture: UInt8[np.ndarray, "h w 3"], layer: UInt8[np.ndarray, "h w 4"], *, opacity: float = 1.0
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Lays an RGBA layer over a picture."""
-    alpha = opacity * (layer[..., 3:] / 255)
-    return np.round((1 - alpha) * picture + alpha * layer[..., :3]).astype(np.uint8)
+    colours, alpha = Image.fromarray(layer[..., :3]), Image.fromarray(layer[..., 3])
+    alpha = alpha.point([round(opacity * level) for level in range(256)])
+    return np.array(Image.composite(colours, Image.fromarray(picture), alpha))
 
 
 def overlay_mesh(
@@ -72,6 +73,5 @@ def overlay_skeleton(
         for (x, y), colour in zip(points, colours, strict=True):
             radius = thickness + extra
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=rim or colour)
-    # Shrinking with premultiplied alpha, which Pillow's RGBA resize does, keeps the rim clean.
-    small = layer.resize((width, height), Image.Resampling.BOX)
-    return composite(picture, np.asarray(small))
+    # Shrinking with premultiplied alpha, which Pillow does of RGBA, keeps the rim clean.
+    return composite(picture, np.asarray(layer.reduce(zoom)))

@@ -1,7 +1,7 @@
 """Rows of pictures that show reconstructed hands from all sides."""
 
-import io
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -115,15 +115,13 @@ def prediction_panel(
 
 def _uv_tile(uv_map, mask, backdrop):
     """The map's colours, enlarged with a smooth outline."""
-    colours = uv_map_colours(uv_map, mask, background=None)
-    layer = np.dstack([colours, np.where(mask, 255, 0).astype(np.uint8)])
-    large = [
-        Image.fromarray(np.ascontiguousarray(channel)).resize(
-            (TILE_PX, TILE_PX), Image.Resampling.BILINEAR
-        )
-        for channel in np.moveaxis(layer, -1, 0)
+    inside = np.where(mask, 255, 0).astype(np.uint8)
+    # Each by itself: of RGBA, Pillow would weigh the colours by the mask.
+    layers = [
+        Image.fromarray(layer).resize((TILE_PX, TILE_PX), Image.Resampling.BILINEAR)
+        for layer in (uv_map_colours(uv_map, mask, background=None), inside)
     ]
-    return composite(backdrop, np.dstack([np.asarray(channel) for channel in large]))
+    return composite(backdrop, np.dstack(layers))
 
 
 def tile_row(tiles: dict[str, UInt8[np.ndarray, "s s 3"]]) -> UInt8[np.ndarray, "ph pw 3"]:
@@ -132,7 +130,7 @@ def tile_row(tiles: dict[str, UInt8[np.ndarray, "s s 3"]]) -> UInt8[np.ndarray, 
     width = len(tiles) * (size + _GAP_PX) + _GAP_PX
     canvas = Image.new("RGB", (width, size + _CAPTION_PX + _GAP_PX), _PAPER)
     draw = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(size=_FONT_PX)
+    font = _caption_font()
     for index, (caption, tile) in enumerate(tiles.items()):
         x = _GAP_PX + index * (size + _GAP_PX)
         draw.text((x + size / 2, _CAPTION_PX / 2), caption, _INK, font, anchor="mm")
@@ -140,11 +138,9 @@ def tile_row(tiles: dict[str, UInt8[np.ndarray, "s s 3"]]) -> UInt8[np.ndarray, 
     return np.asarray(canvas)
 
 
-def png_bytes(picture: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """The picture as a PNG file; the same pixels give the same bytes."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=False, compress_level=6)
-    return buffer.getvalue()
+@lru_cache(maxsize=1)
+def _caption_font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=_FONT_PX)
 
 
 def _turned(

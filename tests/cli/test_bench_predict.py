@@ -69,12 +69,15 @@ def test_json(run, detector, made_up_starts, capsys):
     described = json.loads(captured.out)
     assert (described["width"], described["height"]) == (64, 48)
     rows = described["rows"]
-    assert list(rows) == ["hand", "found_hand", "files", "command", "python"]
+    assert list(rows) == [
+        "hand", "found_hand", "files", "files_and_panel", "command", "python"
+    ]  # fmt: skip
     assert list(rows["hand"]["steps"]) == STEPS
     assert list(rows["found_hand"]["steps"]) == ["read", "find", *STEPS[1:]]
     assert detector.num_asked == 4
     assert {name: row["aim"] for name, row in rows.items()} == {
-        "hand": 14, "found_hand": 30, "files": None, "command": 5, "python": 5
+        "hand": 14, "found_hand": 30, "files": None, "files_and_panel": None,
+        "command": 5, "python": 5,
     }  # fmt: skip
     assert rows["hand"]["runs"] == rows["files"]["runs"] == 2
     for row in rows.values():
@@ -105,7 +108,7 @@ def test_table(run, capsys):
 def test_what_takes_long_can_be_left_out(run, made_up_starts, capsys):
     assert run("--detector", "none", "--starts", "0", "--photos", "0", "--json") == 0
     described = json.loads(capsys.readouterr().out)
-    assert list(described["rows"]) == ["hand", "files"]
+    assert list(described["rows"]) == ["hand", "files", "files_and_panel"]
     assert described["folder"] is None and made_up_starts == []
 
 

@@ -33,6 +33,12 @@ def test_plain_stems_are_kept_and_doubles_counted_once(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_photos_are_named_by_themselves_or_with_their_folder(tmp_path):
+    a, _ = touch(tmp_path / "in", "a.jpg", "b.jpg")
+    photos = list_photos([tmp_path / "in", a], tmp_path)
+    assert [(photo.stem, photo.is_named) for photo in photos] == [("a", True), ("b", False)]
+
+
 def test_same_stem_takes_the_suffix(tmp_path, capsys):
     paths = touch(tmp_path / "in", "a.jpg", "a.png", "b.jpg", "A.webp")
     assert named(list_photos(paths, tmp_path / "out")) == {

@@ -42,8 +42,9 @@ def written(folder) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
 
-def files_of(*stems: str) -> set[str]:
-    return {stem + suffix for stem in stems for suffix in SUFFIXES}
+def files_of(*stems: str, panel: bool = True) -> set[str]:
+    suffixes = SUFFIXES if panel else SUFFIXES - {".png"}
+    return {stem + suffix for stem in stems for suffix in suffixes}
 
 
 def error_lines(capsys) -> list[str]:
@@ -146,7 +147,9 @@ def test_batches_are_real_and_equal_single_photos(run, tmp_path, write_photo, mo
     assert sizes == [4, 1]
     assert run(tmp_path / "in", "--batch", "1", out=tmp_path / "ones") == 0
     assert sizes == [4, 1] + [1] * 5
-    assert written(tmp_path / "fours") == files_of(*(f"photo{index}" for index in range(5)))
+    assert written(tmp_path / "fours") == files_of(
+        *(f"photo{index}" for index in range(5)), panel=False
+    )
     for index in range(5):
         fours, ones = (
             json.loads((tmp_path / name / f"photo{index}.json").read_text())["hands"][0]
@@ -155,6 +158,21 @@ def test_batches_are_real_and_equal_single_photos(run, tmp_path, write_photo, mo
         np.testing.assert_allclose(
             fours["keypoints_3d"], ones["keypoints_3d"], rtol=1e-2, atol=0.05
         )
+
+
+@pytest.mark.parametrize(
+    ("words", "with_panel"),
+    [([], {"named"}), (["--panel"], {"named", "found"}), (["--no-panel"], set())],
+)
+def test_panels_are_for_photos_that_are_named_or_as_asked_for(
+    run, tmp_path, write_photo, words, with_panel
+):
+    named = write_photo("named.png")
+    write_photo("in/found.png")
+    assert run(named, tmp_path / "in", *words) == 0
+    assert written(tmp_path / "out") == {
+        name for stem in ("named", "found") for name in files_of(stem, panel=stem in with_panel)
+    }
 
 
 def test_results_are_deterministic(run, tmp_path, write_photo):
@@ -191,7 +209,7 @@ def test_bad_photos_cost_a_line_each_and_the_others_are_done(run, tmp_path, writ
     missing = tmp_path / "in" / "missing.jpg"
 
     assert run(tmp_path / "in", missing, "--batch", "3") == 1
-    assert written(tmp_path / "out") == files_of("a_good", "z_good")
+    assert written(tmp_path / "out") == files_of("a_good", "z_good", panel=False)
     captured = capsys.readouterr()
     assert "2 of 8 photos done" in captured.out and "6 failed" in captured.out
     lines = captured.err.splitlines()
@@ -266,7 +284,7 @@ def test_a_folder_without_pictures_costs_a_line_and_the_others_are_done(
     photo, empty = write_photo("in/hand.png"), tmp_path / "empty"
     empty.mkdir()
     assert run(empty, photo.parent) == 1
-    assert written(tmp_path / "out") == files_of("hand")
+    assert written(tmp_path / "out") == files_of("hand", panel=False)
     captured = capsys.readouterr()
     assert "1 of 2 photos done" in captured.out and "1 failed" in captured.out
     (line,) = captured.err.splitlines()

@@ -13,7 +13,8 @@ from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.inference.prediction import HandPrediction
 from i2uv_jax.render.mesh_picture import draw_meshes
 from i2uv_jax.viewing.overlay import FINGER_COLOURS, composite, overlay_mesh, overlay_skeleton
-from i2uv_jax.viewing.panel import TILE_PX, png_bytes, prediction_panel, tile_row
+from i2uv_jax.viewing.panel import TILE_PX, prediction_panel, tile_row
+from i2uv_jax.viewing.png import png_bytes
 from i2uv_jax.viewing.uv_colours import uv_map_colours
 
 SIZE = 40
