@@ -13,16 +13,20 @@ if TYPE_CHECKING:
 PALM, HEAT_MAP, _MEDIAPIPE, NONE = "palm", "heatmap", "mediapipe", "none"
 
 
-def add_detector_option(parser: argparse.ArgumentParser, default: str) -> None:
-    """Adds `--detector`."""
+def add_detector_option(
+    parser: argparse.ArgumentParser,
+    default: str,
+    *,
+    of_none: str = "which takes the whole picture as one hand",
+) -> None:
+    """Adds `--detector`; `of_none` says what happens without one."""
     parser.add_argument(
         "--detector",
         default=default,
         metavar="NAME|PATH",
         help=f"what finds hands: {PALM} (MediaPipe's palm network, run by JAX), {HEAT_MAP} (our "
         f"network, or PATH of another of its kind), {_MEDIAPIPE} (uv installs it in an "
-        f"environment of its own), or {NONE}, which takes the whole picture as one hand "
-        f"({default})",
+        f"environment of its own), or {NONE}, {of_none} ({default})",
     )
 
 

@@ -1,0 +1,106 @@
+"""Who says where the hand of an annotated picture is: a model, with boxes given or found, or
+MediaPipe."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
+from i2uv_jax.imaging.annotations import Annotation
+from i2uv_jax.imaging.crop import SquareCrop
+from i2uv_jax.inference.hand_detector import DetectedHand, PhotoDetector
+from i2uv_jax.inference.prediction import Handedness, HandPrediction
+from i2uv_jax.inference.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class AskedPhoto:
+    """A picture, and which of its hands is asked for."""
+
+    annotation: Annotation
+    hand: Handedness
+    pixels: UInt8[np.ndarray, "h w 3"]
+    crop: SquareCrop
+    """Around that hand, or the whole picture where the annotation has no box."""
+
+
+@dataclass(frozen=True)
+class PhotoAnswer:
+    """The hand that was found."""
+
+    keypoints_2d: Float[np.ndarray, "21 2"]
+    """Pixels of the picture."""
+    keypoints_3d_mm: Float[np.ndarray, "21 3"]
+    """In any frame."""
+    prediction: HandPrediction | None = None
+    """All of a model's answer."""
+
+
+Answerer = Callable[[Sequence[AskedPhoto]], list[PhotoAnswer | None]]
+"""Answers a batch of pictures; None where no hand was found."""
+
+
+def given_boxes(predictor: Predictor) -> Answerer:
+    """A model that is told the hands' boxes."""
+
+    def answer(photos: Sequence[AskedPhoto]) -> list[PhotoAnswer | None]:
+        return _predict(predictor, photos, [photo.annotation.box_xyxy for photo in photos], None)
+
+    return answer
+
+
+def found_boxes(predictor: Predictor, detector: PhotoDetector) -> Answerer:
+    """A model that has to find the hands in the whole pictures.
+
+    Of several hands the surest counts among those whose middles lie in the box of the annotation,
+    if it has one: other hands are not the one that is asked for. Sides are told.
+    """
+
+    def answer(photos: Sequence[AskedPhoto]) -> list[PhotoAnswer | None]:
+        found = [_asked_hand(detector(photo.pixels), photo.annotation) for photo in photos]
+        seen = [index for index, hand in enumerate(found) if hand is not None]
+        answers: list[PhotoAnswer | None] = [None] * len(photos)
+        if seen:
+            boxes, ups = ([getattr(found[i], name) for i in seen] for name in ("box_xyxy", "up"))
+            predicted = _predict(predictor, [photos[i] for i in seen], boxes, ups)
+            for index, one in zip(seen, predicted, strict=True):
+                answers[index] = one
+        return answers
+
+    return answer
+
+
+def mediapipe(hands: MediaPipeHands) -> Answerer:
+    """MediaPipe's hand landmarker, which sees the whole pictures."""
+
+    def answer(photos: Sequence[AskedPhoto]) -> list[PhotoAnswer | None]:
+        found = [hands(photo.pixels, photo.annotation.box_xyxy) for photo in photos]
+        return [
+            None if hand is None else PhotoAnswer(hand.keypoints_2d, hand.keypoints_3d_mm)
+            for hand in found
+        ]
+
+    return answer
+
+
+def _predict(predictor, photos, boxes, ups) -> list[PhotoAnswer | None]:
+    predictions = predictor(
+        [photo.pixels for photo in photos],
+        handedness=[photo.hand for photo in photos],
+        box_xyxy=boxes,
+        up=ups,
+    )
+    return [PhotoAnswer(one.keypoints_2d, one.keypoints_3d_mm, one) for one in predictions]
+
+
+def _asked_hand(hands: list[DetectedHand], annotation: Annotation) -> DetectedHand | None:
+    box = annotation.box_xyxy
+
+    def is_asked(hand: DetectedHand) -> bool:
+        left, top, right, bottom = hand.box_xyxy
+        middle = np.array([left + right, top + bottom]) / 2
+        return box is None or bool((middle >= box[:2]).all() and (middle <= box[2:]).all())
+
+    return max(filter(is_asked, hands), key=lambda hand: hand.score, default=None)

@@ -1,0 +1,64 @@
+"""Which of a picture's hands is answered for, where a model has to find it."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from i2uv_jax.evaluate.photo_answers import AskedPhoto, found_boxes, given_boxes
+from i2uv_jax.imaging.annotations import Annotation
+from i2uv_jax.imaging.crop import crop_whole
+from i2uv_jax.inference.hand_detector import DetectedHand
+
+
+def predictor(pictures, *, handedness, box_xyxy, up):
+    """Puts all keypoints at the middle of the box; depth says if it was told which way is up."""
+    answers = []
+    for box, side, direction in zip(box_xyxy, handedness, up or [None] * len(box_xyxy),
+                                    strict=True):  # fmt: skip
+        middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
+        points = np.tile([*middle, direction is not None], (21, 1))
+        answers.append(
+            SimpleNamespace(keypoints_2d=points[:, :2], keypoints_3d_mm=points, handedness=side)
+        )
+    return answers
+
+
+def photo(box_xywh=None, hand="right"):
+    annotation = Annotation(file="photo.png", box_xywh=box_xywh)
+    return AskedPhoto(annotation, hand, np.zeros((100, 100, 3), np.uint8), crop_whole(100, 100))
+
+
+HANDS = [
+    DetectedHand((0, 0, 20, 20), None, 0.9, (1.0, 0.0)),
+    DetectedHand((60, 60, 80, 80), None, 0.6, (1.0, 0.0)),
+    DetectedHand((62, 62, 90, 90), None, 0.7, (1.0, 0.0)),
+]
+
+
+def test_the_surest_hand_whose_middle_lies_in_the_box_counts():
+    answer = found_boxes(predictor, lambda pixels: HANDS)
+    photos = [
+        photo((50, 50, 40, 40)),
+        photo(),
+        photo((30, 30, 10, 10)),
+        photo((5, 5, 9, 9), "left"),
+    ]
+    there, surest, elsewhere, left = answer(photos)
+    np.testing.assert_allclose(there.keypoints_2d[0], [76, 76])
+    np.testing.assert_allclose(surest.keypoints_2d[0], [10, 10])
+    assert elsewhere is None
+    assert left.prediction.handedness == "left"
+    assert there.keypoints_3d_mm[0, 2] == 1
+
+
+def test_nothing_found_asks_the_model_nothing():
+    def refuse(*arguments, **options):
+        raise AssertionError
+
+    assert found_boxes(refuse, lambda pixels: [])([photo(), photo()]) == [None, None]
+
+
+def test_given_boxes_are_the_annotations_own():
+    (answer,) = given_boxes(predictor)([photo((10, 20, 30, 40))])
+    np.testing.assert_allclose(answer.keypoints_2d[0], [25, 40])
+    assert answer.keypoints_3d_mm[0, 2] == 0
