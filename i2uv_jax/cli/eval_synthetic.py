@@ -131,12 +131,14 @@ def _benchmark(
     generator = HandGenerator(config, predictor.hand, args.batch or BATCH_SIZE)
     samples = []
     key = jax.random.key(args.seed)
-    tones = generator.monk_tones(key, args.count)
+    tones, ages = generator.monk_tones(key, args.count), generator.ages(key, args.count)
     with progress_bar(args.count) as bar:
         for batch in generator.batches(key, args.count):
             watch.check()
             first, last = len(samples), len(samples) + len(batch.image)
             of_batch = None if tones is None else tones[first:last]
-            samples += samples_of_batch(batch, predictor.hand.faces, first, of_batch)
+            samples += samples_of_batch(
+                batch, predictor.hand.faces, first, of_batch, ages[first:last]
+            )
             bar.update(len(samples) - bar.n)
     return generated_benchmark(samples)

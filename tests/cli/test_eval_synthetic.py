@@ -15,7 +15,7 @@ def test_rendered_hands_are_scored_and_their_surfaces_compared(tmp_path, tiny_mo
     metrics = json.loads((tmp_path / "out/metrics.json").read_text())
     assert metrics["pictures"] == metrics["found"] == metrics["with_keypoint_truth"] == 6
     assert metrics["scores"]["all"]["keypoint_aligned_mm"] > 0
-    assert set(metrics["groups"]) == {"visible share", "view", "pose", "size"}
+    assert set(metrics["groups"]) == {"visible share", "view", "pose", "size", "age"}
     assert set(metrics["surfaces"]) == {"depth map", "predicted mesh"}
     # The sensor measures what it sees to a millimetre, and sees one side of a hand.
     depth_map = metrics["surfaces"]["depth map"]
