@@ -45,6 +45,7 @@ DOCUMENTS = {
     "docs/datasets.md": {"data"},
     "docs/evaluation.md": {"eval", "info"},
     "docs/scaling.md": {"bench"},
+    "docs/base.md": {"bench"},
     "docs/detection.md": {"predict", "eval"},
 }
 """Documents with commands, and the verbs that each shows."""
@@ -219,7 +220,7 @@ def test_every_i2uv_command_succeeds(request, tmp_path, photo, monkeypatch, comm
         own["EVALUATION"] = request.getfixturevalue("evaluation")
     if "ARCHIVES" in words:
         own |= request.getfixturevalue("archives")
-    is_quick = "register" in words or "--set" in words
+    is_quick = bool({"register", "--set", "--memory"} & {*words})
     shortened = [] if is_quick else SHORTENED.get(key_of(words), [])
     words = [str(own.get(word, word)) for word in words]
     for option in {"--out", "--card"} & {*words}:
@@ -256,7 +257,7 @@ def test_documents_name_only_extras_and_files_that_exist(request):
     ]
     documents = ("README.md", "BUILD.md", "docs/data.md", "docs/datasets.md", "docs/evaluation.md",
                  "docs/benchmarks.md", "docs/export.md", "docs/detection.md",
-                 "docs/scaling.md",
+                 "docs/scaling.md", "docs/base.md",
                  "launch/README.md")  # fmt: skip
     text = "".join((root / name).read_text() for name in documents)
     named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)
