@@ -1,5 +1,6 @@
 """Every command and example of the documents works as it stands there."""
 
+import json
 import os
 import re
 import shlex
@@ -42,8 +43,9 @@ DOCUMENTS = {
     "docs/export.md": {"export"},
     "docs/data.md": {"data", "bench"},
     "docs/datasets.md": {"data"},
-    "docs/evaluation.md": {"eval"},
+    "docs/evaluation.md": {"eval", "info"},
     "docs/scaling.md": {"bench"},
+    "docs/base.md": {"bench"},
     "docs/detection.md": {"predict", "eval"},
 }
 """Documents with commands, and the verbs that each shows."""
@@ -121,6 +123,15 @@ def srnet(tmp_path):
     config = HandNetConfig(affine=None, sr=SRNetConfig(channels=(4,), kernels=(3, 3), size=64))
     save_model(tmp_path / "srnet.safetensors", config, random_variables(config), {})
     return tmp_path / "srnet.safetensors"
+
+
+@pytest.fixture
+def evaluation(tmp_path):
+    """A folder with results of `i2uv eval detector`."""
+    (tmp_path / "detector").mkdir()
+    scores = {"detector": "palm", "scenes": 1, "hands": 2, "average_precision": 1.0, "recall": 1.0}
+    (tmp_path / "detector" / "metrics.json").write_text(json.dumps(scores))
+    return tmp_path / "detector"
 
 
 @pytest.fixture
@@ -205,13 +216,15 @@ def test_every_i2uv_command_succeeds(request, tmp_path, photo, monkeypatch, comm
         own["SCANS"] = request.getfixturevalue("scans")
     if "SRNET" in words:
         own["SRNET"] = request.getfixturevalue("srnet")
+    if "EVALUATION" in words:
+        own["EVALUATION"] = request.getfixturevalue("evaluation")
     if "ARCHIVES" in words:
         own |= request.getfixturevalue("archives")
-    is_quick = "register" in words or "--set" in words
+    is_quick = bool({"register", "--set", "--memory"} & {*words})
     shortened = [] if is_quick else SHORTENED.get(key_of(words), [])
     words = [str(own.get(word, word)) for word in words]
-    if "--out" in words:
-        place = words.index("--out") + 1
+    for option in {"--out", "--card"} & {*words}:
+        place = words.index(option) + 1
         words[place] = str(tmp_path / words[place])
     assert main([*words, *shortened]) == 0, command
 
@@ -244,7 +257,7 @@ def test_documents_name_only_extras_and_files_that_exist(request):
     ]
     documents = ("README.md", "BUILD.md", "docs/data.md", "docs/datasets.md", "docs/evaluation.md",
                  "docs/benchmarks.md", "docs/export.md", "docs/detection.md",
-                 "docs/scaling.md",
+                 "docs/scaling.md", "docs/base.md",
                  "launch/README.md")  # fmt: skip
     text = "".join((root / name).read_text() for name in documents)
     named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)

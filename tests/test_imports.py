@@ -31,8 +31,8 @@ MAY_IMPORT = {
     "inference": "config types atomic_file measuring ops geometry hand imaging models detection",
     "viewing": "geometry render imaging inference",
     "registration": "geometry hand viewing",
-    "evaluate": "config types atomic_file ops geometry hand imaging metrics render models "
-    "detection data inference viewing registration",
+    "evaluate": "config types atomic_file measuring ops geometry hand imaging metrics render "
+    "models detection data inference viewing registration",
     "cli": "config config_io types atomic_file measuring ops geometry hand imaging metrics render "
     "models detection data training inference viewing registration evaluate",
 }

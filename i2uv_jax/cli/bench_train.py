@@ -27,7 +27,8 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     parser = verbs.add_parser(
         "train",
         help="speed of training",
-        usage="%(prog)s --config FILE [--KEY=VALUE ...] [--steps N] [--collectives N] [--json]",
+        usage="%(prog)s --config FILE [--KEY=VALUE ...] [--steps N] "
+        "[--collectives N | --memory] [--json]",
         description=_DESCRIPTION,
         allow_abbrev=False,
     )
@@ -35,12 +36,19 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--steps", type=positive_int, default=20, metavar="N", help="steps to time (20)"
     )
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--collectives",
         type=positive_int,
         metavar="N",
         help="instead of timing, compile the step for N virtual CPU devices and list what they "
         "send each other (docs/scaling.md)",
+    )
+    instead.add_argument(
+        "--memory",
+        action="store_true",
+        help="instead of timing, add up what a step keeps on one device; nothing is compiled "
+        "(docs/base.md)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
@@ -56,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
         config = with_overrides(load_config(args.config, ExperimentConfig), args.overrides)
         if args.collectives is not None:
             return _print_collectives(config, args)
+        if args.memory:
+            return _print_memory(config, as_json=args.json)
 
         import jax
 
@@ -103,6 +113,24 @@ def _print_collectives(config: "ExperimentConfig", args: argparse.Namespace) -> 
     print(f"{'kind':20}{'count':>8}{'megabytes':>12}")
     for one in found:
         print(f"{one.kind:20}{one.count:>8}{one.num_bytes / 1e6:>12.3f}")
+    return 0
+
+
+def _print_memory(config: "ExperimentConfig", *, as_json: bool) -> int:
+    from i2uv_jax.training.benchmark import step_memory
+
+    memory = step_memory(config)
+    numbers = {**dataclasses.asdict(memory), "activations": memory.activations,
+               "total": memory.total}  # fmt: skip
+    microbatch_size = numbers.pop("microbatch_size")
+    if as_json:
+        json.dump({"config": config.name, "microbatch_size": microbatch_size, "bytes": numbers},
+                  sys.stdout, indent=1)  # fmt: skip
+        print()
+        return 0
+    print(f"{config.name}, one device, {microbatch_size} pictures at a time")
+    for name, num_bytes in numbers.items():
+        print(f"{name.replace('_', ' '):24}{num_bytes / 1e9:>10.3f} GB")
     return 0
 
 

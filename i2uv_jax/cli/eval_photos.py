@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from i2uv_jax.cli.photo_scoring import Scored
     from i2uv_jax.imaging.annotations import Annotation
 
+_NUM_WORST = 16
 _MEDIAPIPE = "mediapipe"
 
 _DESCRIPTION = """Score a model on a folder of pictures with annotations.json (the format is
 described in i2uv_jax/imaging/annotations.py), or, with --pred, any other tool's keypoints in a file
 of the same format. Writes metrics.json, samples.csv, report.html and overlays.png: the pictures
-with the predicted hand over them, the best first, those without keypoints last."""
+with the predicted hand over them, the best first, those without keypoints last; and worst.png: the
+worst of them, the very worst first."""
 
 
 def add_parser(verbs: argparse._SubParsersAction) -> None:
@@ -81,6 +83,7 @@ def run_photos(args: argparse.Namespace) -> int:
         name, scored, milliseconds = _scored(args, annotations, predictions, watch)
         summary = {
             "model": name,
+            "model_file": _model_file(args),
             "milliseconds_per_picture": milliseconds,
             **summarize([score for score, _ in scored]),
         }
@@ -133,6 +136,15 @@ def _scored(
     return name, scored, _median_ms(seconds)
 
 
+def _model_file(args: argparse.Namespace) -> str | None:
+    """The fingerprint of the file that predicted, if one of this package's did."""
+    from i2uv_jax.models.model_files import file_fingerprint, find_model
+
+    if args.pred is not None or args.model == _MEDIAPIPE:
+        return None
+    return file_fingerprint(find_model(args.model))
+
+
 def _median_ms(seconds: list[float]) -> float | None:
     """Without the first, which warms up, where there are others."""
     import statistics
@@ -169,7 +181,7 @@ def _rows(scored: "list[Scored]") -> list[list[str]]:
 
 
 def _overlays(scored: "list[Scored]") -> dict[str, bytes]:
-    """overlays.png, if there is anything to show."""
+    """overlays.png and worst.png, if there is anything to show."""
     import numpy as np
 
     from i2uv_jax.evaluate.photo_page import rank
@@ -177,8 +189,15 @@ def _overlays(scored: "list[Scored]") -> dict[str, bytes]:
     from i2uv_jax.viewing.png import png_bytes
 
     ordered = sorted(scored, key=lambda pair: rank(pair[0]))
-    tiles = [tile for _, tile in ordered if tile is not None]
-    return {"overlays.png": png_bytes(contact_sheet(np.stack(tiles)))} if tiles else {}
+    shown = [(score, tile) for score, tile in ordered if tile is not None]
+    ranked = [tile for score, tile in shown if np.isfinite(rank(score))]
+    sheets = {
+        "overlays.png": [tile for _, tile in shown],
+        "worst.png": ranked[: -_NUM_WORST - 1 : -1],
+    }
+    return {
+        name: png_bytes(contact_sheet(np.stack(tiles))) for name, tiles in sheets.items() if tiles
+    }
 
 
 def _print(summary: dict) -> None:

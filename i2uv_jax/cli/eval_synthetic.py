@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """Score a model on pictures rendered by a seed that training does not use, or with
 --set on those of a stored set of the default hand (`i2uv data build`). Also compares surfaces: the
-predicted ones, and what a depth sensor would measure, with the true hand's."""
+predicted ones, and what a depth sensor would measure, with the true hand's. Writes metrics.json,
+samples.csv, report.html and worst.png: the hands with the largest errors, the worst first."""
 
 
 def add_parser(verbs: argparse._SubParsersAction) -> None:
@@ -56,11 +57,14 @@ def run_synthetic(args: argparse.Namespace) -> int:
             benchmark_page,
             score_table,
             surface_section,
+            worst_hands,
         )
         from i2uv_jax.evaluate.generated import coarse_predictor, surface_table
         from i2uv_jax.evaluate.summary import evaluate, summarize
         from i2uv_jax.inference.predictor import load_model
+        from i2uv_jax.models.model_files import file_fingerprint, find_model
         from i2uv_jax.viewing.html_report import section
+        from i2uv_jax.viewing.png import png_bytes
 
         batch_size = min(args.batch or BATCH_SIZE, args.count)
         predictor = load_model(args.model, batch_size=batch_size)
@@ -80,7 +84,12 @@ def run_synthetic(args: argparse.Namespace) -> int:
             return evaluate(benchmark, listed(benchmark, asked, watch))
 
         evaluation = evaluated(predictor)
-        summary = {"model": str(args.model), **summarize(evaluation)}
+        summary = {
+            "model": str(args.model),
+            "model_file": file_fingerprint(find_model(args.model)),
+            "pictures_of": _what_is_drawn(args),
+            **summarize(evaluation),
+        }
         sections = []
         if coarse is not None:
             summary["coarse"] = summarize(evaluated(coarse))["scores"]
@@ -101,10 +110,24 @@ def run_synthetic(args: argparse.Namespace) -> int:
             "samples.csv": sample_rows(evaluation),
             "report.html": benchmark_page(evaluation, summary, predictor.hand.faces, sections),
         }
+        if (worst := worst_hands(evaluation, predictor.hand.faces)) is not None:
+            files["worst.png"] = png_bytes(worst)
         written = written_results(args.out, summary, files)
     print_summary(summary)
     print(f"{', '.join(written)}: written to {args.out}")
     return 0
+
+
+def _what_is_drawn(args: argparse.Namespace) -> str:
+    """Where the pictures come from, in a line that leaves out the folders of this machine."""
+    if args.set is not None:
+        return f"{args.set.name}, split {args.split}"
+    config = [] if args.config is None else [args.config.name]
+    for option in ("skins", "backgrounds"):
+        if (folder := getattr(args, option)) is not None:
+            config.append(f"--{option} {folder.name}")
+    overrides = [Path(text).name if "/" in text else text for text in args.overrides]
+    return ", ".join([*config, *overrides, f"seed {args.seed}"])
 
 
 def _benchmark(
@@ -131,12 +154,14 @@ def _benchmark(
     generator = HandGenerator(config, predictor.hand, args.batch or BATCH_SIZE)
     samples = []
     key = jax.random.key(args.seed)
-    tones = generator.monk_tones(key, args.count)
+    tones, ages = generator.monk_tones(key, args.count), generator.ages(key, args.count)
     with progress_bar(args.count) as bar:
         for batch in generator.batches(key, args.count):
             watch.check()
             first, last = len(samples), len(samples) + len(batch.image)
             of_batch = None if tones is None else tones[first:last]
-            samples += samples_of_batch(batch, predictor.hand.faces, first, of_batch)
+            samples += samples_of_batch(
+                batch, predictor.hand.faces, first, of_batch, ages[first:last]
+            )
             bar.update(len(samples) - bar.n)
     return generated_benchmark(samples)

@@ -1,14 +1,29 @@
-"""`i2uv info`: what a model consists of and costs."""
+"""`i2uv info`: what a model consists of and costs, on the terminal or as a card."""
 
 import argparse
 import dataclasses
 import json
+import os
+import shutil
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from i2uv_jax.cli.failure import CommandError
+from i2uv_jax.atomic_file import write_atomically
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+
+if TYPE_CHECKING:
+    from i2uv_jax.evaluate.model_card import DescribedModel, FinishedEvaluation
 
 PUBLISHED = "published"
 """Name of the network as published (ResNet-50, 256 x 256, SRNet), which ships without weights."""
+
+_LICENCE = "Apache-2.0, as the package; what the weights were trained on: NOTICE"
+_LIMITS_SUFFIX = ".limits.md"
+
+_DESCRIPTION = """Show a model's parameters and floating-point operations, part by part. With --card
+write its model card instead: what the file says of its training, the results of the evaluations
+that are named, and the text of MODEL.limits.md beside the model's file."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -16,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "info",
         help="show a model's parts, parameters and FLOPs",
-        description="Show a model's parameters and floating-point operations, part by part.",
+        description=_DESCRIPTION,
     )
     parser.add_argument(
         "model",
@@ -25,12 +40,26 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default="small",
         help=f"a shipped model, a model file, or {PUBLISHED!r} for the published network (small)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    form.add_argument("--card", type=Path, metavar="FILE.md", help="write the model's card")
+    parser.add_argument(
+        "--evaluation",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="with --card: what `i2uv eval` wrote of this model, or of its detector",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the table or the JSON; returns the process's exit code."""
+    """Prints the table or the JSON, or writes the card; returns the process's exit code."""
+    if args.card is not None:
+        return _write_card(args)
+    if args.evaluation:
+        raise CommandError("--evaluation only goes with --card")
     from i2uv_jax.config import HandNetConfig
     from i2uv_jax.models.complexity import model_complexity, total_complexity
     from i2uv_jax.models.model_files import find_model
@@ -78,3 +107,62 @@ def run(args: argparse.Namespace) -> int:
     for name, value in card.items():
         print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
     return 0
+
+
+def _write_card(args: argparse.Namespace) -> int:
+    from i2uv_jax.evaluate.model_card import model_card, read_evaluation
+
+    try:
+        model = _described(args.model)
+        evaluations = [read_evaluation(folder, model.fingerprint) for folder in args.evaluation]
+        names = [folder.resolve().name for folder in args.evaluation]
+        if len(set(names)) < len(names):
+            raise ValueError(f"--evaluation: expected folders of different names, got {names}")
+        # Only if all is well a file is written or a picture copied.
+        model_card(model, evaluations)
+        evaluations = [_with_worst(one, args.card) for one in evaluations]
+        write_atomically(args.card, model_card(model, evaluations).encode())
+    except ValueError as error:
+        raise CommandError(error) from error
+    except OSError as error:
+        raise CommandError(f"{args.card}: {error.strerror or error}", EXIT_FAILED) from error
+    print(f"wrote {args.card}")
+    return 0
+
+
+def _described(name: str) -> "DescribedModel":
+    from i2uv_jax.evaluate.model_card import DescribedModel
+    from i2uv_jax.models.complexity import model_complexity, total_complexity
+    from i2uv_jax.models.model_files import WEIGHTS_DIRECTORY, file_fingerprint, find_model
+    from i2uv_jax.models.weights import load_model_file
+
+    if name == PUBLISHED:
+        raise ValueError(f"--card: {PUBLISHED} has no weights to write a card of")
+    path = find_model(name)
+    config, _, card = load_model_file(path)
+    limits = path.with_suffix(_LIMITS_SUFFIX)
+    is_shipped = path.resolve().parent == WEIGHTS_DIRECTORY.resolve()
+    return DescribedModel(
+        name=card.get("name", path.stem),
+        config=config,
+        card=card,
+        total=total_complexity(model_complexity(config)),
+        num_bytes=path.stat().st_size,
+        fingerprint=file_fingerprint(path),
+        licence=_LICENCE if is_shipped else None,
+        limits=limits.read_text() if limits.exists() else None,
+    )
+
+
+def _with_worst(one: "FinishedEvaluation", card: Path) -> "FinishedEvaluation":
+    """The evaluation with a link to its worst hands: to a copy beside the card of generated ones,
+    to photos, which may not be free to copy, where they are."""
+    worst = one.folder / "worst.png"
+    if not worst.exists():
+        return one
+    if not one.is_of_generated_pictures:
+        link = Path(os.path.relpath(worst, card.parent)).as_posix()
+        return dataclasses.replace(one, worst=link)
+    copy = card.with_name(f"{card.stem}_{one.folder.resolve().name}_worst.png")
+    shutil.copyfile(worst, copy)
+    return dataclasses.replace(one, worst=copy.name)

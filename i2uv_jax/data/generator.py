@@ -1,21 +1,24 @@
 """The compiled renderer for those who want pictures, not training steps: by key, or so many."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from i2uv_jax.config import RenderConfig
 from i2uv_jax.hand.asset import Hand
+from i2uv_jax.hand.skeleton import SHAPE_NAMES
 from i2uv_jax.ops.compiling import compiler_options
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
-from i2uv_jax.render.scene import sample_batch
+from i2uv_jax.render.scene import sample_batch, sample_placements
 from i2uv_jax.render.tones import monk_tones
 from i2uv_jax.types import Batch
+
+_AGE = SHAPE_NAMES.index("age")
 
 
 class HandGenerator:
@@ -85,7 +88,24 @@ class HandGenerator:
                 batch_key, self.hand, self.config, self.batch_size, self._assets.skins
             )
 
-        batches = [tones(index) for index in range(-(-count // self.batch_size))]
+        return self._of_all(tones, count)
+
+    def ages(self, key: Array, count: int) -> Float[np.ndarray, "n"]:
+        """Ages of the hands that `batches(key, count)` shows, MakeHuman's from 0 (a baby) to 1
+        (old)."""
+
+        @jax.jit
+        def ages(index: Array) -> Float[Array, "b"]:
+            batch_key = jax.random.fold_in(key, index)
+            return sample_placements(batch_key, self.hand, self.config, self.batch_size).shape[
+                :, _AGE
+            ]
+
+        return self._of_all(ages, count)
+
+    def _of_all(self, of_batch: Callable[[int], Array], count: int) -> np.ndarray:
+        """What a function of a batch's index tells of `count` pictures."""
+        batches = [of_batch(index) for index in range(-(-count // self.batch_size))]
         return np.concatenate(jax.device_get(batches))[:count]
 
 

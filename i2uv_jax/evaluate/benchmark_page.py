@@ -11,10 +11,12 @@ from i2uv_jax.evaluate.summary import Evaluation
 from i2uv_jax.imaging.crop import BoxError, SquareCrop, crop_from_box, crop_whole, extract
 from i2uv_jax.imaging.read import ImageError
 from i2uv_jax.viewing.charts import bar_chart, histogram, line_chart
+from i2uv_jax.viewing.contact_sheet import contact_sheet
 from i2uv_jax.viewing.html_report import number, picture, problems, report_html, section, table
 from i2uv_jax.viewing.overlay import overlay_mesh, overlay_skeleton
 
 _NUM_EXAMPLES = 4
+_NUM_WORST = 16
 _TILE_PX = 200
 
 _SCORE_NOTE = (
@@ -182,16 +184,37 @@ def _examples(evaluation: Evaluation, faces) -> list[str]:
     ]
 
 
+def worst_hands(
+    evaluation: Evaluation, faces: Int[np.ndarray, "f 3"] | None
+) -> UInt8[np.ndarray, "h w 3"] | None:
+    """The hands with the largest errors on one sheet, the worst first; None if none can be drawn.
+
+    Args:
+      faces: as `benchmark_page` takes them.
+    """
+    order = np.argsort(-evaluation.main_error_mm)
+    order = order[np.isfinite(evaluation.main_error_mm[order])][:_NUM_WORST]
+    tiles = [tile for i in order if (tile := _tile(evaluation, int(i), faces)) is not None]
+    return contact_sheet(np.stack(tiles)) if tiles else None
+
+
 def _example(evaluation: Evaluation, index: int, faces) -> str:
+    tile = _tile(evaluation, index, faces)
+    name = evaluation.benchmark.samples[index].name
+    caption = f"{name}: {evaluation.main_error_mm[index]:.1f} mm"
+    return "" if tile is None else picture(tile, caption)
+
+
+def _tile(evaluation: Evaluation, index: int, faces) -> UInt8[np.ndarray, "s s 3"] | None:
+    """A picture with the hand that was found over it."""
     sample, answer = evaluation.benchmark.samples[index], evaluation.answers[index]
-    caption = f"{sample.name}: {evaluation.main_error_mm[index]:.1f} mm"
     if sample.photo is None:
-        return ""
+        return None
     try:
         photo = sample.picture()
         crop = _crop(sample.photo.box_xyxy, photo)
     except (ImageError, BoxError):
-        return ""
+        return None
     tile = extract(photo, crop, _TILE_PX)
 
     def place(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 2"]:
@@ -204,7 +227,7 @@ def _example(evaluation: Evaluation, index: int, faces) -> str:
         tile = overlay_mesh(
             tile, place(answer.vertices), 1000 * answer.vertices, turned, opacity=0.55
         )
-    return picture(overlay_skeleton(tile, place(answer.keypoints)), caption)
+    return overlay_skeleton(tile, place(answer.keypoints))
 
 
 def _crop(box, photo: UInt8[np.ndarray, "h w 3"]) -> SquareCrop:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from i2uv_jax.data.generator import to_bytes
 from i2uv_jax.data.layouts.hand_photo import HandPhoto
@@ -35,11 +35,13 @@ def samples_of_batch(
     faces: Int[np.ndarray, "f 3"],
     first: int,
     monk_tones: Int[np.ndarray, "b"] | None = None,
+    ages: Float[np.ndarray, "b"] | None = None,
 ) -> Iterator[Sample]:
     """The pictures of a rendered batch (NumPy), numbered from `first`.
 
     Args:
       monk_tones: of the hands' skins, 1 to 10, where they are known.
+      ages: of the hands' forms, MakeHuman's 0 to 1, where they are known.
     """
     images = to_bytes(batch.image)
     for index in range(len(images)):
@@ -56,7 +58,8 @@ def samples_of_batch(
             f"{first + index:06d}",
         )
         tone = None if monk_tones is None else int(monk_tones[index])
-        yield replace(sample, monk_tone=tone)
+        age = None if ages is None else float(ages[index])
+        yield replace(sample, monk_tone=tone, age=age)
 
 
 def samples_of_set(stored: StoredSet, split: str, count: int | None, size: int) -> Iterator[Sample]:

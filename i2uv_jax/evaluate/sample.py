@@ -42,6 +42,8 @@ class Sample:
     """Of the part of the hand that faces the camera, where something tells."""
     monk_tone: int | None = None
     """The skin's, from 1 (light) to 10 (dark), where it is known."""
+    age: float | None = None
+    """MakeHuman's phenotype, 0 (a baby) to 1 (old), where it is known."""
     fill: float | None = None
     """The longer side of the hand's bounding box over the crop's, where both are known."""
 

@@ -145,6 +145,7 @@ def sample_groups(
         "pose": (visibility.POSES, [visibility.pose_group(s.keypoints) for s in samples]),
         "size": (visibility.FILLS, [visibility.fill_group(s.fill) for s in samples]),
         "skin tone": (visibility.TONES, [visibility.tone_group(s.monk_tone) for s in samples]),
+        "age": (visibility.AGES, [visibility.age_group(s.age) for s in samples]),
     }  # fmt: skip
     groups: dict[str, dict[str, np.ndarray]] = {}
     for title, (order, found) in labels.items():

@@ -20,6 +20,11 @@ _SIDEWAYS = 0.5
 """Cosine between the palm's normal and the viewing direction below which the edge is seen."""
 
 TONES = ("Monk 1 to 3", "Monk 4 to 6", "Monk 7 to 10")
+AGES = ("up to 25 years", "25 to 57 years", "older")
+_YOUNG, _MIDDLE = 2 / 3, 5 / 6
+"""MakeHuman's ages from 0 to 1: its young adult of 25 years, and halfway from there to its old one
+of 90."""
+
 FILLS = ("up to half of the crop", "up to three quarters", "more of the crop")
 
 SHARES = ("up to a third visible", "up to two thirds visible", "more visible")
@@ -56,6 +61,11 @@ def share_group(share: float | None) -> str | None:
 def tone_group(monk_tone: int | None) -> str | None:
     """One of `TONES`."""
     return None if monk_tone is None else TONES[(monk_tone > 3) + (monk_tone > 6)]
+
+
+def age_group(age: float | None) -> str | None:
+    """One of `AGES`, by MakeHuman's phenotype, which forms the hand; its skin has no age."""
+    return None if age is None else AGES[(age > _YOUNG) + (age > _MIDDLE)]
 
 
 def fill_group(fill: float | None) -> str | None:

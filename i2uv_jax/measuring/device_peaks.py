@@ -3,7 +3,9 @@
 Dense products without sparsity, at boost clock, as the makers' sheets give them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +54,22 @@ TABLE = {
     "TPU v6e": Peaks({"bfloat16": 918}, 1640, _TPU + "v6e"),
 }
 
+WATTS = {
+    "Tesla V100-PCIE": 250.0,
+    "Tesla V100": 300.0,
+    "Tesla T4": 70.0,
+    "NVIDIA A100 80GB PCIe": 300.0,
+    "NVIDIA A100": 400.0,
+    "NVIDIA H100 PCIe": 350.0,
+    "NVIDIA H100": 700.0,
+    "NVIDIA H200": 700.0,
+    "NVIDIA L4": 72.0,
+}
+"""Rated power by the start of JAX's name of the device, data sheets as above. The makers of TPUs
+publish none."""
+CPU_CORE_WATTS = 10.0
+"""Assumed of a core of a server's CPU and its share of the memory."""
+
 
 def precision_of(dtype: str, platform: str) -> str:
     """The table's column that products of arrays of this type are computed in by default."""
@@ -62,10 +80,19 @@ def precision_of(dtype: str, platform: str) -> str:
 
 def peaks_of(device_kind: str, precision: str) -> Peaks | None:
     """The table's entry, if it has one for this device and precision."""
-    # "NVIDIA L4" must not stand for an L40.
-    names = [n for n in TABLE if device_kind == n or device_kind.startswith((f"{n} ", f"{n}-"))]
-    found = TABLE[max(names, key=len)] if names else None
+    found = _entry(TABLE, device_kind)
     return found if found is not None and precision in found.teraflops else None
+
+
+def rated_watts(device_kind: str) -> float | None:
+    """What a device draws at most by its maker's sheet; None for those of `WATTS` that lack one."""
+    return _entry(WATTS, device_kind)
+
+
+def _entry(table: Mapping[str, Any], device_kind: str) -> Any | None:
+    # "NVIDIA L4" must not stand for an L40.
+    names = [n for n in table if device_kind == n or device_kind.startswith((f"{n} ", f"{n}-"))]
+    return table[max(names, key=len)] if names else None
 
 
 def measured_peaks(precision: str, *, num_runs: int = 5) -> Peaks:

@@ -1,6 +1,7 @@
 """Which model file a name stands for."""
 
 import difflib
+import hashlib
 import os
 from pathlib import Path
 
@@ -56,3 +57,8 @@ def find_model(name_or_path: str | os.PathLike) -> Path:
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     there = ", ".join(names) if names else "none"
     raise UnknownModelError(f"no model named {text!r}: {hint}available: {there}")
+
+
+def file_fingerprint(path: Path) -> str:
+    """Tells one model file from another of the same name: 16 digits of its SHA-256."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -4,7 +4,7 @@ Batches derive from the seed and the step number, so state and step are all that
 on as if it had never stopped.
 
     checkpoints/STEP/state          the train state after STEP steps
-    checkpoints/STEP/check          its fingerprint (`fingerprint.py`), and the source's state
+    checkpoints/STEP/check          its fingerprint (`fingerprint.py`), the source's state, the time
     checkpoints/damaged-STEP        what could not be read any more, moved out of the way
 """
 
@@ -52,6 +52,8 @@ class Checkpoints:
                 shutil.rmtree(unfinished, ignore_errors=True)
         self.restored_source_state: dict[str, Any] | None = None
         """What was saved of the source of data with the state that was restored, if anything."""
+        self.restored_seconds: float | None = None
+        """How long the run had taken until the state that was restored, if that was saved."""
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(preservation_policy=policies.LatestN(keep)),
@@ -79,11 +81,17 @@ class Checkpoints:
         """Steps taken at the newest checkpoint; None if there is none."""
         return self._manager.latest_step()
 
-    def save(self, state: TrainState, source_state: dict[str, Any] | None = None) -> None:
+    def save(
+        self,
+        state: TrainState,
+        source_state: dict[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> None:
         """Starts to save a state; a step that is already saved is left alone.
 
         Args:
           source_state: of the source of data before the step to take next (`BatchSource.state`).
+          seconds: that the run has taken so far, all its pieces; None if that is not known.
         """
         step = int(state.step)
         if step == self.latest_step:
@@ -92,7 +100,11 @@ class Checkpoints:
         items = {
             _STATE: ocp.args.StandardSave(state),
             _CHECK: ocp.args.JsonSave(
-                {"fingerprint": tree_fingerprint(state), "source": source_state}
+                {
+                    "fingerprint": tree_fingerprint(state),
+                    "source": source_state,
+                    "seconds": seconds,
+                }
             ),
         }
         self._writing(
@@ -148,7 +160,9 @@ class Checkpoints:
         restored = self._manager.restore(step, args=ocp.args.Composite(**items))
         if has_check and tree_fingerprint(restored[_STATE]) != restored[_CHECK]["fingerprint"]:
             raise ValueError("its values are not those that were saved")
-        self.restored_source_state = restored[_CHECK].get("source") if has_check else None
+        check = restored[_CHECK] if has_check else {}
+        self.restored_source_state = check.get("source")
+        self.restored_seconds = check.get("seconds")
         return restored[_STATE]
 
     def _set_aside(self, steps: Any) -> None:

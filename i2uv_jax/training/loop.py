@@ -93,9 +93,11 @@ def train(
         StopRequest() as stop,
     ):
         notes: list[str] = []
+        seconds_before: float | None = 0.0
         if checkpoints.latest_step is not None:
             shapes = abstract_state(config)
             state = checkpoints.restore(shapes, program.state_shardings, notes.append)
+            seconds_before = checkpoints.restored_seconds
             check_source(checkpoints.restored_source_state, source.state(int(state.step)), folder)
         else:
             state = program.first_state(initial_variables)
@@ -114,6 +116,11 @@ def train(
                 save_batch=partial(save_batch, folder, program.source, program.mesh, config.train),
                 say=reporter.say,
             )
+
+            def seconds_so_far() -> float | None:
+                if seconds_before is None:  # from before checkpoints held them
+                    return None
+                return seconds_before + time.monotonic() - start_time
 
             def report(step: int, metrics: dict[str, jax.Array], data_seconds: float) -> None:
                 values = {name: float(value) for name, value in metrics.items()}
@@ -159,7 +166,7 @@ def train(
                     # First make sure that this very state is worth keeping.
                     report(*waiting.pop())
                 if save_now:
-                    checkpoints.save(state, source.state(done))
+                    checkpoints.save(state, source.state(done), seconds_so_far())
                 if picture_now:
                     pixels = batch_picture(
                         task, program.evaluation_step, state.best_variables, batch, program.mesh
@@ -180,7 +187,15 @@ def train(
                 reporter.say(f"stopped by a signal after step {steps_done}; continue with --resume")
                 return TrainResult(state, steps_done, {}, stop_reason)
             scores = measure(state)
-            export_model(folder / MODEL_FILE, config, source.atlas, state, program.mesh, scores)
+            export_model(
+                folder / MODEL_FILE,
+                config,
+                source.atlas,
+                state,
+                program.mesh,
+                scores,
+                seconds_so_far(),
+            )
             reporter.say(f"wrote {folder / MODEL_FILE}")
             return TrainResult(state, steps_done, scores, None)
 

@@ -1,11 +1,13 @@
 """From a training run to the one file that inference loads."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 from jax.sharding import Mesh
 
 from i2uv_jax.config import AnyExperimentConfig, DetectorExperimentConfig
+from i2uv_jax.config_io import changed_fields, field_names, to_dict
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.models.model_files import find_model
 from i2uv_jax.models.weights import load_model_file, save_model
@@ -13,7 +15,29 @@ from i2uv_jax.training.processes import is_first_process
 from i2uv_jax.training.sharding import on_every_process
 from i2uv_jax.training.state import TrainState
 
-_OF_HISTORY = ("name", "steps", "batch_size")
+_OF_HISTORY = ("name", "steps", "batch_size", "training_time")
+
+_ALWAYS = (
+    "loss.stage_terms",
+    "loss.stage_weights",
+    "loss.final_terms",
+    "optim.algorithm",
+    "optim.peak_learning_rate",
+    "train.num_steps",
+    "train.batch_size",
+    "train.seed",
+)
+"""Values that a recipe states even where they are the defaults."""
+_NO_RECIPE = (
+    "train.init_from",
+    "train.max_minutes",
+    "train.log_every",
+    "train.picture_every",
+    "train.evaluate_every",
+    "train.save_every",
+    "train.keep_checkpoints",
+)
+"""Values that do not change what is learnt, or that the history tells."""
 
 
 def export_model(
@@ -23,12 +47,17 @@ def export_model(
     state: TrainState,
     mesh: Mesh,
     scores: dict[str, float],
+    seconds: float | None,
 ) -> None:
     """Writes a state's best variables (the average, if kept) as a model file.
 
     All processes have to call together; the first one writes. The file's card holds the run's name,
-    what it took, the evaluation's scores, the runs before it whose weights it went on from, oldest
-    first, and the fingerprint of the atlas that UV maps are laid out on, if there are any.
+    what it took, its recipe, the evaluation's scores, the runs before it whose weights it went on
+    from, oldest first, and the fingerprint of the atlas that UV maps are laid out on, if there are
+    any.
+
+    Args:
+      seconds: that the run took, all its pieces; None if that is not known.
     """
     variables = on_every_process(state.best_variables, mesh)
     if not is_first_process():
@@ -37,13 +66,49 @@ def export_model(
         "name": config.name,
         "steps": int(state.step),
         "batch_size": config.train.batch_size,
+        "recipe": recipe(config),
         **_evaluation(config, scores),
     }
+    if seconds is not None:
+        card["training_time"] = _training_time(seconds, mesh)
     if config.train.init_from is not None:
         card["history"] = _history(config.train.init_from, type(config.model))
     if atlas is not None:
         card["atlas"] = atlas.fingerprint
     save_model(path, config.model, variables, card)
+
+
+def recipe(config: AnyExperimentConfig) -> dict[str, Any]:
+    """What a run was, but for its model: by dotted name the values that differ from the defaults,
+    and those that everybody asks for.
+
+    Of files and folders only the last name is kept: model files are handed on.
+    """
+    changed = changed_fields(type(config)(name=config.name), config)
+    values = to_dict(config)
+    kept = {}
+    for name in field_names(config):
+        told = name in changed and not name.startswith("model.") and name not in _NO_RECIPE
+        if told or name in _ALWAYS:
+            value = values
+            for part in name.split("."):
+                value = value[part]
+            kept[name] = _without_folders(value)
+    return kept
+
+
+def _without_folders(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_folders(item) for item in value]
+    return os.path.basename(value.rstrip(os.sep)) if isinstance(value, str) else value
+
+
+def _training_time(seconds: float, mesh: Mesh) -> dict[str, Any]:
+    device = mesh.devices.flat[0]
+    # A CPU's devices may be simulated ones; its cores are what work.
+    on_cpu = device.platform == "cpu"
+    amount = {"cores": os.cpu_count()} if on_cpu else {"devices": mesh.size}
+    return {"seconds": round(seconds, 1), "device": device.device_kind, **amount}
 
 
 def _history(init_from: str, kind: type) -> list[dict[str, Any]]:

@@ -70,3 +70,20 @@ def test_mistakes_are_one_line(capsys, words, message):
     assert main(["bench", "train", *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+def test_memory_in_a_table_and_as_json(monkeypatch, capsys):
+    made_up = benchmark.StepMemory(
+        parameters=10**9, optimizer=2 * 10**9, average=10**9, gradient=10**9, batch=10**8,
+        weights_for_backward=10**8, activations_per_image=10**7, microbatch_size=32,
+    )  # fmt: skip
+    monkeypatch.setattr(benchmark, "step_memory", lambda config: made_up)
+    words = ["bench", "train", "--config", TINY, "--memory"]
+    assert main(words) == 0
+    table = capsys.readouterr().out.splitlines()
+    # 5.2 GB, and 32 pictures of 10 MB.
+    assert table[-1].split() == ["total", "5.520", "GB"]
+    assert main([*words, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["microbatch_size"] == 32
+    assert (told["bytes"]["activations"], told["bytes"]["total"]) == (32 * 10**7, 5_520_000_000)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from i2uv_jax.cli.main import main
 from i2uv_jax.inference.predictor import load_model
+from i2uv_jax.models.model_files import file_fingerprint
 
 
 @pytest.fixture
@@ -52,6 +53,9 @@ def test_a_model_s_own_keypoints_have_no_error(folder, tiny_model_path, capsys):
     assert [(row["file"], row["hand"]) for row in rows] == [("a.jpg", "right"), ("b_l.jpg", "left")]
     with Image.open(folder / "out/overlays.png") as overlays:
         assert overlays.width > 2 * 192
+    with Image.open(folder / "out/worst.png") as worst:
+        assert worst.width == 192, "the one picture whose error is known"
+    assert metrics["model_file"] == file_fingerprint(tiny_model_path)
     assert "within 10 % of box   100.0 %" in capsys.readouterr().out
 
 

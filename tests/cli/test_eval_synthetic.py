@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from PIL import Image
 
 from i2uv_jax.cli.main import main
+from i2uv_jax.models.model_files import file_fingerprint
 
 
 @pytest.mark.usefixtures("fast_network", "fast_renderer")
@@ -15,11 +17,15 @@ def test_rendered_hands_are_scored_and_their_surfaces_compared(tmp_path, tiny_mo
     metrics = json.loads((tmp_path / "out/metrics.json").read_text())
     assert metrics["pictures"] == metrics["found"] == metrics["with_keypoint_truth"] == 6
     assert metrics["scores"]["all"]["keypoint_aligned_mm"] > 0
-    assert set(metrics["groups"]) == {"visible share", "view", "pose", "size"}
+    assert set(metrics["groups"]) == {"visible share", "view", "pose", "size", "age"}
     assert set(metrics["surfaces"]) == {"depth map", "predicted mesh"}
     # The sensor measures what it sees to a millimetre, and sees one side of a hand.
     depth_map = metrics["surfaces"]["depth map"]
     assert depth_map["to_truth_median_mm"] < 1 and depth_map["complete"] < 0.7
+    assert metrics["pictures_of"] == "seed 7001"
+    assert metrics["model_file"] == file_fingerprint(tiny_model_path)
+    with Image.open(tmp_path / "out/worst.png") as worst:
+        assert worst.size == (3 * 200 + 2 * 2, 2 * 200 + 2)  # six hands in rows of three
     assert (tmp_path / "out/report.html").read_text().count("<img") == 12
     assert "surface, depth map" in capsys.readouterr().out
 

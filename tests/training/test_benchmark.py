@@ -7,7 +7,12 @@ import pytest
 
 from i2uv_jax.config_io import with_overrides
 from i2uv_jax.models.weights import variable_shapes
-from i2uv_jax.training.benchmark import TrainingSpeed, measure_training, step_collectives
+from i2uv_jax.training.benchmark import (
+    TrainingSpeed,
+    measure_training,
+    step_collectives,
+    step_memory,
+)
 
 WAIT_SECONDS = 0.2
 
@@ -62,3 +67,32 @@ def test_devices_send_each_other_gradients_and_little_else(sheet_config, sheet_s
     shapes = jax.tree.leaves(variable_shapes(config.model)["params"])
     gradient_bytes = 4 * sum(leaf.size for leaf in shapes)
     assert gradient_bytes < reduced.num_bytes < 1.2 * gradient_bytes
+
+
+def test_memory_is_counted_by_what_needs_it(sheet_config, sheet_source):
+    def memory(*overrides):
+        config = with_overrides(sheet_config, overrides)
+        return step_memory(config, sheet_source(config))
+
+    whole = memory("train.batch_size=8")
+    shapes = variable_shapes(sheet_config.model)
+    params, stats = (
+        4 * sum(leaf.size for leaf in jax.tree.leaves(shapes[kind]))
+        for kind in ("params", "batch_stats")
+    )
+    assert (whole.parameters, whole.average) == (params + stats, params + stats)
+    # Adam keeps two moments and counts steps.
+    assert 0 <= whole.optimizer - 2 * params <= 16
+    assert whole.gradient == params
+    assert whole.microbatch_size == 8
+    # A picture of 32 x 32 and its map of 8 x 8 are kept twice, with vertices and keypoints.
+    assert whole.batch > 2 * 8 * 4 * 3 * (32**2 + 8**2)
+
+    parted = memory("train.batch_size=8", "train.microbatches=4")
+    assert parted.activations == whole.activations / 4
+    assert parted.gradient == 2 * params
+
+    larger = memory("model.image_size=64")
+    assert larger.activations_per_image == pytest.approx(4 * whole.activations_per_image, rel=0.1)
+    anew = memory("train.rematerialise=true")
+    assert anew.activations_per_image < 0.7 * whole.activations_per_image

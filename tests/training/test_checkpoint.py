@@ -105,15 +105,16 @@ def test_whole_checkpoint_comes_back_without_a_word(folder):
     assert entries(folder) == ["2", "4"]
 
 
-def test_the_source_s_state_comes_back_with_the_checkpoint_that_is_used(tmp_path):
+def test_the_source_s_state_and_the_time_come_back_with_the_checkpoint_that_is_used(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         for step in (2, 4):
-            checkpoints.save(state_after(step), {"next_index": step, "sets": ["a"]})
+            checkpoints.save(state_after(step), {"next_index": step, "sets": ["a"]}, 10.5 * step)
     cut_short(tmp_path / "checkpoints" / "4")
     with Checkpoints(tmp_path) as checkpoints:
         shapes = jax.eval_shape(lambda: state_after(0))
         checkpoints.restore(shapes, replicated(make_mesh(1)), lambda note: None)
         assert checkpoints.restored_source_state == {"next_index": 2, "sets": ["a"]}
+        assert checkpoints.restored_seconds == 21.0
 
 
 def test_nothing_is_moved_if_no_checkpoint_is_whole(folder):

@@ -1,5 +1,6 @@
 """`train.init_from`: a run starts from a model's weights, or says why it cannot."""
 
+import json
 from dataclasses import replace
 
 import jax
@@ -51,12 +52,19 @@ def test_training_starts_from_the_file_s_weights(
     *_, card = load_model_file(tmp_path / "run" / MODEL_FILE)
     start = {"name": "start", "steps": 7, "batch_size": 2}
     assert card["history"] == [{"name": "before"}, start]
+    assert 0 < card["training_time"]["seconds"] < 3600
     # A resumed run goes on from its own checkpoint and needs the file no more.
     model_file.unlink()
+    check = tmp_path / "run" / "checkpoints" / "1" / "check" / "metadata"
+    saved = json.loads(check.read_text())
+    assert saved["seconds"] > 0
+    check.write_text(json.dumps({**saved, "seconds": 7200.0}))
     again = train(config, tmp_path / "run", source=sheet_source(config), resume=True)
     assert again.steps_done == 2
     *_, card = load_model_file(tmp_path / "run" / MODEL_FILE)
     assert card["history"] == [{"name": "start"}]
+    # What went before the checkpoint counts.
+    assert 7200 < card["training_time"]["seconds"] < 7200 + 3600
 
 
 def test_the_shipped_model_can_be_named(request):

@@ -21,6 +21,7 @@ from i2uv_jax.models.weights import load_model_file
 from i2uv_jax.training.bad_steps import DivergedError
 from i2uv_jax.training.checkpoint import Checkpoints
 from i2uv_jax.training.loop import train
+from i2uv_jax.training.model_file import recipe
 from i2uv_jax.training.run_folder import load_run_config
 from i2uv_jax.training.sharding import make_mesh, replicated
 from i2uv_jax.training.state import init_state
@@ -90,6 +91,9 @@ def test_finished_run_leaves_config_errors_checkpoints_and_model(
     assert model_config == sheet_config.model
     assert metadata["name"] == "sheet"
     assert metadata["steps"] == 4
+    assert metadata["recipe"] == recipe(sheet_config)
+    assert metadata["training_time"]["device"] == "cpu"
+    assert metadata["training_time"]["cores"] >= 1
     assert metadata["atlas"] == sheet_source(sheet_config).atlas.fingerprint
     # The average is what is evaluated and handed out; it differs from the last step's weights.
     chex.assert_trees_all_close(
