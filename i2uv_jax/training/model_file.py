@@ -6,7 +6,7 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from i2uv_jax.config import AnyExperimentConfig, DetectorExperimentConfig
+from i2uv_jax.config import AnyExperimentConfig
 from i2uv_jax.config_io import changed_fields, field_names, to_dict
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.models.model_files import find_model
@@ -40,6 +40,9 @@ _NO_RECIPE = (
 """Values that do not change what is learnt, or that the history tells."""
 
 
+_UNITS = ("_mm", "_degrees")
+
+
 def export_model(
     path: Path,
     config: AnyExperimentConfig,
@@ -67,7 +70,7 @@ def export_model(
         "steps": int(state.step),
         "batch_size": config.train.batch_size,
         "recipe": recipe(config),
-        **_evaluation(config, scores),
+        **_evaluation(scores),
     }
     if seconds is not None:
         card["training_time"] = _training_time(seconds, mesh)
@@ -120,14 +123,11 @@ def _history(init_from: str, kind: type) -> list[dict[str, Any]]:
     return [*card.get("history", []), {key: card[key] for key in _OF_HISTORY if key in card}]
 
 
-def _evaluation(
-    config: AnyExperimentConfig, scores: dict[str, float]
-) -> dict[str, dict[str, float]]:
-    """Scores of hands by their unit, which their names end in; a detector's have none."""
-    if isinstance(config, DetectorExperimentConfig):
-        return {"evaluation": scores}
-    units = {name.rsplit("_", 1)[1] for name in scores}
-    return {
-        f"evaluation_{unit}": {n: value for n, value in scores.items() if n.endswith(f"_{unit}")}
-        for unit in sorted(units)
-    }
+def _evaluation(scores: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Scores by their unit, in which their names end: "evaluation_mm", "evaluation_degrees", and
+    "evaluation" for shares and likelihoods, which have none."""
+    by_unit: dict[str, dict[str, float]] = {}
+    for name, value in scores.items():
+        unit = next((unit for unit in _UNITS if name.endswith(unit)), "")
+        by_unit.setdefault(f"evaluation{unit}", {})[name] = value
+    return by_unit
