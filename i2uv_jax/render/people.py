@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from i2uv_jax.render.draws import draw
 from i2uv_jax.render.shading import SKIN_TONES_SRGB
+from i2uv_jax.render.skin_atlas import unpack
 
 _FACE_SHARE = 0.65
 _ARM_SHARE = 0.25
@@ -31,12 +32,8 @@ def draw_bystander(
 
     Faces leave with their neck and shoulders, downwards; arms along themselves.
     """
-    kind_key, face_key, arm_key = jax.random.split(key, 3)
-    lot = jax.random.uniform(kind_key)
-    face, arm = _face(face_key, size), _limb(arm_key, size, lot < _FACE_SHARE + _ARM_SHARE)
-    is_face = lot < _FACE_SHARE
-    down = jnp.array([0.0, 1.0])
-    return jnp.where(is_face, face, arm[0]), jnp.where(is_face, down, arm[1])
+    colours, cover, leaving = _draw(key, size)
+    return jnp.moveaxis(jnp.concatenate([colours, cover[None]]), 0, -1), leaving
 
 
 def paint_bystander(
@@ -44,7 +41,7 @@ def paint_bystander(
 ) -> Float[Array, "size size 3"]:
     """The picture, and in a share of cases one thing over it, half to three times its size."""
     thing_key, lot_key, place_key, turn_key = jax.random.split(key, 4)
-    thing, _ = draw_bystander(thing_key, _DRAWN_SIDE)
+    colours, cover, _ = _draw(thing_key, _DRAWN_SIDE)
     uniform = jax.random.uniform(place_key, (3,))
     side = _SMALLEST * (_LARGEST / _SMALLEST) ** uniform[0]
     angle = _TURN * jax.random.normal(turn_key)
@@ -52,17 +49,42 @@ def paint_bystander(
     x, y = x - (1.4 * uniform[1] - 0.2), y - (1.4 * uniform[2] - 0.2)
     across = (x * jnp.cos(angle) + y * jnp.sin(angle)) / side + 0.5
     down = (y * jnp.cos(angle) - x * jnp.sin(angle)) / side + 0.5
-    places = [_DRAWN_SIDE * down - 0.5, _DRAWN_SIDE * across - 0.5]
-    # Colours times coverage, so that none bleed in from where nothing is.
-    cover = thing[..., 3:]
-    layers = jnp.concatenate([jnp.clip(thing[..., :3], 0, 1) * cover, cover], axis=-1)
-    seen = jax.vmap(
-        lambda layer: jax.scipy.ndimage.map_coordinates(layer, places, order=1),
-        in_axes=-1,
-        out_axes=-1,
-    )(layers)
+    # Times coverage, so that no colours bleed in from where nothing is.
+    layers = [*(jnp.clip(colours, 0, 1) * cover), cover]
+    seen = _sample_layers(layers, across, down)
     is_there = jax.random.bernoulli(lot_key, share)
     return jnp.where(is_there, picture * (1 - seen[..., 3:]) + seen[..., :3], picture)
+
+
+def _sample_layers(
+    layers: list[Float[Array, "s s"]], across: Float[Array, "h w"], down: Float[Array, "h w"]
+) -> Float[Array, "h w 4"]:
+    """Four layers of a square (0 to 1) at places from 0 to 1; bilinear, 0 outside.
+
+    They are looked up as the bytes of one word: CPUs pay for a gather by the number of elements.
+    """
+    word = sum(
+        jnp.round(255 * layer).astype(jnp.uint32) << (8 * number)
+        for number, layer in enumerate(layers)
+    )
+    # With a rim that is empty. It also keeps CPUs from drawing the thing anew for each gather, as
+    # the barriers do with places.
+    words = jnp.pad(word, 1)
+    side = words.shape[0]
+    place = jnp.clip((side - 2) * jnp.stack([down, across]) + 0.5, 0, side - 1)
+    corner = jnp.minimum(place.astype(jnp.int32), side - 2)
+    y, x = place - corner
+    first = jax.lax.optimization_barrier(corner[0] * side + corner[1])
+    texels = words.reshape(-1).at
+    corners = jax.lax.optimization_barrier(
+        [texels[first + step].get(mode="promise_in_bounds") for step in (0, 1, side, side + 1)]
+    )
+    planes = []
+    for layer in zip(*map(unpack, corners), strict=True):
+        top = layer[0] + x * (layer[1] - layer[0])
+        bottom = layer[2] + x * (layer[3] - layer[2])
+        planes.append(top + y * (bottom - top))
+    return jnp.stack(jax.lax.optimization_barrier(planes), axis=-1)
 
 
 def _tone(uniform: Float[Array, "4"]) -> Float[Array, "3"]:
@@ -87,24 +109,35 @@ def _inside(size, centre, radii, softness=0.06):
     return jnp.clip((1 - squared) / (2 * softness) + 0.5, 0, 1), squared
 
 
+def _draw(key, size):
+    """Colours (3 s s), coverage (s s), and the unit vector of `draw_bystander`."""
+    kind_key, face_key, arm_key = jax.random.split(key, 3)
+    lot = jax.random.uniform(kind_key)
+    is_face = lot < _FACE_SHARE
+    face = _face(face_key, size)
+    *limb, along = _limb(arm_key, size, lot < _FACE_SHARE + _ARM_SHARE)
+    colours, cover = (jnp.where(is_face, *pair) for pair in zip(face, limb, strict=True))
+    return colours, cover, jnp.where(is_face, jnp.array([0.0, 1.0]), along)
+
+
 def _paint(picture, cover, colour):
-    """Lays a colour over colours and coverage."""
-    cover = cover[..., None]
-    colours = picture[..., :3] + cover * (colour - picture[..., :3])
-    return jnp.concatenate([colours, picture[..., 3:] + cover * (1 - picture[..., 3:])], axis=-1)
+    """Lays a colour over colours (3 s s) and coverage (s s)."""
+    colours, covered = picture
+    return colours + cover * (colour - colours), covered + cover * (1 - covered)
 
 
 def _face(key, size):
     """Hair, neck and shoulders, head, eyes, brows, nose and mouth, seen from the front or aside."""
     uniform, normal = draw(key, 20, 6)
-    tone, cloth = _tone(uniform[:4]), uniform[4:7] * (0.3 + 0.7 * uniform[7])
+    tone = _tone(uniform[:4])[:, None, None]
+    cloth = (uniform[4:7] * (0.3 + 0.7 * uniform[7]))[:, None, None]
     hair = jnp.where(uniform[8] < 0.75, 0.04 + 0.3 * uniform[9], 0.75 * uniform[9])
-    hair = hair * jnp.array([1.0, 0.8, 0.6])
+    hair = hair * np.array([1.0, 0.8, 0.6], np.float32)[:, None, None]
     width, height = 0.19 + 0.03 * normal[0], 0.27 + 0.02 * normal[1]
     x, y = 0.5 + 0.02 * normal[2], 0.42
     aside = 0.5 * width * jnp.clip(normal[3], -1.5, 1.5)  # features move, the head stays
 
-    picture = jnp.zeros((size, size, 4))
+    picture = jnp.zeros((3, size, size)), jnp.zeros((size, size))
     # Long hair hangs behind the neck; bald heads have a rim too thin to see.
     long = uniform[10] < 0.4
     grown = 1.0 + 0.3 * uniform[11] * (uniform[12] < 0.85)
@@ -120,7 +153,7 @@ def _face(key, size):
     columns, _ = _grid(size)
     light = 1 - 0.35 * jnp.minimum(squared, 1) ** 2 * uniform[13]
     light *= 1 + (1.2 * uniform[14] - 0.6) * (columns - x) / width * 0.6
-    picture = _paint(picture, head, tone * light[..., None])
+    picture = _paint(picture, head, tone * light)
     for side in (-1, 1):
         eye = (x + aside + 0.42 * side * width, y - 0.12 * height)
         cover, _ = _inside(size, eye, (0.17 * width, 0.06 * height), 0.4)
@@ -132,7 +165,7 @@ def _face(key, size):
     picture = _paint(picture, 0.3 * nose, 0.7 * tone)
     opened = 0.03 + 0.08 * uniform[15]
     mouth, _ = _inside(size, (x + aside, y + 0.5 * height), (0.35 * width, opened * height), 0.4)
-    lips = tone * jnp.array([0.8, 0.45, 0.45])
+    lips = tone * np.array([0.8, 0.45, 0.45], np.float32)[:, None, None]
     return _paint(picture, 0.85 * mouth, lips)
 
 
@@ -155,5 +188,5 @@ def _limb(key, size, is_arm):
     cover = jnp.clip((1 - ratio) * 12 + 0.5, 0, 1)
     light = jnp.sqrt(jnp.maximum(1 - 0.8 * jnp.minimum(ratio, 1) ** 2, 0))
     light *= 1 + 0.4 * (2 * uniform[9] - 1) * aside / width
-    colours = jnp.clip(tone * light[..., None], 0, 1)
-    return jnp.concatenate([colours, cover[..., None]], axis=-1), along
+    colours = jnp.clip(tone[:, None, None] * light, 0, 1)
+    return colours, cover, along

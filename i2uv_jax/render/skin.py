@@ -179,7 +179,9 @@ def look_up_skin(
     )
     crease_depth = skin.creases * crease * (1 + 0.4 * fine[0])
     nails, nail_edges = skin.nails * nail, 0.7 * skin.nails * nail_edge
-    log = []
+    # The barriers here and below keep CPUs from working out features anew for each channel, within
+    # a stack, where nothing vectorises.
+    albedo = []
     for c in range(3):
         value = skin.tone_log[c] + skin.palm * palm * (_PALM_LOG[c] - skin.tone_log[c])
         value += skin.redness * redness * _BLOOD[c]
@@ -192,8 +194,9 @@ def look_up_skin(
         value = jnp.where(skin.is_photo, jnp.log(jnp.maximum(photo, 2e-3)), value)
         value += jnp.where(skin.is_photo, 0.4, 1.0) * mottling * on_skin * skin.blotch_log[c]
         centre = jnp.where(skin.is_photo, skin.photo_mean_log[c], skin.tone_log[c])
-        log.append(centre + skin.contrast * (value - centre) + skin.shift_log[c])
-    albedo = jnp.exp(jnp.stack(log))
+        value = centre + skin.contrast * (value - centre) + skin.shift_log[c]
+        albedo.append(jnp.exp(value))
+    albedo = jnp.stack(jax.lax.optimization_barrier(albedo))
     grey = sum(_LUMINANCE[c] * albedo[c] for c in range(3))
     albedo = grey + skin.saturation * (albedo - grey)
     albedo += skin.polish * nail * (skin.polish_colour[:, None] - albedo)
@@ -221,7 +224,8 @@ def _look_up_atlas(skins, texture, uv):
     for word in range(2):
         corners = [unpack(texel[:, word]) for texel in texels]
         channels.append([_mix([corner[c] for corner in corners], share) for c in range(4)])
-    return channels[0], channels[1], _slope([corner[2] for corner in corners], share)
+    slope = _slope([corner[2] for corner in corners], share)
+    return jax.lax.optimization_barrier((*channels, slope))
 
 
 def _look_up_noise(noise, uv, tiles, offset, turn):
@@ -236,7 +240,8 @@ def _look_up_noise(noise, uv, tiles, offset, turn):
     corners = [unpack(word) for word in words]
     bands = [5.6 * (_mix([corner[c] for corner in corners], share) - 0.5) for c in range(4)]
     x, y = _slope([5.6 * (corner[2] + 0.6 * corner[3]) for corner in corners], share)
-    return bands, jnp.stack([cos * x + sin * y, cos * y - sin * x])
+    slope = jnp.stack([cos * x + sin * y, cos * y - sin * x])
+    return jax.lax.optimization_barrier((bands, slope))
 
 
 def _bilinear(uv, width, height):
