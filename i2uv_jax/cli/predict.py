@@ -125,8 +125,6 @@ class _Place:
     box_xyxy: tuple[float, float, float, float] | None
     handedness: "AskedHandedness"
     score: float | None
-    up: tuple[float, float] | None = None
-    """Where its fingers point."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +214,7 @@ class _Run:
         try:
             hands = [
                 self._predictor.prepare(
-                    pixels, handedness=place.handedness, box_xyxy=place.box_xyxy, up=place.up
+                    pixels, handedness=place.handedness, box_xyxy=place.box_xyxy
                 )
                 for place in places
             ]
@@ -232,7 +230,7 @@ class _Run:
             box = None if self._args.box is None else tuple(self._args.box)
             return [_Place(box, given or unknown, None)]
         return [
-            _Place(found.box_xyxy, given or found.handedness or unknown, found.score, found.up)
+            _Place(found.box_xyxy, given or found.handedness or unknown, found.score)
             for found in self._detector(pixels)
         ]
 

@@ -22,9 +22,6 @@ HAND_SIDES = 2.08
 """Side of a hand's box in sides of its palm's: with the room that crops leave about a box
 (`imaging.crop.BOX_MARGIN`) the hand's network sees the same square as MediaPipe's."""
 
-_UNDECIDED = 1e-9
-"""Length below which a palm points nowhere."""
-
 _TOWARDS_FINGERS = 0.5
 """From the palm's middle to the hand's, in sides of the palm's box."""
 
@@ -88,16 +85,13 @@ def find_palms(
 def hand_boxes(palms: Palms) -> Float[np.ndarray, "n 4"]:
     """Square boxes around the hands that the palms belong to."""
     side = (palms.box[:, 2:] - palms.box[:, :2]).max(axis=-1)
+    palm = palms.points[:, _MIDDLE_MCP] - palms.points[:, _WRIST]
+    length = np.linalg.norm(palm, axis=-1, keepdims=True)
+    towards_fingers = palm / np.maximum(length, 1e-9)
     middle = (palms.box[:, :2] + palms.box[:, 2:]) / 2
     return square_boxes(
-        middle + _TOWARDS_FINGERS * side[:, None] * palm_directions(palms), HAND_SIDES * side
+        middle + _TOWARDS_FINGERS * side[:, None] * towards_fingers, HAND_SIDES * side
     )
-
-
-def palm_directions(palms: Palms) -> Float[np.ndarray, "n 2"]:
-    """Unit vectors from the wrists to the middle knuckles; up where the two coincide."""
-    palm = palms.points[:, _MIDDLE_MCP] - palms.points[:, _WRIST] - np.array([0.0, _UNDECIDED])
-    return palm / np.linalg.norm(palm, axis=-1, keepdims=True)
 
 
 def _cell_centres(cells: int) -> Float[np.ndarray, "cells*cells 2"]:

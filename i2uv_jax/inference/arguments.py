@@ -50,23 +50,6 @@ def as_cameras(camera, count: int) -> list[np.ndarray | None]:
     return [None if matrix is None else _checked_intrinsics(matrix) for matrix in cameras]
 
 
-def as_directions(up, count: int) -> list[np.ndarray]:
-    """Unit vectors; up in the picture where none is known."""
-    if up is None:
-        up = (0.0, -1.0)
-    directions = [up] * count if all(np.isscalar(value) for value in up) else list(up)
-    _check_count("up", directions, count)
-    return [_checked_direction((0.0, -1.0) if one is None else one) for one in directions]
-
-
-def _checked_direction(direction) -> np.ndarray:
-    vector = np.asarray(direction, np.float64)
-    length = np.linalg.norm(vector)
-    if vector.shape != (2,) or not np.isfinite(length) or length == 0:
-        raise ValueError(f"up: expected two finite numbers that are not both 0, got {direction}")
-    return vector / length
-
-
 def _check_count(name: str, values: list, count: int) -> None:
     if len(values) != count:
         raise ValueError(

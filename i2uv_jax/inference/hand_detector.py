@@ -22,7 +22,7 @@ from jaxtyping import Array, UInt8
 from i2uv_jax.config import DetectorConfig, PalmNetConfig
 from i2uv_jax.detection.boxes import MIN_SCORE, drop_contained, pick_boxes
 from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
-from i2uv_jax.detection.palms import find_palms, hand_boxes, palm_directions
+from i2uv_jax.detection.palms import find_palms, hand_boxes
 from i2uv_jax.detection.peaks import Peaks, find_peaks
 from i2uv_jax.imaging.crop import BoxError, crop_from_box, crop_whole, extract
 from i2uv_jax.inference.prediction import Handedness
@@ -59,8 +59,6 @@ class DetectedHand:
     """None where the detector does not tell sides."""
     score: float
     """From 0 to 1."""
-    up: tuple[float, float] | None = None
-    """Where the fingers point, as a unit vector (x right, y down); None if that is not told."""
 
 
 class PhotoDetector(Protocol):
@@ -150,14 +148,12 @@ class PalmDetector:
         pixels = extract(photo, square, size, fill=_BLACK)
         output = jax.device_get(self._compiled(self._variables, pixels[None]))
         palms = find_palms(output.logits[0], output.values[0], size, min_score=self._min_score)
-        boxes, directions = hand_boxes(palms), palm_directions(palms)
+        boxes = hand_boxes(palms)
         hands = []
         for index in drop_contained(boxes, palms.score, _CONTAINED):
             corners = square.to_pixels(boxes[index].reshape(2, 2)).ravel()
             if _can_be_cropped(corners, width, height):
-                up = (float(directions[index, 0]), float(directions[index, 1]))
-                score = float(palms.score[index])
-                hands.append(DetectedHand(_plain(corners), None, score, up))
+                hands.append(DetectedHand(_plain(corners), None, float(palms.score[index])))
         return hands
 
     @cached_property

@@ -105,12 +105,12 @@ def measure_hands(
     def one_hand(index: int, clock: StepClock) -> None:
         photo = read_photo(paths[index % len(paths)])
         clock.note("read")
-        box, side, up = box_xyxy, "right", None
+        box, side = box_xyxy, "right"
         if detector is not None:
             for found in detector(photo)[:1]:
-                box, side, up = found.box_xyxy, found.handedness or "right", found.up
+                box, side = found.box_xyxy, found.handedness or "right"
             clock.note("find")
-        prepared = predictor.prepare(photo, handedness=side, box_xyxy=box, up=up)
+        prepared = predictor.prepare(photo, handedness=side, box_xyxy=box)
         clock.note("crop")
         predictor.start([prepared]).result()
         clock.note("network and mesh")

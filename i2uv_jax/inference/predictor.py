@@ -24,13 +24,7 @@ from jaxtyping import Float, Int, UInt8
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.hand.asset import Hand, load_hand
 from i2uv_jax.imaging.crop import SquareCrop, crop_from_box, crop_whole, extract
-from i2uv_jax.inference.arguments import (
-    as_boxes,
-    as_cameras,
-    as_directions,
-    as_handedness,
-    as_pictures,
-)
+from i2uv_jax.inference.arguments import as_boxes, as_cameras, as_handedness, as_pictures
 from i2uv_jax.inference.prediction import AskedHandedness, HandPrediction
 from i2uv_jax.inference.program import (
     batch_mesh,
@@ -39,7 +33,6 @@ from i2uv_jax.inference.program import (
     input_shapes,
     make_mesh,
     make_whole,
-    placing_shapes,
     replicated,
 )
 from i2uv_jax.models.folding import fold_batch_norm
@@ -97,8 +90,6 @@ class PreparedHand:
     """1 / focal length in crop sides; 0 for weak perspective."""
     principal: Float[np.ndarray, "2"]
     """Crop coordinates."""
-    up: Float[np.ndarray, "2"]
-    """Along which the palm points, a unit vector in the crop as it is."""
 
     @property
     def sides(self) -> list["PreparedHand"]:
@@ -184,7 +175,6 @@ class Predictor:
         handedness: AskedHandedness | Sequence[AskedHandedness] = "right",
         box_xyxy: Sequence[float] | Sequence[Sequence[float] | None] | None = None,
         camera: Float[np.ndarray, "*b 3 3"] | None = None,
-        up: Sequence[float] | Sequence[Sequence[float] | None] | None = None,
     ) -> HandPrediction:
         """Reconstructs the hand in each picture.
 
@@ -197,8 +187,6 @@ class Predictor:
           camera: intrinsics [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels of the picture (top
             left corner of the picture at (0, 0)), for all pictures or one for each. With it the 3D
             points follow the exact perspective, up to the scale; without, weak perspective.
-          up: where the fingers point, x right and y down, as far as somebody knows, for all
-            pictures or one for each: models of several looks then first see the hand upright.
 
         Returns:
           NumPy arrays; without a leading dimension where `images` is one picture.
@@ -209,13 +197,12 @@ class Predictor:
         pictures, is_single = as_pictures(images)
         count = len(pictures)
         prepared = [
-            self.prepare(picture, handedness=side, box_xyxy=box, camera=matrix, up=direction)
-            for picture, side, box, matrix, direction in zip(
+            self.prepare(picture, handedness=side, box_xyxy=box, camera=matrix)
+            for picture, side, box, matrix in zip(
                 pictures,
                 as_handedness(handedness, count),
                 as_boxes(box_xyxy, count),
                 as_cameras(camera, count),
-                as_directions(up, count),
                 strict=True,
             )
         ]
@@ -229,7 +216,6 @@ class Predictor:
         handedness: AskedHandedness = "right",
         box_xyxy: Sequence[float] | None = None,
         camera: Float[np.ndarray, "3 3"] | None = None,
-        up: Sequence[float] | None = None,
         crop: SquareCrop | None = None,
     ) -> PreparedHand:
         """Cuts one hand out; NumPy alone, for any thread. Arguments as for calls.
@@ -242,7 +228,6 @@ class Predictor:
         """
         ((picture,), _) = as_pictures([picture])
         (side,), (matrix,) = as_handedness(handedness, 1), as_cameras(camera, 1)
-        (direction,) = as_directions(up, 1)
         if side == "auto" and not self.tells_presence:
             raise ValueError(
                 f'handedness: expected "left" or "right", as model {self.name} does not tell which '
@@ -259,7 +244,7 @@ class Predictor:
             principal = crop.to_crop(matrix[:2, 2])
         pixels = extract(picture, crop, self.config.crop_size)
         is_left = None if side == "auto" else side == "left"
-        return PreparedHand(pixels, crop, is_left, float(inverse_focal), principal, direction)
+        return PreparedHand(pixels, crop, is_left, float(inverse_focal), principal)
 
     def start(self, hands: Sequence[PreparedHand]) -> "PendingPrediction":
         """Sends hands to the device and returns at once, before they are computed."""
@@ -325,11 +310,10 @@ class Predictor:
         """Another runtime for the network, and the compiled geometry after it."""
         size = self.config.uv_map_size
         uv_map = jax.ShapeDtypeStruct((batch_size, size, size, 3), np.float32)
-        shapes = (uv_map, *placing_shapes(batch_size))
+        shapes = (uv_map, *input_shapes(self.config, batch_size)[1:])
         compiled = compile_batched(make_mesh(self.config, self.hand), (), shapes)
 
-        def run(crops: np.ndarray, is_left: np.ndarray, *others: np.ndarray) -> dict:
-            *camera, _ = others  # exported networks look at crops as they are
+        def run(crops: np.ndarray, is_left: np.ndarray, *camera: np.ndarray) -> dict:
             right = np.where(is_left[:, None, None, None], crops[:, :, ::-1], crops)
             return compiled(self._network(right), is_left, *camera)
 
@@ -422,7 +406,6 @@ def _stack(hands: Sequence[PreparedHand]) -> tuple[np.ndarray, ...]:
         np.array([hand.is_left for hand in hands]),
         np.array([hand.inverse_focal for hand in hands], np.float32),
         np.array([hand.principal for hand in hands], np.float32),
-        np.array([hand.up for hand in hands], np.float32),
     )
 
 

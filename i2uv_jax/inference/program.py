@@ -57,10 +57,7 @@ def inference_config(
 def make_network(
     config: HandNetConfig, hand: Hand
 ) -> Callable[[dict, UInt8[Array, "b s s 3"]], SeenHands]:
-    """sRGB crops of right hands (0 to 255) to UV maps in crop coordinates, and to presence.
-
-    It also takes `up`, see `models.looks.see_hands`.
-    """
+    """sRGB crops of right hands (0 to 255) to UV maps in crop coordinates, and to presence."""
     model = build_model(config)
     tables = build_tables(hand.atlas, config.uv_map_size)
 
@@ -68,16 +65,13 @@ def make_network(
         vertices = vertices_from_uv_map(tables, uv_map)
         return vertices, _regress(hand, vertices)
 
-    def network(
-        variables: dict, crops: UInt8[Array, "b s s 3"], up: Float[Array, "b 2"] | None = None
-    ) -> SeenHands:
+    def network(variables: dict, crops: UInt8[Array, "b s s 3"]) -> SeenHands:
         with folded_norms():
             return see_hands(
                 model,
                 variables,
                 crops.astype(jnp.float32) / 255,
                 mesh_from_uv_map,
-                up,
             )
 
     return network
@@ -123,11 +117,10 @@ def make_whole(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Arr
         is_left: Bool[Array, "b"],
         inverse_focal: Float[Array, "b"],
         principal: Float[Array, "b 2"],
-        up: Float[Array, "b 2"],
     ) -> dict[str, Array]:
         # The network knows right hands only.
         right = jnp.where(is_left[:, None, None, None], crops[:, :, ::-1], crops)
-        seen = network(variables, right, up.at[:, 0].multiply(jnp.where(is_left, -1, 1)))
+        seen = network(variables, right)
         points = mesh(seen.uv_map, is_left, inverse_focal, principal)
         if seen.presence_logit is None:
             return points
@@ -141,14 +134,6 @@ def input_shapes(config: HandNetConfig, batch_size: int) -> tuple[jax.ShapeDtype
     size = config.crop_size
     return (
         jax.ShapeDtypeStruct((batch_size, size, size, 3), jnp.uint8),
-        *placing_shapes(batch_size),
-        jax.ShapeDtypeStruct((batch_size, 2), jnp.float32),
-    )
-
-
-def placing_shapes(batch_size: int) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """What `make_mesh`'s function takes besides the UV maps."""
-    return (
         jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
         jax.ShapeDtypeStruct((batch_size,), jnp.float32),
         jax.ShapeDtypeStruct((batch_size, 2), jnp.float32),

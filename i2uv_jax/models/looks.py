@@ -45,7 +45,6 @@ def see_hands(
     mesh_from_uv_map: Callable[
         [Float[Array, "b m m 3"]], tuple[Float[Array, "b v 3"], Float[Array, "b 21 3"]]
     ],
-    up: Float[Array, "b 2"] | None = None,
 ) -> SeenHands:
     """The model's UV maps of pictures, and how sure it is that they show right hands; jit-able.
 
@@ -53,34 +52,20 @@ def see_hands(
       image: its side is a multiple of the config's `image_size`: close-ups are made of what the
         first look does not see of it.
       mesh_from_uv_map: vertices and keypoints of a map, in its coordinates.
-      up: unit vectors, x right and y down, along which the palms point as far as somebody knows:
-        the first look then sees the pictures turned upright. None leaves them as they are, and so
-        do models of one look, which it would cost sharpness.
 
     Raises:
       ValueError: the pictures' side is no multiple of the model's.
     """
     size = model.config.image_size
-
-    def look(view: Similarity | None) -> SeenHands:
-        seen = image
-        if view is not None:
-            seen = view.of_image(image, _SUPERSAMPLING * size, by_picture=model.by_picture)
+    output = model.apply(variables, _shrunk(image, size), train=False)
+    uv_map = output.uv_map
+    for _ in range(model.config.looks - 1):
+        vertices, keypoints = mesh_from_uv_map(uv_map)
+        to_closeup = closeup(vertices[..., :2], keypoints[..., :2])
+        seen = to_closeup.of_image(image, _SUPERSAMPLING * size, by_picture=model.by_picture)
         output = model.apply(variables, _shrunk(seen, size), train=False)
-        back = output.uv_map if view is None else view.inverse().of_uv_map(output.uv_map)
-        return SeenHands(back, output.presence_logit)
-
-    num_further = model.config.looks - 1
-    hands = look(None if up is None or num_further == 0 else upright(up))
-    for _ in range(num_further):
-        vertices, keypoints = mesh_from_uv_map(hands.uv_map)
-        hands = look(closeup(vertices[..., :2], keypoints[..., :2]))
-    return hands
-
-
-def upright(up: Float[Array, "b 2"]) -> Similarity:
-    """Turns pictures about their middles so that what points along `up`, of length 1, points up."""
-    return Similarity(_turn_up(up), jnp.ones(len(up)), jnp.zeros((len(up), 2)))
+        uv_map = to_closeup.inverse().of_uv_map(output.uv_map)
+    return SeenHands(uv_map, output.presence_logit)
 
 
 def closeup(vertices: Float[Array, "b v 2"], keypoints: Float[Array, "b 21 2"]) -> Similarity:
@@ -90,17 +75,13 @@ def closeup(vertices: Float[Array, "b v 2"], keypoints: Float[Array, "b 21 2"]) 
       vertices, keypoints: in crop coordinates.
     """
     palm = keypoints[:, MIDDLE_MCP] - keypoints[:, WRIST] - jnp.array([0.0, _UNDECIDED])
-    turn = _turn_up(palm / jnp.linalg.norm(palm, axis=-1, keepdims=True))
+    x, y = jnp.moveaxis(palm / jnp.linalg.norm(palm, axis=-1, keepdims=True), -1, 0)
+    # Takes (x, y) to (0, -1).
+    turn = jnp.stack([jnp.stack([-y, x], axis=-1), jnp.stack([-x, -y], axis=-1)], axis=-2)
     turned = jnp.einsum("bij,bvj->bvi", turn, vertices - 0.5, precision="highest")
     low, high = turned.min(axis=1), turned.max(axis=1)
     side = jnp.clip((high - low).max(axis=-1) / FILL, *_SIDES)
     return Similarity(turn, 1 / side, -(low + high) / 2 / side[:, None])
-
-
-def _turn_up(direction: Float[Array, "b 2"]) -> Float[Array, "b 2 2"]:
-    """The rotations that take unit vectors to (0, -1)."""
-    x, y = jnp.moveaxis(direction, -1, 0)
-    return jnp.stack([jnp.stack([-y, x], axis=-1), jnp.stack([-x, -y], axis=-1)], axis=-2)
 
 
 def _shrunk(image: Float[Array, "b h h 3"], size: int) -> Float[Array, "b size size 3"]:

@@ -37,7 +37,7 @@ def test_its_error_on_unseen_hands_stays(model, unseen):
 
 def test_a_mirrored_picture_of_the_other_hand_gives_the_mirrored_mesh(model, unseen):
     images, _ = unseen
-    right = model(images[:2], up=[(0.6, -0.8), None])
-    left = model(images[:2, :, ::-1], handedness="left", up=[(-0.6, -0.8), None])
+    right = model(images[:2])
+    left = model(images[:2, :, ::-1], handedness="left")
     mirrored = right.vertices_mm * np.array([-1, 1, 1])
     np.testing.assert_allclose(left.vertices_mm, mirrored, atol=0.05)

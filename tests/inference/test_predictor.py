@@ -302,9 +302,6 @@ def test_large_batches_run_in_pieces(monkeypatch):
         (noise(0), {"camera": np.eye(4)}, "camera"),
         (noise(0), {"camera": np.diag([100.0, 150.0, 1.0])}, "equal positive focal"),
         (noise(0), {"camera": np.array([[90, 9, 0], [0, 90, 0], [0, 0, 1.0]])}, "without skew"),
-        (noise(0), {"up": (0.0, 0.0)}, "not both 0"),
-        (noise(0), {"up": (1.0, 0.0, 0.0)}, "up: expected"),
-        ([noise(0), noise(1)], {"up": [None]}, "expected one for all or 2"),
     ],
 )
 def test_arguments_that_do_not_fit(tiny, images, options, cause):

@@ -78,34 +78,6 @@ def test_what_a_closeup_shows_is_told_in_the_picture_s_coordinates(angle):
     np.testing.assert_allclose(twice[..., 2], 0.5 / FILL, rtol=0.02)
 
 
-@pytest.mark.parametrize("angle", [0, 37, 90, 180, -120])
-def test_the_first_look_sees_what_points_up_upright(angle):
-    wrist, knuckle = dots(angle)
-    image = jnp.asarray(picture(wrist, knuckle))[None]
-    seen = []
-
-    class Recorder(Pointer):
-        def apply(self, variables, image, *, train):
-            output = super().apply(variables, image, train=train)
-            seen.append(output.uv_map[0, 0, :, :2])
-            return output
-
-    up = (knuckle - wrist)[None] / np.linalg.norm(knuckle - wrist)
-    hands = see_hands(Recorder(2), {}, image, mesh_from_uv_map, jnp.asarray(up))
-    # Before the turn about the picture's middle they lay on a slope.
-    first_wrist, first_knuckle = np.asarray(seen[0])
-    np.testing.assert_allclose(first_wrist - first_knuckle, [0, 0.5], atol=0.005)
-    np.testing.assert_allclose(hands.uv_map[0, 0, :, :2], [wrist, knuckle], atol=0.005)
-
-
-def test_up_changes_nothing_where_it_is_up_or_there_is_one_look():
-    image = jnp.asarray(picture(*dots(37)))[None]
-    for looks, up in ((2, [[0.0, -1.0]]), (1, [[1.0, 0.0]])):
-        plain = see_hands(Pointer(looks), {}, image, mesh_from_uv_map)
-        told = see_hands(Pointer(looks), {}, image, mesh_from_uv_map, jnp.array(up))
-        np.testing.assert_allclose(told.uv_map, plain.uv_map, atol=1e-5)
-
-
 def test_presence_is_what_the_last_look_says():
     image = jnp.asarray(picture(*dots(37)))[None]
     # This network is sure of close-ups alone.
