@@ -1,4 +1,4 @@
-"""The default model: a narrow ResNet-18 at 64 x 64 that looks twice, an hour on two CPU cores.
+"""The default model: a half-width ResNet-18 at 64 x 64 that looks twice; hours on two CPU cores.
 
 i2uv train --config configs/small.py --render.skin.folder=SKINS --render.background.folder=PICTURES
 --render.sensor.strength=0.5: see BUILD.md; without the folders skins and backgrounds are drawn.
@@ -24,10 +24,11 @@ def get_config() -> ExperimentConfig:
         model=HandNetConfig(
             affine=AffineNetConfig(
                 encoder="resnet18",
-                width=0.375,
+                width=0.5,
                 decoder_channels=(256, 16, 48, 32, 16),
                 coarse_to_fine=True,
                 upsample_last=True,
+                presence=True,
             ),
             sr=SRNetConfig(channels=(8,), kernels=(5, 3), residual=True, size=32),
             image_size=64,
@@ -37,12 +38,14 @@ def get_config() -> ExperimentConfig:
         data=DataConfig(reuse=6),
         loss=LossConfig(
             stage_terms=(
-                ("uv_l1", 2.0),
+                ("uv_l1", 3.0),
                 ("uv_aligned", 4.0),
                 ("uv_gradient", 1.0),
                 ("uv_mask", 0.1),
             ),
-            final_terms=(("uv_l1", 2.0), ("uv_aligned", 4.0), ("uv_gradient", 1.0)),
+            final_terms=(("uv_l1", 3.0), ("uv_aligned", 4.0), ("uv_gradient", 1.0)),
+            presence_weight=0.2,
+            absent_share=0.2,
         ),
         optim=OptimConfig(
             algorithm="muon",
@@ -52,8 +55,8 @@ def get_config() -> ExperimentConfig:
             clip_norm=1.0,
         ),
         train=TrainConfig(
-            num_steps=6500,
-            batch_size=64,
+            num_steps=10_000,
+            batch_size=128,
             ema_decay=0.998,
             log_every=20,
             picture_every=1000,

@@ -51,9 +51,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
     parser.add_argument(
         "--hand",
-        choices=("left", "right"),
-        help="which hand it is, or all are that are found (as detected; else as the model tells, "
-        "or right where it does not)",
+        choices=("left", "right", "auto"),
+        help="which hand it is, or all are that are found; auto lets the model tell, and leaves "
+        "out what it takes for no hand (as detected, or right where the detector does not tell)",
     )
     parser.add_argument(
         "--box",
@@ -102,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
             )
         except ValueError as error:
             raise CommandError(error) from error
+        if args.hand == "auto" and not predictor.tells_presence:
+            raise CommandError(f"--hand auto: model {args.model} does not tell which hand it sees")
         with open_detector(NONE if args.box is not None else args.detector) as detector:
             make_output_folder(args.out)
             return predict_photos(args, photos, predictor, detector, watch)
@@ -225,12 +227,11 @@ class _Run:
     def _find(self, pixels: "UInt8[np.ndarray, 'h w 3']") -> list[_Place]:
         """The hands to reconstruct; what the user says holds against what is detected."""
         given = self._args.hand
-        unknown = "auto" if self._predictor.tells_presence else "right"
         if self._detector is None:
             box = None if self._args.box is None else tuple(self._args.box)
-            return [_Place(box, given or unknown, None)]
+            return [_Place(box, given or "right", None)]
         return [
-            _Place(found.box_xyxy, given or found.handedness or unknown, found.score)
+            _Place(found.box_xyxy, given or found.handedness or "right", found.score)
             for found in self._detector(pixels)
         ]
 
@@ -279,7 +280,7 @@ class _Run:
         hands = [
             PhotoHand(prediction, place.box_xyxy, place.score)
             for prediction, place in zip(predictions, loaded.places, strict=True)
-            if prediction.presence is None or prediction.presence >= MIN_PRESENCE
+            if place.handedness != "auto" or prediction.presence >= MIN_PRESENCE
         ]
         return write_hand_files(
             self._args.out,

@@ -46,7 +46,7 @@ def given_boxes(predictor: Predictor) -> Answerer:
     """A model that is told the hands' boxes."""
 
     def answer(photos: Sequence[AskedPhoto]) -> list[PhotoAnswer | None]:
-        return _predict(predictor, photos, [photo.annotation.box_xyxy for photo in photos], None)
+        return _predict(predictor, photos, [photo.annotation.box_xyxy for photo in photos])
 
     return answer
 
@@ -63,8 +63,8 @@ def found_boxes(predictor: Predictor, detector: PhotoDetector) -> Answerer:
         seen = [index for index, hand in enumerate(found) if hand is not None]
         answers: list[PhotoAnswer | None] = [None] * len(photos)
         if seen:
-            boxes, ups = ([getattr(found[i], name) for i in seen] for name in ("box_xyxy", "up"))
-            predicted = _predict(predictor, [photos[i] for i in seen], boxes, ups)
+            boxes = [found[index].box_xyxy for index in seen]
+            predicted = _predict(predictor, [photos[index] for index in seen], boxes)
             for index, one in zip(seen, predicted, strict=True):
                 answers[index] = one
         return answers
@@ -85,12 +85,11 @@ def mediapipe(hands: MediaPipeHands) -> Answerer:
     return answer
 
 
-def _predict(predictor, photos, boxes, ups) -> list[PhotoAnswer | None]:
+def _predict(predictor, photos, boxes) -> list[PhotoAnswer | None]:
     predictions = predictor(
         [photo.pixels for photo in photos],
         handedness=[photo.hand for photo in photos],
         box_xyxy=boxes,
-        up=ups,
     )
     return [PhotoAnswer(one.keypoints_2d, one.keypoints_3d_mm, one) for one in predictions]
 

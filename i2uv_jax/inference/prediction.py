@@ -12,8 +12,9 @@ Handedness = Literal["left", "right"]
 AskedHandedness = Literal["left", "right", "auto"]
 """Which hand a predictor is to look for; "auto" lets a model that tells presence decide."""
 
-MIN_PRESENCE = 0.3
-"""Crops of a lower `HandPrediction.presence` are taken for no hands by `i2uv predict`."""
+MIN_PRESENCE = 0.2
+"""Crops of a lower `HandPrediction.presence` are taken for no hands where `i2uv predict` lets the
+model decide (`--hand auto`)."""
 
 
 @dataclass(frozen=True)

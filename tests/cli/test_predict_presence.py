@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 
 from i2uv_jax.cli.main import main
-from i2uv_jax.inference import backends, hand_detector
+from i2uv_jax.inference import backends, hand_detector, prediction
 from i2uv_jax.inference.hand_detector import DetectedHand
-from i2uv_jax.inference.prediction import MIN_PRESENCE
 
 # What the stand-in says of a picture with one black and one half grey half.
 LIKELY = 1 / (1 + math.exp(-4.5))
@@ -38,15 +37,15 @@ def hands_of(tmp_path, telling_model_path, fast_network, monkeypatch):
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_a_side_that_nobody_says_is_told_by_the_model(hands_of, side):
-    (hand,) = hands_of(side)
+def test_an_open_side_is_told_by_the_model(hands_of, side):
+    (hand,) = hands_of(side, "--hand", "auto")
     assert hand["handedness"] == side
     assert hand["score"] == hand["presence"] == pytest.approx(LIKELY, abs=0.01)
 
 
-def test_a_crop_that_shows_no_such_hand_gives_none(hands_of, tmp_path, capsys):
-    assert 1 - LIKELY < MIN_PRESENCE
-    assert hands_of("left", "--hand", "right") == []
+def test_a_crop_that_shows_neither_hand_gives_none(hands_of, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(prediction, "MIN_PRESENCE", 0.995)
+    assert hands_of("left", "--hand", "auto") == []
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"photo.json", "photo.png"}
     assert "no hand found" in capsys.readouterr().out
 
@@ -54,9 +53,23 @@ def test_a_crop_that_shows_no_such_hand_gives_none(hands_of, tmp_path, capsys):
 def test_the_detector_s_side_holds_and_scores_are_multiplied(hands_of):
     whole = (0.0, 0.0, 64.0, 64.0)
     found = [DetectedHand(whole, "right", 0.5), DetectedHand(whole, "left", 0.9)]
-    (hand,) = hands_of("right", found=found)
-    assert hand["handedness"] == "right" and hand["mesh"] == "photo.glb"
-    assert hand["score"] == pytest.approx(0.5 * hand["presence"], abs=1e-4)
+    right, left = hands_of("right", found=found)
+    assert (right["handedness"], left["handedness"]) == ("right", "left")
+    assert right["score"] == pytest.approx(0.5 * right["presence"], abs=1e-4)
+    # Unlikely as it is, somebody said that it is a left one.
+    assert left["presence"] < 0.1
+
+
+def test_a_hand_that_nobody_names_is_a_right_one(hands_of):
+    (hand,) = hands_of("left", found=[DetectedHand((0.0, 0.0, 64.0, 64.0), None, 0.5)])
+    assert hand["handedness"] == "right"
+
+
+def test_a_model_that_does_not_tell_cannot_be_asked(tiny_model_path, tmp_path, capsys):
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "photo.png")
+    words = ["predict", str(tmp_path / "photo.png"), "--out", str(tmp_path / "out")]
+    assert main([*words, "--model", str(tiny_model_path), "--hand", "auto"]) == 2
+    assert "does not tell which hand it sees" in capsys.readouterr().err
 
 
 def test_exports_leave_presence_out_so_they_are_not_chosen(

@@ -10,13 +10,12 @@ from i2uv_jax.imaging.crop import crop_whole
 from i2uv_jax.inference.hand_detector import DetectedHand
 
 
-def predictor(pictures, *, handedness, box_xyxy, up):
-    """Puts all keypoints at the middle of the box; depth says if it was told which way is up."""
+def predictor(pictures, *, handedness, box_xyxy):
+    """Puts all keypoints at the middle of the box."""
     answers = []
-    for box, side, direction in zip(box_xyxy, handedness, up or [None] * len(box_xyxy),
-                                    strict=True):  # fmt: skip
+    for box, side in zip(box_xyxy, handedness, strict=True):
         middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
-        points = np.tile([*middle, direction is not None], (21, 1))
+        points = np.tile([*middle, 0], (21, 1))
         answers.append(
             SimpleNamespace(keypoints_2d=points[:, :2], keypoints_3d_mm=points, handedness=side)
         )
@@ -29,9 +28,9 @@ def photo(box_xywh=None, hand="right"):
 
 
 HANDS = [
-    DetectedHand((0, 0, 20, 20), None, 0.9, (1.0, 0.0)),
-    DetectedHand((60, 60, 80, 80), None, 0.6, (1.0, 0.0)),
-    DetectedHand((62, 62, 90, 90), None, 0.7, (1.0, 0.0)),
+    DetectedHand((0, 0, 20, 20), None, 0.9),
+    DetectedHand((60, 60, 80, 80), None, 0.6),
+    DetectedHand((62, 62, 90, 90), None, 0.7),
 ]
 
 
@@ -48,7 +47,6 @@ def test_the_surest_hand_whose_middle_lies_in_the_box_counts():
     np.testing.assert_allclose(surest.keypoints_2d[0], [10, 10])
     assert elsewhere is None
     assert left.prediction.handedness == "left"
-    assert there.keypoints_3d_mm[0, 2] == 1
 
 
 def test_nothing_found_asks_the_model_nothing():
@@ -61,4 +59,3 @@ def test_nothing_found_asks_the_model_nothing():
 def test_given_boxes_are_the_annotations_own():
     (answer,) = given_boxes(predictor)([photo((10, 20, 30, 40))])
     np.testing.assert_allclose(answer.keypoints_2d[0], [25, 40])
-    assert answer.keypoints_3d_mm[0, 2] == 0
