@@ -5,6 +5,7 @@ import json
 import pytest
 
 from i2uv_jax.cli.main import main
+from i2uv_jax.models.model_files import WEIGHTS_DIRECTORY
 from i2uv_jax.models.model_files import file_fingerprint
 
 
@@ -59,5 +60,6 @@ def test_what_cannot_be_written_is_one_line(tmp_path, tiny_model_path, evaluated
 def test_the_shipped_model_s_limits_stand_in_its_card(tmp_path):
     assert main(["info", "small", "--card", str(tmp_path / "small.md")]) == 0
     text = (tmp_path / "small.md").read_text()
-    assert "## Limits\n\n- It takes every crop for one right hand" in text
+    limits = (WEIGHTS_DIRECTORY / "small.limits.md").read_text()
+    assert f"## Limits\n\n{limits}" in text
     assert "| licence | Apache-2.0" in text
