@@ -5,8 +5,7 @@ import json
 import pytest
 
 from i2uv_jax.cli.main import main
-from i2uv_jax.models.model_files import WEIGHTS_DIRECTORY
-from i2uv_jax.models.model_files import file_fingerprint
+from i2uv_jax.models.model_files import WEIGHTS_DIRECTORY, file_fingerprint
 
 
 @pytest.fixture
