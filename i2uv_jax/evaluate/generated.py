@@ -24,10 +24,13 @@ from i2uv_jax.models.model_files import find_model
 from i2uv_jax.models.weights import load_model_file
 from i2uv_jax.types import Batch, Camera
 
+GENERATED = "Generated pictures"
+"""What reports call the benchmark."""
+
 
 def generated_benchmark(samples: list[Sample]) -> Benchmark:
     """Scored with Procrustes alignment as it is meant: without reflections."""
-    return Benchmark("synthetic", "Generated pictures", samples, reflect=False)
+    return Benchmark("synthetic", GENERATED, samples, reflect=False)
 
 
 def samples_of_batch(

@@ -12,6 +12,7 @@ from typing import Any
 
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.evaluate.benchmark_page import F_ROWS, ROWS
+from i2uv_jax.evaluate.generated import GENERATED
 from i2uv_jax.evaluate.photos import NEAR_SHARE
 from i2uv_jax.measuring.device_peaks import CPU_CORE_WATTS, rated_watts
 from i2uv_jax.models.complexity import PartComplexity
@@ -76,7 +77,7 @@ class FinishedEvaluation:
 
     @property
     def is_of_generated_pictures(self) -> bool:
-        return self.metrics.get("benchmark") == "synthetic"
+        return self.metrics.get("benchmark") == GENERATED
 
 
 def read_evaluation(folder: Path, fingerprint: str) -> FinishedEvaluation:
@@ -250,7 +251,7 @@ def _title(metrics: Mapping[str, Any]) -> str:
     if kind == "scenes":
         return f"Finding hands in generated scenes: {metrics.get('detector', 'unknown')}"
     drawn = metrics.get("pictures_of")
-    name = "generated pictures" if metrics["benchmark"] == "synthetic" else metrics["benchmark"]
+    name = "generated pictures" if metrics["benchmark"] == GENERATED else metrics["benchmark"]
     return f"Hands of {name}" + (f": {drawn}" if drawn else "")
 
 

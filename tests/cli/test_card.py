@@ -5,6 +5,7 @@ import json
 import pytest
 
 from i2uv_jax.cli.main import main
+from i2uv_jax.evaluate.generated import GENERATED
 from i2uv_jax.models.model_files import WEIGHTS_DIRECTORY, file_fingerprint
 
 
@@ -24,7 +25,7 @@ def evaluated(tmp_path, tiny_model_path):
 
 
 def test_generated_failures_are_copied_and_photos_linked(tmp_path, tiny_model_path, evaluated):
-    generated = evaluated("hard", {"benchmark": "synthetic", "pictures": 1, "found": 1,
+    generated = evaluated("hard", {"benchmark": GENERATED, "pictures": 1, "found": 1,
                                    "scores": {"all": {}}, "groups": {}})  # fmt: skip
     photos = evaluated("photos", {"pictures": 1, "failed": [], "error_over_box": 0.5})
     (tmp_path / "models").mkdir()

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from i2uv_jax.config import AffineNetConfig, HandNetConfig
+from i2uv_jax.evaluate.generated import GENERATED
 from i2uv_jax.evaluate.model_card import (
     DescribedModel,
     energy_kwh,
@@ -36,7 +37,7 @@ GROUP = {"hands": 3, "keypoint_aligned_mm": 8.125, "vertex_aligned_mm": 9.0,
 SYNTHETIC = {
     "model_file": FINGERPRINT,
     "pictures_of": "hard.py, seed 9001",
-    "benchmark": "synthetic",
+    "benchmark": GENERATED,
     "pictures": 7,
     "found": 6,
     "scores": {"all": {"keypoint_aligned_mm": 12.34, "keypoint_aligned_auc": 0.765,
