@@ -24,6 +24,11 @@ def _check(condition: bool, name: str, expected: str, got: object) -> None:
         raise ValueError(f"{name}: expected {expected}, got {got!r}")
 
 
+def _check_picture_size(value: int) -> None:
+    """Of whole pictures that hands are looked for in."""
+    _check(value >= 64 and value % 32 == 0, "image_size", "a multiple of 32 from 64", value)
+
+
 def _check_share(value: float, name: str) -> None:
     _check(0 <= value <= 1, name, "a share from 0 to 1", value)
 
@@ -756,12 +761,7 @@ class DetectorConfig:
     """Precision of the computation; parameters and outputs are float32 in any case."""
 
     def __post_init__(self) -> None:
-        _check(
-            self.image_size >= 64 and self.image_size % 32 == 0,
-            "image_size",
-            "a multiple of 32 from 64",
-            self.image_size,
-        )
+        _check_picture_size(self.image_size)
         _check(
             len(self.channels) == 5 and all(c >= 1 for c in self.channels),
             "channels",
@@ -788,12 +788,7 @@ class PalmNetConfig:
     """Blocks at each stride, after the one that halves the sides."""
 
     def __post_init__(self) -> None:
-        _check(
-            self.image_size >= 64 and self.image_size % 32 == 0,
-            "image_size",
-            "a multiple of 32 from 64",
-            self.image_size,
-        )
+        _check_picture_size(self.image_size)
         _check(
             len(self.channels) == 5
             and all(1 <= a <= b for a, b in zip(self.channels, self.channels[1:], strict=False)),

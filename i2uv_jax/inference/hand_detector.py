@@ -10,6 +10,7 @@ photo is one run of one compiled program; calls from several threads are fine.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -115,9 +116,7 @@ class HeatMapDetector:
                 output = model.apply(variables, pixels.astype(jnp.float32) / 255, train=False)
             return find_peaks(output)
 
-        size = self.config.image_size
-        pixels = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
-        return jax.jit(find).lower(self._variables, pixels).compile(compiler_options())
+        return _compile_for_one(find, self._variables, self.config.image_size)
 
 
 class PalmDetector:
@@ -163,9 +162,7 @@ class PalmDetector:
         def find(variables: dict, pixels: UInt8[Array, "b s s 3"]) -> PalmNetOutput:
             return model.apply(variables, pixels.astype(jnp.float32) / 255, train=False)
 
-        size = self.config.image_size
-        pixels = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
-        return jax.jit(find).lower(self._variables, pixels).compile(compiler_options())
+        return _compile_for_one(find, self._variables, self.config.image_size)
 
 
 class MediaPipeDetector:
@@ -211,6 +208,12 @@ def load_detector(
         default = MIN_SCORE
         kind = HeatMapDetector
     return kind(config, variables, min_score=default if min_score is None else min_score)
+
+
+def _compile_for_one(find: Callable, variables: dict, size: int) -> jax.stages.Compiled:
+    """A function of variables and (1, size, size, 3) bytes, ahead of time."""
+    pixels = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
+    return jax.jit(find).lower(variables, pixels).compile(compiler_options())
 
 
 def _can_be_cropped(box: np.ndarray, width: int, height: int) -> bool:
