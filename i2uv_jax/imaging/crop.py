@@ -2,8 +2,9 @@
 
 Pixel coordinates are edge to edge: the picture spans 0 to width and 0 to height, and the centre
 of pixel (column i, row j) is (i + 0.5, j + 0.5). Crop coordinates span the square from 0 to 1 the
-same way. A crop is an exact square of the photo, axis-aligned (`SquareCrop`) or turned (`TurnedCrop`),
-at fractions of a pixel if need be; what lies outside the photo is filled with `FILL`.
+same way. A crop is an exact square of the photo, axis-aligned (`SquareCrop`) or turned
+(`TurnedCrop`), at fractions of a pixel if need be; what lies outside the photo is filled with
+`FILL`.
 
 Worked example: a crop with the corners (10, 20) and (30, 40), resampled to 4 x 4, has pixels of
 5 photo pixels each; the centre of its pixel (column 1, row 0) is (0.375, 0.125) in crop coordinates
