@@ -823,6 +823,31 @@ class PalmNetConfig:
 
 
 @dataclass(frozen=True)
+class LandmarkNetConfig:
+    """The network that finds the keypoints of one hand; the defaults are MediaPipe's."""
+
+    image_size: int = 224
+    """Side of the square picture in pixels; a multiple of 32."""
+    channels: tuple[int, ...] = (24, 16, 24, 40, 80, 112, 192)
+    """Channels after the first convolution and after each of the six stages of blocks, of which
+    all but the first and the fifth halve the sides."""
+
+    def __post_init__(self) -> None:
+        _check_picture_size(self.image_size)
+        _check(
+            len(self.channels) == 7 and all(c >= 1 for c in self.channels),
+            "channels",
+            "seven positive integers",
+            self.channels,
+        )
+
+    @property
+    def input_size(self) -> int:
+        """Side of what goes in."""
+        return self.image_size
+
+
+@dataclass(frozen=True)
 class SceneConfig:
     """Whole pictures with hands, faces and arms pasted into them. Lengths are in picture sides."""
 

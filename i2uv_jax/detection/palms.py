@@ -1,7 +1,7 @@
-"""What the anchors of a `models.palm_net.PalmNet` say, and the hands that belong to the palms.
+"""What the anchors of a `models.palm_net.PalmNet` say.
 
-The conventions are those of MediaPipe's graphs `palm_detection` and `palm_detection_detection_to_
-roi`. NumPy alone; lengths and places are in sides of the square picture, x right, y down.
+The conventions are those of MediaPipe's graph `palm_detection`. NumPy alone; lengths and places are
+in sides of the square picture, x right, y down.
 """
 
 from typing import NamedTuple
@@ -9,21 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from i2uv_jax.detection.boxes import intersection_over_union, square_boxes
+from i2uv_jax.detection.boxes import intersection_over_union
 from i2uv_jax.models.palm_net import COARSE_ANCHORS, FINE_ANCHORS
 
 SAME_PALM = 0.3
 """Overlap from which two anchors are taken to see one palm."""
 
-_WRIST, _MIDDLE_MCP = 0, 2
+WRIST, MIDDLE_MCP = 0, 2
 """Of the seven points: the middle of the wrist, and the knuckle of the middle finger."""
-
-HAND_SIDES = 2.08
-"""Side of a hand's box in sides of its palm's: with the room that crops leave about a box
-(`imaging.crop.BOX_MARGIN`) the hand's network sees the same square as MediaPipe's."""
-
-_TOWARDS_FINGERS = 0.5
-"""From the palm's middle to the hand's, in sides of the palm's box."""
 
 
 class Palms(NamedTuple):
@@ -80,18 +73,6 @@ def find_palms(
     if not found:
         return Palms(np.zeros((0, 4)), np.zeros((0, 7, 2)), np.zeros(0))
     return Palms(*(np.array(part) for part in zip(*found, strict=True)))
-
-
-def hand_boxes(palms: Palms) -> Float[np.ndarray, "n 4"]:
-    """Square boxes around the hands that the palms belong to."""
-    side = (palms.box[:, 2:] - palms.box[:, :2]).max(axis=-1)
-    palm = palms.points[:, _MIDDLE_MCP] - palms.points[:, _WRIST]
-    length = np.linalg.norm(palm, axis=-1, keepdims=True)
-    towards_fingers = palm / np.maximum(length, 1e-9)
-    middle = (palms.box[:, :2] + palms.box[:, 2:]) / 2
-    return square_boxes(
-        middle + _TOWARDS_FINGERS * side[:, None] * towards_fingers, HAND_SIDES * side
-    )
 
 
 def _cell_centres(cells: int) -> Float[np.ndarray, "cells*cells 2"]:

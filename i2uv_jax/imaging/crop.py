@@ -2,8 +2,9 @@
 
 Pixel coordinates are edge to edge: the picture spans 0 to width and 0 to height, and the centre
 of pixel (column i, row j) is (i + 0.5, j + 0.5). Crop coordinates span the square from 0 to 1 the
-same way. A crop is an exact, axis-aligned square of the photo, at fractions of a pixel if need be;
-what lies outside the photo is filled with `FILL`.
+same way. A crop is an exact square of the photo, axis-aligned (`SquareCrop`) or turned
+(`TurnedCrop`), at fractions of a pixel if need be; what lies outside the photo is filled with
+`FILL`.
 
 Worked example: a crop with the corners (10, 20) and (30, 40), resampled to 4 x 4, has pixels of
 5 photo pixels each; the centre of its pixel (column 1, row 0) is (0.375, 0.125) in crop coordinates
@@ -59,6 +60,38 @@ class SquareCrop:
     def to_crop(self, points_px: Float[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b 2"]:
         """Pixel coordinates of the photo to crop coordinates (0 to 1)."""
         return (np.asarray(points_px) - np.asarray(self.corner_px)) / self.side_px
+
+
+@dataclass(frozen=True)
+class TurnedCrop:
+    """A square part of a photo that need not stand upright; may reach past the photo's edges."""
+
+    centre_px: tuple[float, float]
+    """(x, y) of the square's middle in the photo's pixel coordinates."""
+    side_px: float
+    """Length of the square's side in pixels of the photo."""
+    angle: float
+    """Radians from the photo's x axis to the square's, which is clockwise on the screen."""
+
+    @property
+    def axes(self) -> Float[np.ndarray, "2 2"]:
+        """Rows: the directions of the square's x and y axes in the photo."""
+        cos, sin = math.cos(self.angle), math.sin(self.angle)
+        return np.array([[cos, sin], [-sin, cos]])
+
+    @property
+    def upright(self) -> SquareCrop:
+        """The smallest axis-aligned square about the same middle that holds this one."""
+        extent = abs(math.cos(self.angle)) + abs(math.sin(self.angle))
+        return SquareCrop(self.centre_px, self.side_px * extent)
+
+    def to_pixels(self, points_crop: Float[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b 2"]:
+        """Crop coordinates (0 to 1) to pixel coordinates of the photo."""
+        return (np.asarray(points_crop) - 0.5) * self.side_px @ self.axes + self.centre_px
+
+    def to_crop(self, points_px: Float[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b 2"]:
+        """Pixel coordinates of the photo to crop coordinates (0 to 1)."""
+        return (np.asarray(points_px) - self.centre_px) @ self.axes.T / self.side_px + 0.5
 
 
 def crop_whole(width: int, height: int) -> SquareCrop:
@@ -132,6 +165,36 @@ def extract(
     )
     picture.paste(resampled, (across.first, down.first))
     return np.array(picture)
+
+
+def extract_turned(
+    photo: UInt8[np.ndarray, "h w 3"],
+    crop: TurnedCrop,
+    size: int,
+    *,
+    fill: tuple[int, int, int] = FILL,
+) -> UInt8[np.ndarray, "size size 3"]:
+    """As `extract`, for a turned square.
+
+    The upright square around it is resampled to pixels as large as the result's (or the photo's,
+    where the result enlarges), and the turned one is interpolated linearly from that.
+    """
+    around = crop.upright
+    upright_size = math.ceil(around.side_px / max(crop.side_px / size, 1.0))
+    upright = Image.fromarray(extract(photo, around, upright_size, fill=fill))
+    # From the result's pixel coordinates to the upright square's, both edge to edge as Pillow's.
+    step = crop.axes.T * (crop.side_px / size * upright_size / around.side_px)
+    start = upright_size / 2 - step @ np.full(2, size / 2)
+    coefficients = np.column_stack([step, start]).ravel()
+    return np.array(
+        upright.transform(
+            (size, size),
+            Image.Transform.AFFINE,
+            tuple(coefficients),
+            Image.Resampling.BILINEAR,
+            fillcolor=fill,
+        )
+    )
 
 
 @dataclass(frozen=True)

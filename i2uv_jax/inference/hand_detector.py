@@ -1,35 +1,51 @@
-"""Finding hands in whole photos: MediaPipe's palm network in JAX, our heat-map network, or all of
-MediaPipe.
+"""Finding hands in whole photos: MediaPipe's two networks in JAX, our heat-map network, or all of
+MediaPipe as it is.
 
     detector = load_detector()
     for found in detector(photo):
         hand = model(photo, box_xyxy=found.box_xyxy, handedness=found.handedness or "right")
 
-The photo is shrunk into the network's square, bars filling what is left (`imaging.crop`). Every
-photo is one run of one compiled program; calls from several threads are fine.
+The photo is shrunk into the network's square, bars filling what is left (`imaging.crop`). Networks
+are compiled for one picture each; calls from several threads are fine.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, UInt8
+from jaxtyping import Array, Float, UInt8
 
-from i2uv_jax.config import DetectorConfig, PalmNetConfig
+from i2uv_jax.config import DetectorConfig, LandmarkNetConfig, PalmNetConfig
 from i2uv_jax.detection.boxes import MIN_SCORE, drop_contained, pick_boxes
+from i2uv_jax.detection.landmarks import hand_squares, keypoints_in_photo
 from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
-from i2uv_jax.detection.palms import find_palms, hand_boxes
+from i2uv_jax.detection.palms import find_palms
 from i2uv_jax.detection.peaks import Peaks, find_peaks
-from i2uv_jax.imaging.crop import BoxError, crop_from_box, crop_whole, extract
+from i2uv_jax.imaging.crop import (
+    BoxError,
+    TurnedCrop,
+    crop_from_box,
+    crop_whole,
+    extract,
+    extract_turned,
+)
 from i2uv_jax.inference.prediction import Handedness
 from i2uv_jax.models.detector import build_detector
 from i2uv_jax.models.folding import fold_batch_norm, folded_norms
-from i2uv_jax.models.model_files import DETECTOR, MODEL_SUFFIX, PALM_NET, WEIGHTS_DIRECTORY
+from i2uv_jax.models.landmark_net import LandmarkNetOutput, build_landmark_net
+from i2uv_jax.models.model_files import (
+    DETECTOR,
+    LANDMARK_NET,
+    MODEL_SUFFIX,
+    PALM_NET,
+    WEIGHTS_DIRECTORY,
+)
 from i2uv_jax.models.palm_net import PalmNetOutput, build_palm_net
 from i2uv_jax.models.weights import load_model_file
 from i2uv_jax.ops.compiling import compiler_options
@@ -37,14 +53,18 @@ from i2uv_jax.ops.compiling import compiler_options
 PALM, HEAT_MAP = "palm", "heatmap"
 """Names of the detectors whose weights come with the package."""
 
-MIN_PALM_SCORE = 0.5
-"""Less likely palms are taken for none, as in MediaPipe."""
+_MIN_PALM_SCORE = 0.2
+"""Less likely palms are not looked at closer. MediaPipe looks from 0.5 on."""
+
+MIN_PRESENCE = 0.4
+"""Palms where a closer look finds a hand less likely than this are taken for none: single fingers
+reach 0.3. MediaPipe takes 0.5."""
 
 _BLACK = (0, 0, 0)
 """Of the bars that MediaPipe's palm network was trained with."""
 
 _CONTAINED = 0.9
-"""A hand of which a likelier one's box covers more than this share is that hand's other palm."""
+"""A hand of which a likelier one's box covers more than this share is that hand once more."""
 
 _FLESH = 0.15
 """How far a hand reaches beyond its keypoints, on both sides together, in sides of their box."""
@@ -60,6 +80,10 @@ class DetectedHand:
     """None where the detector does not tell sides."""
     score: float
     """From 0 to 1."""
+    keypoints: Float[np.ndarray, "21 3"] | None = None
+    """x and y in pixels of the photo, edge to edge, and z in such pixels from the wrist, away from
+    the camera; in the order of `geometry.keypoints.KEYPOINT_NAMES`. None where the detector does
+    not tell."""
 
 
 class PhotoDetector(Protocol):
@@ -120,49 +144,81 @@ class HeatMapDetector:
 
 
 class PalmDetector:
-    """A `PhotoDetector` with MediaPipe's palm network; it does not tell left from right."""
+    """A `PhotoDetector` with two networks of MediaPipe's: one finds palms, and one looks closer at
+    the hand of each and tells its keypoints and its side."""
 
     def __init__(
-        self, config: PalmNetConfig, variables: dict, *, min_score: float = MIN_PALM_SCORE
+        self,
+        palm_config: PalmNetConfig,
+        palm_variables: dict,
+        landmark_config: LandmarkNetConfig,
+        landmark_variables: dict,
+        *,
+        min_score: float = MIN_PRESENCE,
     ) -> None:
         """
         Args:
-          config: the network.
-          variables: its Flax variables.
-          min_score: palms that are less likely are left out.
+          palm_config, landmark_config: the networks.
+          palm_variables, landmark_variables: their Flax variables.
+          min_score: hands that are less likely are left out.
         """
-        self.config = config
+        self._palm_config, self._landmark_config = palm_config, landmark_config
+        self._palm_variables, self._landmark_variables = palm_variables, landmark_variables
         self._min_score = min_score
-        self._variables = variables
 
     def compile(self) -> None:
         """Compiles ahead of the first call, once."""
-        _ = self._compiled
+        _ = self._compiled_palm_net, self._compiled_landmark_net
 
     def __call__(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]:
-        """The hands of an sRGB photo of any size, the likeliest first; an empty list if none."""
+        """The hands of an sRGB photo of any size, the likeliest first, in boxes around their
+        keypoints; an empty list if none."""
         height, width, _ = photo.shape
-        square = crop_whole(width, height)
-        size = self.config.image_size
-        pixels = extract(photo, square, size, fill=_BLACK)
-        output = jax.device_get(self._compiled(self._variables, pixels[None]))
-        palms = find_palms(output.logits[0], output.values[0], size, min_score=self._min_score)
-        boxes = hand_boxes(palms)
-        hands = []
-        for index in drop_contained(boxes, palms.score, _CONTAINED):
-            corners = square.to_pixels(boxes[index].reshape(2, 2)).ravel()
-            if _can_be_cropped(corners, width, height):
-                hands.append(DetectedHand(_plain(corners), None, float(palms.score[index])))
-        return hands
+        whole = crop_whole(width, height)
+        size = self._palm_config.image_size
+        pixels = extract(photo, whole, size, fill=_BLACK)
+        output = jax.device_get(self._compiled_palm_net(self._palm_variables, pixels[None]))
+        palms = find_palms(output.logits[0], output.values[0], size, min_score=_MIN_PALM_SCORE)
+        hands = [self._look_closer(photo, square) for square in hand_squares(palms, whole)]
+        hands = [
+            hand
+            for hand in hands
+            if hand.score >= self._min_score and _can_be_cropped(hand.box_xyxy, width, height)
+        ]
+        boxes = np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4)
+        scores = np.array([hand.score for hand in hands])
+        return [hands[index] for index in drop_contained(boxes, scores, _CONTAINED)]
+
+    def _look_closer(self, photo: UInt8[np.ndarray, "h w 3"], square: TurnedCrop) -> DetectedHand:
+        size = self._landmark_config.image_size
+        pixels = extract_turned(photo, square, size)
+        output = self._compiled_landmark_net(self._landmark_variables, pixels[None])
+        seen = jax.tree.map(lambda leaf: leaf[0], jax.device_get(output))
+        keypoints = keypoints_in_photo(seen.keypoints, square, size)
+        return DetectedHand(
+            _plain(_box_around(keypoints[:, :2])),
+            "right" if seen.right_logit > 0 else "left",
+            float(1 / (1 + np.exp(-seen.presence_logit))),
+            keypoints,
+        )
 
     @cached_property
-    def _compiled(self) -> jax.stages.Compiled:
-        model = build_palm_net(self.config)
+    def _compiled_palm_net(self) -> jax.stages.Compiled:
+        model = build_palm_net(self._palm_config)
 
         def find(variables: dict, pixels: UInt8[Array, "b s s 3"]) -> PalmNetOutput:
             return model.apply(variables, pixels.astype(jnp.float32) / 255, train=False)
 
-        return _compile_for_one(find, self._variables, self.config.image_size)
+        return _compile_for_one(find, self._palm_variables, self._palm_config.image_size)
+
+    @cached_property
+    def _compiled_landmark_net(self) -> jax.stages.Compiled:
+        model = build_landmark_net(self._landmark_config)
+
+        def look(variables: dict, pixels: UInt8[Array, "b s s 3"]) -> LandmarkNetOutput:
+            return model.apply(variables, pixels.astype(jnp.float32) / 255, train=False)
+
+        return _compile_for_one(look, self._landmark_variables, self._landmark_config.image_size)
 
 
 class MediaPipeDetector:
@@ -176,9 +232,7 @@ class MediaPipeDetector:
         height, width, _ = photo.shape
         found = []
         for hand in sorted(self._hands.all_hands(photo), key=lambda hand: -hand.score):
-            low, high = hand.keypoints_2d.min(axis=0), hand.keypoints_2d.max(axis=0)
-            room = _FLESH / 2 * (high - low).max()
-            corners = np.concatenate([low - room, high + room])
+            corners = _box_around(hand.keypoints_2d)
             if _can_be_cropped(corners, width, height):
                 found.append(DetectedHand(_plain(corners), hand.handedness, float(hand.score)))
         return found
@@ -197,17 +251,18 @@ def load_detector(
       ValueError: the file is missing, broken or no detector; the message is one line.
     """
     if name_or_path == PALM:
-        path = WEIGHTS_DIRECTORY / (PALM_NET + MODEL_SUFFIX)
-        config, variables, _ = load_model_file(path, PalmNetConfig)
-        default = MIN_PALM_SCORE
-        kind = PalmDetector
-    else:
-        own = WEIGHTS_DIRECTORY / (DETECTOR + MODEL_SUFFIX)
-        path = own if name_or_path == HEAT_MAP else name_or_path
-        config, variables, _ = load_model_file(path, DetectorConfig)
-        default = MIN_SCORE
-        kind = HeatMapDetector
-    return kind(config, variables, min_score=default if min_score is None else min_score)
+        palms = load_model_file(_shipped(PALM_NET), PalmNetConfig)
+        landmarks = load_model_file(_shipped(LANDMARK_NET), LandmarkNetConfig)
+        lowest = MIN_PRESENCE if min_score is None else min_score
+        return PalmDetector(*palms[:2], *landmarks[:2], min_score=lowest)
+    path = _shipped(DETECTOR) if name_or_path == HEAT_MAP else name_or_path
+    config, variables, _ = load_model_file(path, DetectorConfig)
+    lowest = MIN_SCORE if min_score is None else min_score
+    return HeatMapDetector(config, variables, min_score=lowest)
+
+
+def _shipped(name: str) -> Path:
+    return WEIGHTS_DIRECTORY / (name + MODEL_SUFFIX)
 
 
 def _compile_for_one(find: Callable, variables: dict, size: int) -> jax.stages.Compiled:
@@ -216,7 +271,14 @@ def _compile_for_one(find: Callable, variables: dict, size: int) -> jax.stages.C
     return jax.jit(find).lower(variables, pixels).compile(compiler_options())
 
 
-def _can_be_cropped(box: np.ndarray, width: int, height: int) -> bool:
+def _box_around(keypoints_2d: Float[np.ndarray, "21 2"]) -> Float[np.ndarray, "4"]:
+    """Left, top, right and bottom of a hand, flesh included."""
+    low, high = keypoints_2d.min(axis=0), keypoints_2d.max(axis=0)
+    room = _FLESH / 2 * (high - low).max()
+    return np.concatenate([low - room, high + room])
+
+
+def _can_be_cropped(box: Sequence[float], width: int, height: int) -> bool:
     """Whether a model can look at a box: a speck, or one outside the picture, is no hand."""
     try:
         crop_from_box(box, width, height)

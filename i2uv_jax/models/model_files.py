@@ -10,8 +10,9 @@ WEIGHTS_DIRECTORY = Path(__file__).parent.parent / "weights"
 
 MODEL_SUFFIX = ".safetensors"
 
-DETECTOR, PALM_NET = "detector", "palm_net"
-"""Names of the files in `WEIGHTS_DIRECTORY` that find hands and palms; no models of hands."""
+DETECTOR, PALM_NET, LANDMARK_NET = "detector", "palm_net", "landmark_net"
+"""Names of the files in `WEIGHTS_DIRECTORY` that find hands, palms and keypoints; no models of
+hands' surfaces."""
 
 
 class UnknownModelError(ValueError):
@@ -21,7 +22,7 @@ class UnknownModelError(ValueError):
 def available_models() -> tuple[str, ...]:
     """Names of the models of hands that come with the package, sorted."""
     names = {path.stem for path in WEIGHTS_DIRECTORY.glob(f"*{MODEL_SUFFIX}")}
-    return tuple(sorted(names - {DETECTOR, PALM_NET}))
+    return tuple(sorted(names - {DETECTOR, PALM_NET, LANDMARK_NET}))
 
 
 def find_model(name_or_path: str | os.PathLike) -> Path:

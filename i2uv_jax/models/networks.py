@@ -1,13 +1,15 @@
-"""Which network a config stands for: of the hand's surface, or of where hands or palms are."""
+"""Which network a config stands for: of the hand's surface, or of where hands, palms or
+keypoints are."""
 
 import flax.linen as nn
 
-from i2uv_jax.config import DetectorConfig, HandNetConfig, PalmNetConfig
+from i2uv_jax.config import DetectorConfig, HandNetConfig, LandmarkNetConfig, PalmNetConfig
 from i2uv_jax.models.detector import build_detector
 from i2uv_jax.models.hand_net import build_model
+from i2uv_jax.models.landmark_net import build_landmark_net
 from i2uv_jax.models.palm_net import build_palm_net
 
-NetworkConfig = HandNetConfig | DetectorConfig | PalmNetConfig
+NetworkConfig = HandNetConfig | DetectorConfig | PalmNetConfig | LandmarkNetConfig
 
 
 def build_network(
@@ -21,6 +23,8 @@ def build_network(
     """
     if isinstance(config, PalmNetConfig):
         return build_palm_net(config)
+    if isinstance(config, LandmarkNetConfig):
+        return build_landmark_net(config)
     if isinstance(config, DetectorConfig):
         return build_detector(config)
     return build_model(config, rematerialise=rematerialise, by_picture=by_picture)

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from i2uv_jax.atomic_file import write_atomically
-from i2uv_jax.config import DetectorConfig, HandNetConfig, PalmNetConfig
+from i2uv_jax.config import DetectorConfig, HandNetConfig, LandmarkNetConfig, PalmNetConfig
 from i2uv_jax.config_io import from_json, to_json
 from i2uv_jax.models.networks import NetworkConfig, build_network
 
@@ -28,11 +28,12 @@ FORMATS = {
     HandNetConfig: FORMAT,
     DetectorConfig: "i2uv_jax detector 1",
     PalmNetConfig: "i2uv_jax palm detector 1",
+    LandmarkNetConfig: "i2uv_jax hand landmarks 1",
 }
 """What a file says it is, by the kind of network it holds."""
 STORAGE_DTYPES = ("float32", "float16")
 
-Config = TypeVar("Config", HandNetConfig, DetectorConfig, PalmNetConfig)
+Config = TypeVar("Config", HandNetConfig, DetectorConfig, PalmNetConfig, LandmarkNetConfig)
 
 
 def save_model(

@@ -1,19 +1,13 @@
 """Palms: the network against MediaPipe's own file, anchors and boxes by hand."""
 
-from types import SimpleNamespace
-
 import jax
-import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from i2uv_jax.config import PalmNetConfig
 from i2uv_jax.detection.boxes import drop_contained
-from i2uv_jax.detection.palms import HAND_SIDES, Palms, anchor_centres, find_palms, hand_boxes
-from i2uv_jax.inference import hand_detector
-from i2uv_jax.inference.hand_detector import PalmDetector
+from i2uv_jax.detection.palms import anchor_centres, find_palms
 from i2uv_jax.models.model_files import MODEL_SUFFIX, PALM_NET, WEIGHTS_DIRECTORY
-from i2uv_jax.models.palm_net import PalmNetOutput, build_palm_net
+from i2uv_jax.models.palm_net import build_palm_net
 from i2uv_jax.models.weights import load_model_file
 
 NUM_ANCHORS = 24 * 24 * 2 + 12 * 12 * 6
@@ -77,56 +71,9 @@ def test_anchors_that_see_one_palm_are_averaged_by_score():
     np.testing.assert_allclose(palms.box[0] * 192, [-16 + 1.6, -16, 24 + 1.6, 24])
 
 
-def test_a_hand_lies_from_its_palm_towards_the_fingers():
-    points = np.zeros((1, 7, 2))
-    points[0, 0], points[0, 2] = (0.5, 0.6), (0.8, 0.6)  # wrist, middle knuckle: to the right
-    palms = Palms(np.array([[0.4, 0.5, 0.6, 0.7]]), points, np.ones(1))
-    side = 0.2 * HAND_SIDES
-    middle = np.array([0.5 + 0.1, 0.6])
-    np.testing.assert_allclose(
-        hand_boxes(palms), [[*(middle - side / 2), *(middle + side / 2)]], atol=1e-9
-    )
-
-
 def test_a_box_within_a_likelier_one_goes():
     boxes = np.array([[0, 0, 10, 10], [2, 2, 6, 6], [8, 0, 18, 10]], float)
     assert drop_contained(boxes, np.array([0.9, 0.8, 0.7]), 0.9).tolist() == [0, 2]
     # The likelier of the two stays, however small.
     assert drop_contained(boxes, np.array([0.5, 0.8, 0.7]), 0.9).tolist() == [1, 2, 0]
     assert drop_contained(np.zeros((0, 4)), np.zeros(0), 0.9).tolist() == []
-
-
-@pytest.fixture
-def detector(monkeypatch):
-    """Finds a palm, fingers up, wherever a cell of the fine grid is red."""
-
-    def apply(variables, image, *, train):
-        red = image.reshape(1, 24, 8, 24, 8, 3).mean(axis=(2, 4))[..., 0].reshape(1, -1, 1)
-        fine = jnp.where(red > 0.5, jnp.array([3.0, -9.0]), -9.0).reshape(1, -1)
-        logits = jnp.concatenate([fine, jnp.full((1, 12 * 12 * 6), -9.0)], axis=1)
-        told = jnp.array([0, 0, 16, 16, 0, 8, 0, 0, 0, -8, *[0] * 8], jnp.float32)
-        return PalmNetOutput(logits, jnp.broadcast_to(told, (1, NUM_ANCHORS, 18)))
-
-    monkeypatch.setattr(hand_detector, "build_palm_net", lambda _: SimpleNamespace(apply=apply))
-    return PalmDetector(PalmNetConfig(), {})
-
-
-def test_boxes_of_a_wide_photo_lie_where_the_hands_are(detector):
-    # 384 x 192 pixels in a square of 192: halved, with black bars of 48 above and below.
-    photo = np.zeros((192, 384, 3), np.uint8)
-    photo[64:80, 32:48] = (255, 0, 0)
-    (hand,) = detector(photo)
-    assert hand.handedness is None
-    assert hand.score == pytest.approx(1 / (1 + np.exp(-3)), abs=1e-5)
-    # The palm is 32 photo pixels wide about (40, 72); its hand's middle lies half of that above.
-    side = 32 * HAND_SIDES
-    np.testing.assert_allclose(
-        hand.box_xyxy,
-        [40 - side / 2, 56 - side / 2, 40 + side / 2, 56 + side / 2],
-        atol=1e-3,
-    )
-
-
-def test_a_photo_without_a_palm_gives_an_empty_list(detector):
-    assert detector(np.zeros((50, 300, 3), np.uint8)) == []
-    assert detector(np.zeros((1, 1, 3), np.uint8)) == []

@@ -1,0 +1,114 @@
+"""Palms, and the closer look at the hand of each: with networks made by hand, and the shipped."""
+
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from i2uv_jax.config import LandmarkNetConfig, PalmNetConfig
+from i2uv_jax.detection.landmarks import DEPTH_SHARE, HAND_SIDES
+from i2uv_jax.inference import hand_detector
+from i2uv_jax.inference.drawn_photos import draw_photo
+from i2uv_jax.inference.hand_detector import PalmDetector, load_detector
+from i2uv_jax.models.landmark_net import LandmarkNetOutput
+from i2uv_jax.models.palm_net import PalmNetOutput
+
+NUM_ANCHORS = 24 * 24 * 2 + 12 * 12 * 6
+
+
+@pytest.fixture
+def detector(monkeypatch):
+    """Finds a palm, fingers up, wherever a cell of the fine grid is red; one that is also a bit
+    green is a left hand, one that is also a bit blue is none."""
+
+    def palms(variables, image, *, train):
+        red = image.reshape(1, 24, 8, 24, 8, 3).mean(axis=(2, 4))[..., 0].reshape(1, -1, 1)
+        fine = jnp.where(red > 0.5, jnp.array([3.0, -9.0]), -9.0).reshape(1, -1)
+        logits = jnp.concatenate([fine, jnp.full((1, 12 * 12 * 6), -9.0)], axis=1)
+        told = jnp.array([0, 0, 16, 16, 0, 8, 0, 0, 0, -8, *[0] * 8], jnp.float32)
+        return PalmNetOutput(logits, jnp.broadcast_to(told, (1, NUM_ANCHORS, 18)))
+
+    def landmarks(variables, image, *, train):
+        _, green, blue = image.max(axis=(1, 2))[0]
+        keypoints = jnp.tile(jnp.array([112.0, 112.0, 1.0]), (1, 21, 1))
+        keypoints = keypoints.at[0, 1:3].set(jnp.array([[0.0, 56.0, 1.0], [112.0, 224.0, 5.0]]))
+        return LandmarkNetOutput(
+            jnp.where(blue > 0.3, -2.0, 2.0)[None],
+            jnp.where(green > 0.3, -1.0, 1.0)[None],
+            keypoints,
+            jnp.zeros((1, 21, 3)),
+        )
+
+    def standing_for(apply):
+        return lambda _: SimpleNamespace(apply=apply)
+
+    monkeypatch.setattr(hand_detector, "build_palm_net", standing_for(palms))
+    monkeypatch.setattr(hand_detector, "build_landmark_net", standing_for(landmarks))
+    monkeypatch.setattr(hand_detector, "extract_turned", with_black_fill(hand_detector))
+    return PalmDetector(PalmNetConfig(), {}, LandmarkNetConfig(), {})
+
+
+def with_black_fill(module):
+    """`extract_turned` whose fill does not look like a colour."""
+    original = module.extract_turned
+    return lambda photo, crop, size: original(photo, crop, size, fill=(0, 0, 0))
+
+
+def test_hands_of_a_wide_photo_lie_where_their_keypoints_are(detector):
+    # 384 x 192 pixels in a square of 192: halved, with black bars of 48 above and below.
+    photo = np.zeros((192, 384, 3), np.uint8)
+    photo[64:80, 32:48] = (255, 0, 0)
+    (hand,) = detector(photo)
+    assert hand.handedness == "right"
+    assert hand.score == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-5)
+    # The palm is 32 photo pixels wide about (40, 72); its hand's middle lies half of that above.
+    side = 32 * HAND_SIDES
+    expected = np.array([[40, 56, 0], [40 - side / 2, 56 - side / 4, 0]])
+    np.testing.assert_allclose(hand.keypoints[:2], expected, atol=1e-3)
+    np.testing.assert_allclose(
+        hand.keypoints[2], [40, 56 + side / 2, 4 / DEPTH_SHARE * side / 224], atol=1e-3
+    )
+    # 0.5 x 0.75 sides of keypoints, with 7.5 % of the longer more on every side.
+    room = 0.075 * 0.75 * side
+    box = [40 - side / 2 - room, 56 - side / 4 - room, 40 + room, 56 + side / 2 + room]
+    np.testing.assert_allclose(hand.box_xyxy, box, atol=1e-3)
+
+
+def test_what_a_closer_look_finds_no_hand_is_left_out(detector):
+    photo = np.zeros((192, 384, 3), np.uint8)
+    photo[64:80, 32:48] = (255, 0, 255)
+    photo[64:80, 304:320] = (255, 255, 0)
+    (hand,) = detector(photo)
+    assert hand.handedness == "left"
+    assert hand.keypoints[0, 0] == pytest.approx(312, abs=1e-3)
+
+
+def test_a_photo_without_a_palm_gives_an_empty_list(detector):
+    assert detector(np.zeros((50, 300, 3), np.uint8)) == []
+    assert detector(np.zeros((1, 1, 3), np.uint8)) == []
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return load_detector()
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_a_drawn_hand_is_found_with_its_side(shipped, seed):
+    photo = draw_photo(640, 480, seed)
+    (right,), (left,) = shipped(photo), shipped(np.ascontiguousarray(photo[:, ::-1]))
+    assert (right.handedness, left.handedness) == ("right", "left")
+    assert min(right.score, left.score) > 0.9
+    # Both see the hand at one place, 288 pixels across about the photo's middle.
+    np.testing.assert_allclose(left.keypoints[:, :2] * [-1, 1] + [640, 0], right.keypoints[:, :2],
+                               atol=12)  # fmt: skip
+    x, y = right.keypoints[:, :2].T
+    assert np.hypot(x - 320, y - 240).max() < 144 + 12
+    assert np.ptp(x) > 120
+    assert np.ptp(y) > 120
+
+
+def test_noise_shows_no_hand(shipped):
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    assert shipped(noise) == []
