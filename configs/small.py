@@ -29,13 +29,14 @@ def get_config() -> ExperimentConfig:
                 coarse_to_fine=True,
                 upsample_last=True,
                 presence=True,
+                takes_keypoints=True,
             ),
             sr=SRNetConfig(channels=(8,), kernels=(5, 3), residual=True, size=32),
             image_size=64,
             looks=2,
         ),
         render=RenderConfig(supersampling=2, closeup_share=0.7),
-        data=DataConfig(reuse=6),
+        data=DataConfig(reuse=6, told_share=0.75),
         loss=LossConfig(
             stage_terms=(
                 ("uv_l1", 3.0),

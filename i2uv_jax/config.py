@@ -55,6 +55,9 @@ class AffineNetConfig:
     presence: bool = False
     """With `coarse_to_fine`: tell of each picture, too, how likely it shows a right hand. To be
     trained with `LossConfig.presence_weight`."""
+    takes_keypoints: bool = False
+    """With `coarse_to_fine`: let another network's keypoints help, where there are any
+    (`models.keypoint_encoder`). To be trained with `DataConfig.told_share`."""
 
     def __post_init__(self) -> None:
         _check(self.encoder in ENCODER_NAMES, "encoder", f"one of {ENCODER_NAMES}", self.encoder)
@@ -77,6 +80,12 @@ class AffineNetConfig:
             "presence",
             "false without coarse_to_fine",
             self.presence,
+        )
+        _check(
+            self.coarse_to_fine or not self.takes_keypoints,
+            "takes_keypoints",
+            "false without coarse_to_fine",
+            self.takes_keypoints,
         )
 
 
@@ -158,6 +167,11 @@ class HandNetConfig:
     def tells_presence(self) -> bool:
         """Whether the model says of each picture if it shows a right hand."""
         return self.affine is not None and self.affine.presence
+
+    @property
+    def takes_keypoints(self) -> bool:
+        """Whether the model can be told keypoints beside a picture."""
+        return self.affine is not None and self.affine.takes_keypoints
 
     @property
     def crop_size(self) -> int:
@@ -596,9 +610,13 @@ class DataConfig:
     none is any angle."""
     variation: float = 1.0
     """Scales how much size, place and colours of stored pictures are varied; 0 leaves them."""
+    told_share: float = 0.7
+    """Share of pictures whose keypoints a model that takes some (`AffineNetConfig.takes_keypoints`)
+    is told in training, with the errors of `data.told_keypoints`."""
 
     def __post_init__(self) -> None:
         _check(self.reuse >= 1, "data.reuse", "at least 1", self.reuse)
+        _check(0 <= self.told_share <= 1, "data.told_share", "0 to 1", self.told_share)
         for pair in self.sets:
             _check(
                 len(pair) == 2 and bool(pair[0]) and pair[1] > 0,

@@ -50,6 +50,9 @@ class Batch:
     camera: Camera
     handless: Float[Array, "n h w 3"] | None = None
     """Further pictures, without a hand, where a model is to learn of such; as `image`."""
+    told_keypoints: Float[Array, "b 21 3"] | None = None
+    """Keypoints as another network might see them, where a model is to learn to use such: x, y and
+    z as in a texel, NaN where they are not known."""
 
     @property
     def network_input(self) -> Float[Array, "b h w 3"]:

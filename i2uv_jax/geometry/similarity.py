@@ -7,6 +7,9 @@ from jaxtyping import Array, Float
 
 from i2uv_jax.ops.grid_sample import grid_sample
 
+_UNDECIDED = 1e-6
+"""Length in crop sides of what is too short to point anywhere."""
+
 
 @struct.dataclass
 class Similarity:
@@ -29,10 +32,12 @@ class Similarity:
 
     def of_uv_map(self, uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b m m 3"]:
         """A UV position map, whose depth scales with the picture."""
-        batch, height, width, _ = uv_map.shape
-        points = uv_map.reshape(batch, height * width, 3)
+        return self.of_points(uv_map.reshape(len(uv_map), -1, 3)).reshape(uv_map.shape)
+
+    def of_points(self, points: Float[Array, "b n 3"]) -> Float[Array, "b n 3"]:
+        """Points in crop coordinates with a depth, which scales with the picture."""
         depth = self.scale[:, None, None] * points[..., 2:]
-        return jnp.concatenate([self(points[..., :2]), depth], axis=-1).reshape(uv_map.shape)
+        return jnp.concatenate([self(points[..., :2]), depth], axis=-1)
 
     def of_image(
         self, image: Float[Array, "b h h c"], size: int, *, by_picture: bool = False
@@ -57,3 +62,12 @@ class Similarity:
         turn = jnp.swapaxes(self.turn, -1, -2)
         shift = jnp.einsum("bij,bj->bi", turn, self.shift, precision="highest")
         return Similarity(turn, 1 / self.scale, -shift / self.scale[:, None])
+
+
+def upright_turn(direction: Float[Array, "b 2"]) -> Float[Array, "b 2 2"]:
+    """The rotations of the picture that make directions point up; nearly none is taken for up."""
+    direction = direction - jnp.array([0.0, _UNDECIDED])
+    length = jnp.linalg.norm(direction, axis=-1, keepdims=True)
+    x, y = jnp.moveaxis(direction / length, -1, 0)
+    # Takes (x, y) to (0, -1).
+    return jnp.stack([jnp.stack([-y, x], axis=-1), jnp.stack([-x, -y], axis=-1)], axis=-2)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
+from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
+
 _MAX_ASPECT_ERROR = 0.02
 """Relative difference of fx and fy up to which pixels count as square."""
 
@@ -48,6 +50,27 @@ def as_cameras(camera, count: int) -> list[np.ndarray | None]:
     cameras = [camera] * count if np.shape(camera) == (3, 3) else list(camera)
     _check_count("camera", cameras, count)
     return [None if matrix is None else _checked_intrinsics(matrix) for matrix in cameras]
+
+
+def as_keypoints(keypoints, count: int) -> list[np.ndarray | None]:
+    """One array (21, 3) a picture, with NaN where nothing is known."""
+    if keypoints is None:
+        return [None] * count
+    is_one = np.ndim(keypoints) == 2 if isinstance(keypoints, np.ndarray) else False
+    given = [keypoints] * count if is_one else list(keypoints)
+    _check_count("keypoints", given, count)
+    return [None if points is None else _checked_keypoints(points) for points in given]
+
+
+def _checked_keypoints(points) -> np.ndarray:
+    points = np.asarray(points, np.float64)
+    if points.shape not in ((NUM_KEYPOINTS, 2), (NUM_KEYPOINTS, 3)):
+        raise ValueError(
+            f"keypoints: expected shape ({NUM_KEYPOINTS}, 2) or ({NUM_KEYPOINTS}, 3), got "
+            f"{points.shape}"
+        )
+    depth = points[:, 2:] if points.shape[1] == 3 else np.full((NUM_KEYPOINTS, 1), np.nan)
+    return np.concatenate([points[:, :2], depth], axis=1)
 
 
 def _check_count(name: str, values: list, count: int) -> None:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.hand.asset import Hand
-from i2uv_jax.inference.program import input_shapes, make_mesh, make_whole
+from i2uv_jax.inference.program import input_shapes, make_mesh, make_whole, view_shapes
 from i2uv_jax.models.complexity import model_complexity
 from i2uv_jax.models.folding import folded_norms
 from i2uv_jax.models.hand_net import HandNet, build_model
@@ -70,7 +70,7 @@ def network_parts(config: HandNetConfig, variables: dict, hand: Hand) -> list[Pa
         Part(
             "mesh",
             mesh,
-            lambda b: (*coarse_map(b, config.uv_map_size), *input_shapes(config, b)[1:]),
+            lambda b: (*coarse_map(b, config.uv_map_size), *view_shapes(b)),
             0,
         ),
         Part(

@@ -22,9 +22,16 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from i2uv_jax.config import HandNetConfig
+from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
 from i2uv_jax.hand.asset import Hand, load_hand
 from i2uv_jax.imaging.crop import SquareCrop, crop_from_box, crop_whole, extract
-from i2uv_jax.inference.arguments import as_boxes, as_cameras, as_handedness, as_pictures
+from i2uv_jax.inference.arguments import (
+    as_boxes,
+    as_cameras,
+    as_handedness,
+    as_keypoints,
+    as_pictures,
+)
 from i2uv_jax.inference.prediction import AskedHandedness, HandPrediction
 from i2uv_jax.inference.program import (
     batch_mesh,
@@ -34,6 +41,7 @@ from i2uv_jax.inference.program import (
     make_mesh,
     make_whole,
     replicated,
+    view_shapes,
 )
 from i2uv_jax.models.folding import fold_batch_norm
 from i2uv_jax.models.model_files import find_model
@@ -90,6 +98,9 @@ class PreparedHand:
     """1 / focal length in crop sides; 0 for weak perspective."""
     principal: Float[np.ndarray, "2"]
     """Crop coordinates."""
+    keypoints: Float[np.ndarray, "21 3"] | None
+    """What is known of them: x, y and z as in a texel, NaN where unknown; None for models that take
+    none."""
 
     @property
     def sides(self) -> list["PreparedHand"]:
@@ -160,6 +171,11 @@ class Predictor:
         return self.config.tells_presence and self._network is None
 
     @property
+    def takes_keypoints(self) -> bool:
+        """Whether it helps to tell `keypoints`."""
+        return self.config.takes_keypoints and self._network is None
+
+    @property
     def compiled_batch_sizes(self) -> tuple[int, ...]:
         """The batch sizes compiled so far. Calls compile exactly when this grows."""
         return tuple(sorted(self._executables))
@@ -175,6 +191,7 @@ class Predictor:
         handedness: AskedHandedness | Sequence[AskedHandedness] = "right",
         box_xyxy: Sequence[float] | Sequence[Sequence[float] | None] | None = None,
         camera: Float[np.ndarray, "*b 3 3"] | None = None,
+        keypoints: Float[np.ndarray, "*b 21 _"] | Sequence[np.ndarray | None] | None = None,
     ) -> HandPrediction:
         """Reconstructs the hand in each picture.
 
@@ -187,6 +204,10 @@ class Predictor:
           camera: intrinsics [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels of the picture (top
             left corner of the picture at (0, 0)), for all pictures or one for each. With it the 3D
             points follow the exact perspective, up to the scale; without, weak perspective.
+          keypoints: the 21 keypoints as somebody sees them who is better at photos, such as
+            `DetectedHand.keypoints`, for models that use them (`takes_keypoints`): x and y in
+            pixels of the picture and, if known, z in pixels relative to the wrist, larger farther
+            away; NaN is unknown. For all pictures or one (or None) for each.
 
         Returns:
           NumPy arrays; without a leading dimension where `images` is one picture.
@@ -197,12 +218,13 @@ class Predictor:
         pictures, is_single = as_pictures(images)
         count = len(pictures)
         prepared = [
-            self.prepare(picture, handedness=side, box_xyxy=box, camera=matrix)
-            for picture, side, box, matrix in zip(
+            self.prepare(picture, handedness=side, box_xyxy=box, camera=matrix, keypoints=points)
+            for picture, side, box, matrix, points in zip(
                 pictures,
                 as_handedness(handedness, count),
                 as_boxes(box_xyxy, count),
                 as_cameras(camera, count),
+                as_keypoints(keypoints, count),
                 strict=True,
             )
         ]
@@ -216,6 +238,7 @@ class Predictor:
         handedness: AskedHandedness = "right",
         box_xyxy: Sequence[float] | None = None,
         camera: Float[np.ndarray, "3 3"] | None = None,
+        keypoints: Float[np.ndarray, "21 _"] | None = None,
         crop: SquareCrop | None = None,
     ) -> PreparedHand:
         """Cuts one hand out; NumPy alone, for any thread. Arguments as for calls.
@@ -228,6 +251,9 @@ class Predictor:
         """
         ((picture,), _) = as_pictures([picture])
         (side,), (matrix,) = as_handedness(handedness, 1), as_cameras(camera, 1)
+        (told,) = as_keypoints([keypoints], 1)
+        if told is not None and not self.takes_keypoints:
+            raise ValueError(f"keypoints: expected none, as model {self.name} takes none")
         if side == "auto" and not self.tells_presence:
             raise ValueError(
                 f'handedness: expected "left" or "right", as model {self.name} does not tell which '
@@ -244,7 +270,10 @@ class Predictor:
             principal = crop.to_crop(matrix[:2, 2])
         pixels = extract(picture, crop, self.config.crop_size)
         is_left = None if side == "auto" else side == "left"
-        return PreparedHand(pixels, crop, is_left, float(inverse_focal), principal)
+        if self.takes_keypoints:
+            told = np.full((NUM_KEYPOINTS, 3), np.nan) if told is None else told
+            told = np.c_[crop.to_crop(told[:, :2]), told[:, 2] / crop.side_px]
+        return PreparedHand(pixels, crop, is_left, float(inverse_focal), principal, told)
 
     def start(self, hands: Sequence[PreparedHand]) -> "PendingPrediction":
         """Sends hands to the device and returns at once, before they are computed."""
@@ -310,7 +339,7 @@ class Predictor:
         """Another runtime for the network, and the compiled geometry after it."""
         size = self.config.uv_map_size
         uv_map = jax.ShapeDtypeStruct((batch_size, size, size, 3), np.float32)
-        shapes = (uv_map, *input_shapes(self.config, batch_size)[1:])
+        shapes = (uv_map, *view_shapes(batch_size))
         compiled = compile_batched(make_mesh(self.config, self.hand), (), shapes)
 
         def run(crops: np.ndarray, is_left: np.ndarray, *camera: np.ndarray) -> dict:
@@ -401,12 +430,15 @@ def _sigmoid(logit: Float[np.ndarray, "b"]) -> Float[np.ndarray, "b"]:
 
 def _stack(hands: Sequence[PreparedHand]) -> tuple[np.ndarray, ...]:
     """The program's batched inputs."""
-    return (
+    inputs = (
         np.stack([hand.pixels for hand in hands]),
         np.array([hand.is_left for hand in hands]),
         np.array([hand.inverse_focal for hand in hands], np.float32),
         np.array([hand.principal for hand in hands], np.float32),
     )
+    if hands[0].keypoints is None:
+        return inputs
+    return (*inputs, np.array([hand.keypoints for hand in hands], np.float32))
 
 
 def _repeat_last(array: np.ndarray, length: int) -> np.ndarray:

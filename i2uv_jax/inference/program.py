@@ -4,6 +4,8 @@
     mesh      UV maps to vertices and keypoints, on the picture and in the hand's own size
     whole     both, with left hands mirrored on their way in and out
 
+Models that take keypoints (`HandNetConfig.takes_keypoints`) are given some beside each crop.
+
 All run as one compiled program, so that nothing between a crop's bytes and its mesh visits the
 host; other runtimes take the network alone. What comes before the crop, resampling a photo of any
 size, stays on the host: inside the program every size of photo would be a compilation of its own.
@@ -22,6 +24,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, UInt8
 
 from i2uv_jax.config import HandNetConfig
+from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
 from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.inference.geometry import drop, lift, scale_to_hand
@@ -54,10 +57,12 @@ def inference_config(
     return config if super_resolution else dataclasses.replace(config, sr=None)
 
 
-def make_network(
-    config: HandNetConfig, hand: Hand
-) -> Callable[[dict, UInt8[Array, "b s s 3"]], SeenHands]:
-    """sRGB crops of right hands (0 to 255) to UV maps in crop coordinates, and to presence."""
+def make_network(config: HandNetConfig, hand: Hand) -> Callable[..., SeenHands]:
+    """sRGB crops of right hands (0 to 255) to UV maps in crop coordinates, and to presence.
+
+    The function takes variables, crops and, of models that take some, keypoints: x, y and z as in
+    a texel, NaN where unknown; none at all is fine as well.
+    """
     model = build_model(config)
     tables = build_tables(hand.atlas, config.uv_map_size)
 
@@ -65,13 +70,18 @@ def make_network(
         vertices = vertices_from_uv_map(tables, uv_map)
         return vertices, _regress(hand, vertices)
 
-    def network(variables: dict, crops: UInt8[Array, "b s s 3"]) -> SeenHands:
+    def network(
+        variables: dict,
+        crops: UInt8[Array, "b s s 3"],
+        keypoints: Float[Array, "b 21 3"] | None = None,
+    ) -> SeenHands:
         with folded_norms():
             return see_hands(
                 model,
                 variables,
                 crops.astype(jnp.float32) / 255,
                 mesh_from_uv_map,
+                keypoints,
             )
 
     return network
@@ -88,8 +98,7 @@ def make_mesh(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Arra
         inverse_focal: Float[Array, "b"],
         principal: Float[Array, "b 2"],
     ) -> dict[str, Array]:
-        mirrored = uv_map.at[..., 0].set(1 - uv_map[..., 0])
-        uv_map = jnp.where(is_left[:, None, None, None], mirrored, uv_map)
+        uv_map = jnp.where(is_left[:, None, None, None], _mirrored(uv_map), uv_map)
         vertices_crop = vertices_from_uv_map(tables, uv_map)
         vertices = lift(vertices_crop, inverse_focal, principal)
         keypoints = _regress(hand, vertices)
@@ -117,10 +126,13 @@ def make_whole(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Arr
         is_left: Bool[Array, "b"],
         inverse_focal: Float[Array, "b"],
         principal: Float[Array, "b 2"],
+        keypoints: Float[Array, "b 21 3"] | None = None,
     ) -> dict[str, Array]:
         # The network knows right hands only.
         right = jnp.where(is_left[:, None, None, None], crops[:, :, ::-1], crops)
-        seen = network(variables, right)
+        if keypoints is not None:
+            keypoints = jnp.where(is_left[:, None, None], _mirrored(keypoints), keypoints)
+        seen = network(variables, right, keypoints)
         points = mesh(seen.uv_map, is_left, inverse_focal, principal)
         if seen.presence_logit is None:
             return points
@@ -132,8 +144,16 @@ def make_whole(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Arr
 def input_shapes(config: HandNetConfig, batch_size: int) -> tuple[jax.ShapeDtypeStruct, ...]:
     """What `whole` takes besides the variables."""
     size = config.crop_size
+    crops = jax.ShapeDtypeStruct((batch_size, size, size, 3), jnp.uint8)
+    shapes = (crops, *view_shapes(batch_size))
+    if not config.takes_keypoints:
+        return shapes
+    return (*shapes, jax.ShapeDtypeStruct((batch_size, NUM_KEYPOINTS, 3), jnp.float32))
+
+
+def view_shapes(batch_size: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """What `mesh` takes besides UV maps."""
     return (
-        jax.ShapeDtypeStruct((batch_size, size, size, 3), jnp.uint8),
         jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
         jax.ShapeDtypeStruct((batch_size,), jnp.float32),
         jax.ShapeDtypeStruct((batch_size, 2), jnp.float32),
@@ -179,6 +199,11 @@ def compile_batched(
     with jax.default_matmul_precision(_MATMUL_PRECISION.get(precision)):
         lowered = jax.jit(function, in_shardings=shardings).lower(*whole, *batched)
         return lowered.compile(compiler_options())
+
+
+def _mirrored(points: Float[Array, "*b 3"]) -> Float[Array, "*b 3"]:
+    """What a mirrored crop shows of them."""
+    return points.at[..., 0].set(1 - points[..., 0])
 
 
 def _regress(hand: Hand, vertices: Float[Array, "b v 3"]) -> Float[Array, "b 21 3"]:

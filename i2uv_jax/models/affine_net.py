@@ -51,12 +51,24 @@ class AffineNet(nn.Module):
     """See `ops.grid_sample`."""
 
     @nn.compact
-    def __call__(self, image: Float[Array, "b h h 3"], *, train: bool) -> AffineNetOutput:
+    def __call__(
+        self,
+        image: Float[Array, "b h h 3"],
+        keypoints: Float[Array, "b 21 3"] | None = None,
+        *,
+        train: bool,
+    ) -> AffineNetOutput:
         """Takes a normalised picture whose side is a multiple of 32.
 
+        Args:
+            keypoints: what is known of them, for configs that take some; see `HandNet`.
+
         Raises:
-            ValueError: the picture is not square or its side is not a multiple of 32.
+            ValueError: the picture is not square or its side is not a multiple of 32, or keypoints
+                are told that the config does not take.
         """
+        if keypoints is not None and not self.config.takes_keypoints:
+            raise ValueError("keypoints: expected none, as the model's config does not take any")
         size = image.shape[1]
         if image.shape[2] != size or size % 32:
             raise ValueError(f"image: expected a square side divisible by 32, got {image.shape}")
@@ -79,9 +91,10 @@ class AffineNet(nn.Module):
                 num_hidden,
                 channels,
                 presence=self.config.presence,
+                takes_keypoints=self.config.takes_keypoints,
                 dtype=self.dtype,
                 name="hand_stage",
-            )(features, train=train)
+            )(features, keypoints, train=train)
             near = affine_connection(
                 skips.stride8, uv_map, cpu_path=self.cpu_paths, by_picture=self.by_picture
             )

@@ -6,7 +6,8 @@ A normalisation with running statistics is an affine map of each channel,
 
 so the kernel takes the factor and one bias takes the rest. In folded variables such a norm has no
 "scale" and no statistics; what is left of it is its "bias", or nothing where the convolution has a
-bias of its own. The encoder's stem is left alone: the decoder reads it before its normalisation.
+bias of its own. What else is added to the sums that a norm takes is scaled along. The encoder's
+stem is left alone: the decoder reads it before its normalisation.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array
 
+from i2uv_jax.models.hand_stage import KEYPOINT_ENCODER
+from i2uv_jax.models.keypoint_encoder import KEYPOINT_FEATURES
 from i2uv_jax.models.layers import BATCH_NORM_EPSILON
 
 _KEPT = "stem_norm"
@@ -37,15 +40,16 @@ def fold_batch_norm(variables: dict[str, Any]) -> dict[str, Any]:
     for norm in sorted({path[:-1] for path in statistics}):
         if norm[-1] == _KEPT:
             continue
-        layer = _layer_before(norm, params)
+        layer, *added = _layers_before(norm, params)
         mean, variance = (
             np.asarray(statistics.pop((*norm, name)), np.float64) for name in ("mean", "var")
         )
         scale = np.asarray(params.pop((*norm, "scale")), np.float64)
         factor = scale / np.sqrt(variance + BATCH_NORM_EPSILON)
         bias = np.asarray(params.pop((*norm, "bias")), np.float64) - factor * mean
-        kernel = np.asarray(params[*layer, "kernel"], np.float64)
-        params[*layer, "kernel"] = (kernel * factor).astype(np.float32)
+        params[*layer, "kernel"] = _scaled(params[*layer, "kernel"], factor)
+        for path in added:
+            params[path] = _scaled(params[path], factor)
         own_bias = params.get((*layer, "bias"))
         if own_bias is None:
             params[*norm, "bias"] = bias.astype(np.float32)
@@ -72,8 +76,15 @@ def _call_norm(call: Callable, args: tuple, kwargs: dict, context: Any) -> Array
     return x if bias is None else x + bias.astype(x.dtype)
 
 
-def _layer_before(norm: tuple[str, ...], params: dict) -> tuple[str, ...]:
+def _scaled(parameter: Array, factor: np.ndarray) -> np.ndarray:
+    return (np.asarray(parameter, np.float64) * factor).astype(np.float32)
+
+
+def _layers_before(norm: tuple[str, ...], params: dict) -> list[tuple[str, ...]]:
+    """The layer whose sums the norm takes, and all parameters of what is added to those sums."""
     for name in (norm[-1].replace("norm", "conv"), "dense"):
         if (*norm[:-1], name, "kernel") in params:
-            return (*norm[:-1], name)
+            told = (*norm[:-1], KEYPOINT_ENCODER, KEYPOINT_FEATURES)
+            added = [path for path in params if path[:-1] == told] if name == "dense" else []
+            return [(*norm[:-1], name), *added]
     raise ValueError(f"{'/'.join(norm)}: no convolution before it to fold it into")

@@ -50,14 +50,24 @@ class HandNet(nn.Module):
         if self.config.sr is not None:
             self.sr_net = SRNet(self.config.sr, dtype=dtype, cpu_paths=self.cpu_paths)
 
-    def __call__(self, image: Float[Array, "b h h 3"], *, train: bool) -> HandNetOutput:
+    def __call__(
+        self,
+        image: Float[Array, "b h h 3"],
+        keypoints: Float[Array, "b 21 3"] | None = None,
+        *,
+        train: bool,
+    ) -> HandNetOutput:
         """Takes sRGB-encoded pictures of right hands, 0 to 1, of the config's size. Jit-able.
 
         Without an AffineNet it takes coarse UV maps in their place. With `train` batch statistics
         are used and updated: apply with `mutable=["batch_stats"]`.
 
+        Args:
+            keypoints: what is known of the keypoints, for models that can be told
+                (`HandNetConfig.takes_keypoints`): x, y and z as in a texel, NaN where unknown.
+
         Raises:
-            ValueError: the picture's size is not the config's.
+            ValueError: the picture's size is not the config's, or the model takes no keypoints.
         """
         size = self.config.input_size
         if image.shape[1:] != (size, size, 3):
@@ -65,7 +75,7 @@ class HandNet(nn.Module):
         if self.config.affine is None:
             return HandNetOutput(stage_uv_maps=(), uv_map=self.refine(image))
         image = (image - jnp.array(IMAGENET_MEAN)) / jnp.array(IMAGENET_STD)
-        seen = self.affine_net(image, train=train)
+        seen = self.affine_net(image, keypoints, train=train)
         return HandNetOutput(
             stage_uv_maps=seen.uv_maps,
             uv_map=self.refine(seen.uv_maps[-1]),

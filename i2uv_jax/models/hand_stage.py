@@ -18,10 +18,14 @@ from jaxtyping import Array, Float
 
 from i2uv_jax.geometry.mesh import normalize
 from i2uv_jax.hand.mean_hand import mean_uv_map
+from i2uv_jax.models.keypoint_encoder import KeypointEncoder, unknown_keypoints
 from i2uv_jax.models.layers import batch_norm
 
 PRESENCE = "presence"
 """Name of the layer that tells if a right hand is seen."""
+
+KEYPOINT_ENCODER = "keypoint_encoder"
+"""Name of the module that reads told keypoints."""
 
 FIRST_SIZE = 0.65
 """Length of the hand in the picture at the start, in crop sides."""
@@ -43,22 +47,38 @@ class HandStage(nn.Module):
     """Features of a texel."""
     presence: bool = False
     """Whether to tell if the picture shows a right hand at all."""
+    takes_keypoints: bool = False
+    """Whether keypoints can be told."""
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(
-        self, features: Float[Array, "b h w c"], *, train: bool
+        self,
+        features: Float[Array, "b h w c"],
+        keypoints: Float[Array, "b 21 3"] | None = None,
+        *,
+        train: bool,
     ) -> tuple[
         Float[Array, "b size size channels"],
         Float[Array, "b size size 3"],
         Float[Array, "b"] | None,
     ]:
-        """Features of the texels, the map, and the logit of a right hand's presence."""
+        """Features of the texels, the map, and the logit of a right hand's presence.
+
+        Args:
+          keypoints: as `KeypointEncoder` takes them; None tells nothing.
+        """
         batch = features.shape[0]
         x = features.reshape(batch, -1)
         x = nn.Dense(
             self.num_hidden, kernel_init=nn.initializers.he_normal(), dtype=self.dtype, name="dense"
         )(x)
+        if self.takes_keypoints:
+            if keypoints is None:
+                keypoints = unknown_keypoints(1)
+            x = x + KeypointEncoder(self.num_hidden, dtype=self.dtype, name=KEYPOINT_ENCODER)(
+                keypoints
+            )
         x = jax.nn.relu(batch_norm(train=train, dtype=self.dtype, name="norm")(x))
         texels = nn.Dense(
             self.size * self.size * self.channels,

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from i2uv_jax.geometry.keypoints import MIDDLE_MCP, WRIST
-from i2uv_jax.geometry.similarity import Similarity
+from i2uv_jax.geometry.similarity import Similarity, upright_turn
 from i2uv_jax.models.hand_net import HandNet
 
 FILL = 0.8
@@ -24,9 +24,6 @@ crop has twice the pixels of a look (`HandNetConfig.crop_size`), so there is no 
 
 _SUPERSAMPLING = 2
 """Samples per pixel of a close-up along each side."""
-
-_UNDECIDED = 1e-6
-"""Length in crop sides below which a palm points nowhere; it is taken for upright."""
 
 
 class SeenHands(NamedTuple):
@@ -45,6 +42,7 @@ def see_hands(
     mesh_from_uv_map: Callable[
         [Float[Array, "b m m 3"]], tuple[Float[Array, "b v 3"], Float[Array, "b 21 3"]]
     ],
+    keypoints: Float[Array, "b 21 3"] | None = None,
 ) -> SeenHands:
     """The model's UV maps of pictures, and how sure it is that they show right hands; jit-able.
 
@@ -52,18 +50,20 @@ def see_hands(
       image: its side is a multiple of the config's `image_size`: close-ups are made of what the
         first look does not see of it.
       mesh_from_uv_map: vertices and keypoints of a map, in its coordinates.
+      keypoints: what is known of the keypoints, in coordinates of the pictures; see `HandNet`.
 
     Raises:
-      ValueError: the pictures' side is no multiple of the model's.
+      ValueError: the pictures' side is no multiple of the model's, or it takes no keypoints.
     """
     size = model.config.image_size
-    output = model.apply(variables, _shrunk(image, size), train=False)
+    output = model.apply(variables, _shrunk(image, size), keypoints, train=False)
     uv_map = output.uv_map
     for _ in range(model.config.looks - 1):
-        vertices, keypoints = mesh_from_uv_map(uv_map)
-        to_closeup = closeup(vertices[..., :2], keypoints[..., :2])
+        vertices, found = mesh_from_uv_map(uv_map)
+        to_closeup = closeup(vertices[..., :2], found[..., :2])
         seen = to_closeup.of_image(image, _SUPERSAMPLING * size, by_picture=model.by_picture)
-        output = model.apply(variables, _shrunk(seen, size), train=False)
+        told = None if keypoints is None else to_closeup.of_points(keypoints)
+        output = model.apply(variables, _shrunk(seen, size), told, train=False)
         uv_map = to_closeup.inverse().of_uv_map(output.uv_map)
     return SeenHands(uv_map, output.presence_logit)
 
@@ -74,10 +74,7 @@ def closeup(vertices: Float[Array, "b v 2"], keypoints: Float[Array, "b 21 2"]) 
     Args:
       vertices, keypoints: in crop coordinates.
     """
-    palm = keypoints[:, MIDDLE_MCP] - keypoints[:, WRIST] - jnp.array([0.0, _UNDECIDED])
-    x, y = jnp.moveaxis(palm / jnp.linalg.norm(palm, axis=-1, keepdims=True), -1, 0)
-    # Takes (x, y) to (0, -1).
-    turn = jnp.stack([jnp.stack([-y, x], axis=-1), jnp.stack([-x, -y], axis=-1)], axis=-2)
+    turn = upright_turn(keypoints[:, MIDDLE_MCP] - keypoints[:, WRIST])
     turned = jnp.einsum("bij,bvj->bvi", turn, vertices - 0.5, precision="highest")
     low, high = turned.min(axis=1), turned.max(axis=1)
     side = jnp.clip((high - low).max(axis=-1) / FILL, *_SIDES)

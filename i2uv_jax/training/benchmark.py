@@ -181,7 +181,7 @@ def step_memory(config: ExperimentConfig, source: BatchSource | None = None) -> 
         def loss_of(params: dict):
             output, _ = model.apply(
                 {"params": params, "batch_stats": batch_stats},
-                program.task.network_input(batch),
+                *program.task.network_inputs(batch),
                 train=True,
                 mutable=["batch_stats"],
             )

@@ -11,7 +11,6 @@ That is the gradient of the whole batch, but for two things:
 """
 
 from collections.abc import Callable
-from operator import attrgetter
 from typing import Any
 
 import jax
@@ -33,18 +32,23 @@ GradientFunction = Callable[
 running statistics."""
 
 
+def picture_alone(batch: TrainingBatch) -> tuple[Array]:
+    """What most networks are given of a batch."""
+    return (batch.network_input,)
+
+
 def build_gradient(
     model: nn.Module,
     compute_loss: LossFunction,
     *,
-    network_input: Callable[[TrainingBatch], Array] = attrgetter("network_input"),
+    network_inputs: Callable[[TrainingBatch], tuple[Array, ...]] = picture_alone,
     num_microbatches: int = 1,
     mesh: Mesh | None = None,
 ) -> GradientFunction:
     """The function that computes a batch's gradient. Jit-able.
 
     Args:
-      network_input: what the model is given of a (micro)batch.
+      network_inputs: what the model is given of a (micro)batch, its arguments in their order.
       num_microbatches: in how many pieces; it has to divide the batch.
       mesh: the devices that share the work: each computes with whole parameters, gathered from
         where they lie, on its own pictures. None leaves that to the compiler.
@@ -54,7 +58,7 @@ def build_gradient(
         def loss_of(params):
             output, updated = model.apply(
                 {"params": params, "batch_stats": batch_stats},
-                network_input(batch),
+                *network_inputs(batch),
                 train=True,
                 mutable=["batch_stats"],
             )

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 
 from flax import linen as nn
 from jax.sharding import Mesh
@@ -9,7 +10,7 @@ from jax.sharding import Mesh
 from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.geometry.uv_map import build_tables
-from i2uv_jax.training.negatives import build_network_input, build_presence_loss
+from i2uv_jax.training.negatives import build_network_inputs, build_presence_loss
 from i2uv_jax.training.pictures import draw_maps
 from i2uv_jax.training.step import build_evaluation_step, build_loss
 from i2uv_jax.training.task import Scores, Task, means
@@ -32,13 +33,15 @@ def hand_task(config: ExperimentConfig, model: nn.Module, source: BatchSource, m
         describe=_describe,
         draw=partial(draw_maps, atlas=source.atlas),
     )
+    if config.model.takes_keypoints:
+        task = replace(task, network_inputs=attrgetter("image", "told_keypoints"))
     weight = config.loss.presence_weight
     if weight == 0:
         return task
     return replace(
         task,
         compute_loss=build_presence_loss(task.compute_loss, weight, mesh),
-        network_input=build_network_input(config.loss.absent_share, mesh),
+        network_inputs=build_network_inputs(config.loss.absent_share, mesh),
     )
 
 
@@ -47,6 +50,8 @@ def _describe(scores: Scores) -> str:
         f"on unseen pictures vertices {scores['aligned_vertex_mm']:.2f} mm, keypoints "
         f"{scores['aligned_keypoint_mm']:.2f} mm (aligned)"
     )
+    if "told_aligned_vertex_mm" in scores:
+        text += f", vertices {scores['told_aligned_vertex_mm']:.2f} mm where keypoints are told"
     if "side_accuracy" in scores:
         text += f", {scores['side_accuracy']:.1%} told from their mirror images"
     return text

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from i2uv_jax.config import AnyExperimentConfig, HandNetConfig
 from i2uv_jax.geometry.atlas import Atlas
-from i2uv_jax.models.hand_stage import PRESENCE
+from i2uv_jax.models.hand_stage import KEYPOINT_ENCODER, PRESENCE
+from i2uv_jax.models.keypoint_encoder import KeypointEncoder, unknown_keypoints
 from i2uv_jax.models.model_files import find_model
 from i2uv_jax.models.weights import load_model_file, variable_shapes
 from i2uv_jax.models.widening import only_wider, widened
@@ -20,7 +22,8 @@ def load_initial_variables(
     """ "params" and "batch_stats" of the model that `train.init_from` names; None if it names none.
 
     A model with a narrower encoder is widened to the config's (`models.widening`). One that tells
-    no presence, where the config's does, starts undecided about it.
+    no presence, or takes no keypoints, where the config's does, starts undecided about the one and
+    deaf to the other.
 
     Raises:
       ValueError: one line: there is no such model, it is damaged, it was trained on another UV
@@ -34,6 +37,8 @@ def load_initial_variables(
     if isinstance(trained, HandNetConfig):
         if config.model.tells_presence and not trained.tells_presence:
             trained, variables = _with_presence(trained, variables, wanted)
+        if config.model.takes_keypoints and not trained.takes_keypoints:
+            trained, variables = _with_keypoint_encoder(trained, variables, config.train.seed)
         if only_wider(trained, config.model):
             rng = np.random.default_rng(config.train.seed)
             variables = widened(variables, trained.affine, config.model.affine.width, rng)
@@ -60,6 +65,20 @@ def _with_presence(
     }
     variables = unflatten_dict(flatten_dict(variables) | head)
     return replace(trained, affine=replace(trained.affine, presence=True)), variables
+
+
+def _with_keypoint_encoder(
+    trained: HandNetConfig, variables: dict[str, Any], seed: int
+) -> tuple[HandNetConfig, dict[str, Any]]:
+    """The model with an encoder that says nothing yet, if it is of the kind that can have one."""
+    if trained.affine is None or not trained.affine.coarse_to_fine:
+        return trained, variables
+    encoder = KeypointEncoder(trained.affine.decoder_channels[0])
+    made = encoder.init(jax.random.key(seed), unknown_keypoints(1))["params"]
+    place = ("params", "affine_net", "hand_stage", KEYPOINT_ENCODER)
+    added = {(*place, *path): np.asarray(leaf) for path, leaf in flatten_dict(made).items()}
+    variables = unflatten_dict(flatten_dict(variables) | added)
+    return replace(trained, affine=replace(trained.affine, takes_keypoints=True)), variables
 
 
 def _check_shapes(name: str, variables: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -39,32 +39,47 @@ def count_handless(absent_share: float, config: TrainConfig, num_devices: int) -
     return num_parts * count_negatives(absent_share, config.batch_size // num_parts)[1]
 
 
-def build_network_input(
+def build_network_inputs(
     absent_share: float, mesh: Mesh
-) -> Callable[[Batch], Float[Array, "b+n h w 3"]]:
-    """The function that gives the pictures of a (micro)batch with their negatives. Jit-able.
+) -> Callable[
+    [Batch],
+    tuple[Float[Array, "b+n h w 3"]] | tuple[Float[Array, "b+n h w 3"], Float[Array, "b+n 21 3"]],
+]:
+    """The function that gives the pictures of a (micro)batch with their negatives, and the told
+    keypoints of both where there are any. Jit-able.
+
+    Mirror images come with mirrored keypoints. Pictures without a hand get those of the first
+    pictures, as a network that sees what is not there might tell them.
 
     Args:
       absent_share: see `LossConfig`.
       mesh: the devices that share the batch, in equal parts.
     """
 
-    def network_input(batch: Batch) -> Array:
+    def network_inputs(batch: Batch) -> tuple[Array, ...]:
         parts = _split_by_device(batch.image, mesh)
-        num_pictures = parts.shape[1]
+        num_pictures, num_handless = parts.shape[1], 0
         num_mirrored, _ = count_negatives(absent_share, num_pictures)
         # Evenly spread: for most batch sizes these are the same pictures on any number of devices.
         chosen = np.arange(num_mirrored) * num_pictures // num_mirrored
-        joined = [parts, parts[:, chosen, :, ::-1]]
+        pictures = [parts, parts[:, chosen, :, ::-1]]
         if batch.handless is not None:
-            joined.append(_split_by_device(batch.handless, mesh))
-        return _join(jnp.concatenate(joined, axis=1), mesh)
+            handless = _split_by_device(batch.handless, mesh)
+            pictures.append(handless)
+            num_handless = handless.shape[1]
+        joined = _join(jnp.concatenate(pictures, axis=1), mesh)
+        if batch.told_keypoints is None:
+            return (joined,)
+        told = _split_by_device(batch.told_keypoints, mesh)
+        mirrored = told[:, chosen].at[..., 0].multiply(-1).at[..., 0].add(1)
+        keypoints = jnp.concatenate([told, mirrored, told[:, :num_handless]], axis=1)
+        return joined, _join(keypoints, mesh)
 
-    return network_input
+    return network_inputs
 
 
 def build_presence_loss(compute_loss: LossFunction, weight: float, mesh: Mesh) -> LossFunction:
-    """A loss on maps, and with it that of presence, for what `build_network_input` gives.
+    """A loss on maps, and with it that of presence, for what `build_network_inputs` gives.
 
     Its terms are those of `compute_loss`, and "presence".
 

@@ -96,7 +96,7 @@ def build_program(
     gradient_of = build_gradient(
         model,
         task.compute_loss,
-        network_input=task.network_input,
+        network_inputs=task.network_inputs,
         num_microbatches=config.train.microbatches,
         mesh=mesh,
     )

@@ -1,20 +1,24 @@
 """Which source of batches a config means."""
 
+from dataclasses import replace
+
 import jax
 from jax.sharding import Mesh
 
 from i2uv_jax.config import AnyExperimentConfig, DetectorExperimentConfig
-from i2uv_jax.data.handless import HandlessSource
+from i2uv_jax.data.extended import ExtendedSource
+from i2uv_jax.data.handless import handless_extension
 from i2uv_jax.data.scenes import SceneSource
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.data.synthetic import SyntheticSource
+from i2uv_jax.data.told_keypoints import told_extension
 from i2uv_jax.training.negatives import count_handless
 from i2uv_jax.training.sharding import batch_sharding
 
 
 def build_source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
-    """Pictures for a model with an AffineNet (also some without a hand, if it is to learn of such),
-    pairs of UV maps for an SRNet alone, scenes for a detector.
+    """Pictures for a model with an AffineNet (also keypoints, and some pictures without a hand, if
+    it is to learn of such), pairs of UV maps for an SRNet alone, scenes for a detector.
 
     Raises:
       ValueError: something that the config names cannot be used.
@@ -26,12 +30,18 @@ def build_source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
     if config.model.affine is None:
         return _pair_source(config, key, sharding)
     source = _hand_source(config, key, sharding)
+    evaluation_key = jax.random.key(config.evaluation.seed)
+    if config.model.takes_keypoints:
+        extension = told_extension(sharding, config.data.told_share)
+        source = ExtendedSource(source, extension, jax.random.fold_in(key, 2), evaluation_key)
     if config.loss.presence_weight == 0:
         return source
     count = count_handless(config.loss.absent_share, config.train, mesh.size)
     if count == 0:
         return source
-    return HandlessSource(source, config, jax.random.fold_in(key, 1), sharding, count)
+    pictures = replace(config.render, image_size=config.model.image_size)
+    extension = handless_extension(pictures, sharding, count)
+    return ExtendedSource(source, extension, jax.random.fold_in(key, 1), evaluation_key)
 
 
 def _hand_source(config, key, sharding):

@@ -120,6 +120,9 @@ def build_evaluation_step(
     Its errors, in millimetres: "vertex_mm", "keypoint_mm" and, after Procrustes alignment,
     "aligned_vertex_mm" and "aligned_keypoint_mm".
 
+    Of a model that takes keypoints these are its errors without any; "told_vertex_mm" and so on are
+    those with what the batch tells.
+
     Of a model that tells presence also "presence_right", "presence_left" and, where the batch has
     pictures without a hand, "presence_handless": the mean probabilities of a right hand it gives
     to pictures, their mirror images and those; and "side_accuracy", the share of pictures that get
@@ -130,13 +133,7 @@ def build_evaluation_step(
         vertices = vertices_from_uv_map(tables, uv_map)
         return vertices, keypoint_regressor @ vertices
 
-    def evaluation_step(variables, batch):
-        pictures = batch.image
-        if model.config.tells_presence:
-            others = () if batch.handless is None else (batch.handless,)
-            pictures = jnp.concatenate([pictures, pictures[:, :, ::-1], *others])
-        seen = see_hands(model, variables, pictures, mesh_from_uv_map)
-        uv_map = seen.uv_map[: len(batch.image)]
+    def errors_mm(uv_map, batch):
         wrist_depth_m = batch.keypoints[:, WRIST, 2]
         vertices_crop = vertices_from_uv_map(tables, uv_map)
         vertices = from_crop_space(batch.camera, vertices_crop, wrist_depth_m)
@@ -148,7 +145,20 @@ def build_evaluation_step(
             "aligned_vertex_mm": aligned_position_error(vertices, batch.vertices),
             "aligned_keypoint_mm": aligned_position_error(keypoints, batch.keypoints),
         }
-        rows = {name: _MM_PER_M * error for name, error in errors.items()}
+        return {name: _MM_PER_M * error for name, error in errors.items()}
+
+    def evaluation_step(variables, batch):
+        pictures = batch.image
+        if model.config.tells_presence:
+            others = () if batch.handless is None else (batch.handless,)
+            pictures = jnp.concatenate([pictures, pictures[:, :, ::-1], *others])
+        seen = see_hands(model, variables, pictures, mesh_from_uv_map)
+        uv_map = seen.uv_map[: len(batch.image)]
+        rows = errors_mm(uv_map, batch)
+        if batch.told_keypoints is not None:
+            told = see_hands(model, variables, batch.image, mesh_from_uv_map, batch.told_keypoints)
+            told_rows = errors_mm(told.uv_map, batch)
+            rows |= {f"told_{name}": values for name, values in told_rows.items()}
         if model.config.tells_presence:
             rows |= _presence_rows(seen.presence_logit, len(batch.image))
         return uv_map, rows

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import attrgetter
 
 import numpy as np
 from jaxtyping import Array, UInt8
 
-from i2uv_jax.training.gradient import LossFunction
+from i2uv_jax.training.gradient import LossFunction, picture_alone
 from i2uv_jax.types import TrainingBatch
 
 Scores = dict[str, float]
@@ -28,8 +27,8 @@ class Task:
     """The scores in a few words."""
     draw: Callable[..., UInt8[np.ndarray, "h w 3"]]
     """(batch, prediction), a few pictures of each on the host, to one picture."""
-    network_input: Callable[[TrainingBatch], Array] = attrgetter("network_input")
-    """What the network is given of a batch to train on."""
+    network_inputs: Callable[[TrainingBatch], tuple[Array, ...]] = picture_alone
+    """What the network is given of a batch to train on: its arguments, in their order."""
 
 
 def means(rows: dict[str, np.ndarray]) -> Scores:

@@ -21,7 +21,7 @@ from i2uv_jax.training import program
 from i2uv_jax.training import state as state_module
 from i2uv_jax.training.gradient import build_gradient
 from i2uv_jax.training.negatives import (
-    build_network_input,
+    build_network_inputs,
     build_presence_loss,
     count_handless,
     count_negatives,
@@ -89,7 +89,7 @@ def test_presence_loss_by_hand():
 
 def test_pictures_come_first_then_mirror_images_then_handless_ones():
     batch = pictures(8, num_handless=2)
-    shown = build_network_input(0.5, ONE)(batch)
+    shown = build_network_inputs(0.5, ONE)(batch)
     mirrored = batch.image[jnp.array([0, 2, 5]), :, ::-1]
     np.testing.assert_array_equal(shown, jnp.concatenate([batch.image, mirrored, batch.handless]))
 
@@ -97,7 +97,7 @@ def test_pictures_come_first_then_mirror_images_then_handless_ones():
 def test_each_device_gets_the_negatives_of_its_own_pictures():
     mesh = make_mesh(2)
     batch = pictures(8, num_handless=2)
-    shown = jax.jit(build_network_input(0.5, mesh))(jax.device_put(batch, batch_sharding(mesh)))
+    shown = jax.jit(build_network_inputs(0.5, mesh))(jax.device_put(batch, batch_sharding(mesh)))
     parts = [jax.tree.map(lambda leaf, i=i: jnp.split(leaf, 2)[i], batch) for i in range(2)]
     for part, shard in zip(parts, shown.addressable_shards, strict=True):
         mirrored = part.image[:1, :, ::-1]
@@ -109,7 +109,7 @@ def gradient_with(mesh, batch, *, weight=3.0, microbatches=1):
     gradient_of = build_gradient(
         TellingNet(),
         build_presence_loss(squared_error, weight, mesh),
-        network_input=build_network_input(0.5, mesh),
+        network_input=build_network_inputs(0.5, mesh),
         num_microbatches=microbatches,
         mesh=mesh,
     )
