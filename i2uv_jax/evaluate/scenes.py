@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from i2uv_jax.config import DetectorExperimentConfig
 from i2uv_jax.data.scenes import PoolMaker
-from i2uv_jax.detection.boxes import FoundBoxes
+from i2uv_jax.detection.boxes import FoundBoxes, square_boxes
 from i2uv_jax.detection.scores import TrueBoxes, true_boxes
 from i2uv_jax.inference.hand_detector import PhotoDetector
 from i2uv_jax.ops.compiling import compiler_options
@@ -49,10 +49,12 @@ def generated_scenes(
 
 
 def found_boxes(detector: PhotoDetector, picture: UInt8[np.ndarray, "h w 3"]) -> FoundBoxes:
-    """What a detector finds in a picture, in pixels."""
+    """What a detector finds in a picture, in pixels: squares about its boxes, as true ones are."""
     hands = detector(picture)
+    boxes = np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4)
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=-1)
     return FoundBoxes(
-        boxes=np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4),
+        boxes=square_boxes((boxes[:, :2] + boxes[:, 2:]) / 2, sides),
         scores=np.array([hand.score for hand in hands]),
         is_left=None
         if any(hand.handedness is None for hand in hands)
