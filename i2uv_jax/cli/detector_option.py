@@ -24,7 +24,7 @@ def add_detector_option(
         "--detector",
         default=default,
         metavar="NAME|PATH",
-        help=f"what finds hands: {PALM} (MediaPipe's palm network, run by JAX), {HEAT_MAP} (our "
+        help=f"what finds hands: {PALM} (MediaPipe's networks, run by JAX), {HEAT_MAP} (our "
         f"network, or PATH of another of its kind), {_MEDIAPIPE} (uv installs it in an "
         f"environment of its own), or {NONE}, {of_none} ({default})",
     )

@@ -60,7 +60,8 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         default=[],
         nargs="+",
         metavar="PATTERN",
-        help="names of pictures that show left hands, where annotations do not say it: '*_l.jpg'",
+        help="names of pictures that show left hands, where annotations do not say it: '*_l.jpg' "
+        "(without it: what the detector says, or right)",
     )
     photos.add_argument(
         "--batch", type=positive_int, default=16, metavar="N", help="pictures at a time (16)"
@@ -171,7 +172,7 @@ def _rows(scored: "list[Scored]") -> list[list[str]]:
         rows.append(
             [
                 score.file,
-                score.hand,
+                score.hand or "",
                 "" if error is None else f"{error:.4f}",
                 "" if aligned is None else f"{aligned:.3f}",
                 score.failure or "",

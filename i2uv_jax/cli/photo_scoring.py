@@ -51,7 +51,7 @@ def score_answers(
             else:
                 tile = _with_hand(tile, photo.crop, found)
                 score = score_photo(
-                    photo.annotation, photo.hand, found.keypoints_2d, found.keypoints_3d_mm
+                    photo.annotation, found.handedness, found.keypoints_2d, found.keypoints_3d_mm
                 )
             scored.append((score, tile))
     return scored, seconds
@@ -145,9 +145,13 @@ def _with_skeleton(tile: "np.ndarray", crop: "SquareCrop", points: "np.ndarray")
     return overlay_skeleton(tile, _TILE_PX * crop.to_crop(points))
 
 
-def _hand(annotation: "Annotation", left_patterns: list[str]) -> str:
+def _hand(annotation: "Annotation", left_patterns: list[str]) -> str | None:
+    """The side, where the annotation or the command line names it: who names the left hands says
+    that the others are right ones."""
+    if annotation.hand or not left_patterns:
+        return annotation.hand
     is_left = any(fnmatch.fnmatch(annotation.file, pattern) for pattern in left_patterns)
-    return annotation.hand or ("left" if is_left else "right")
+    return "left" if is_left else "right"
 
 
 def _crop(annotation: "Annotation", photo: "np.ndarray") -> "SquareCrop":

@@ -20,7 +20,8 @@ class AskedPhoto:
     """A picture, and which of its hands is asked for."""
 
     annotation: Annotation
-    hand: Handedness
+    hand: Handedness | None
+    """None where nobody says: then what the detector says, or a right one."""
     pixels: UInt8[np.ndarray, "h w 3"]
     crop: SquareCrop
     """Around that hand, or the whole picture where the annotation has no box."""
@@ -34,6 +35,8 @@ class PhotoAnswer:
     """Pixels of the picture."""
     keypoints_3d_mm: Float[np.ndarray, "21 3"]
     """In any frame."""
+    handedness: Handedness
+    """What it was taken for."""
     prediction: HandPrediction | None = None
     """All of a model's answer."""
 
@@ -46,7 +49,8 @@ def given_boxes(predictor: Predictor) -> Answerer:
     """A model that is told the hands' boxes."""
 
     def answer(photos: Sequence[AskedPhoto]) -> list[PhotoAnswer | None]:
-        return _predict(predictor, photos, [photo.annotation.box_xyxy for photo in photos])
+        boxes = [photo.annotation.box_xyxy for photo in photos]
+        return _predict(predictor, photos, boxes, [photo.hand or "right" for photo in photos])
 
     return answer
 
@@ -55,7 +59,7 @@ def found_boxes(predictor: Predictor, detector: PhotoDetector) -> Answerer:
     """A model that has to find the hands in the whole pictures.
 
     Of several hands the surest counts among those whose middles lie in the box of the annotation,
-    if it has one: other hands are not the one that is asked for. Sides are told.
+    if it has one: other hands are not the one that is asked for.
     """
 
     def answer(photos: Sequence[AskedPhoto]) -> list[PhotoAnswer | None]:
@@ -64,7 +68,8 @@ def found_boxes(predictor: Predictor, detector: PhotoDetector) -> Answerer:
         answers: list[PhotoAnswer | None] = [None] * len(photos)
         if seen:
             boxes = [found[index].box_xyxy for index in seen]
-            predicted = _predict(predictor, [photos[index] for index in seen], boxes)
+            sides = [photos[index].hand or found[index].handedness or "right" for index in seen]
+            predicted = _predict(predictor, [photos[index] for index in seen], boxes, sides)
             for index, one in zip(seen, predicted, strict=True):
                 answers[index] = one
         return answers
@@ -78,20 +83,21 @@ def mediapipe(hands: MediaPipeHands) -> Answerer:
     def answer(photos: Sequence[AskedPhoto]) -> list[PhotoAnswer | None]:
         found = [hands(photo.pixels, photo.annotation.box_xyxy) for photo in photos]
         return [
-            None if hand is None else PhotoAnswer(hand.keypoints_2d, hand.keypoints_3d_mm)
+            None
+            if hand is None
+            else PhotoAnswer(hand.keypoints_2d, hand.keypoints_3d_mm, hand.handedness)
             for hand in found
         ]
 
     return answer
 
 
-def _predict(predictor, photos, boxes) -> list[PhotoAnswer | None]:
-    predictions = predictor(
-        [photo.pixels for photo in photos],
-        handedness=[photo.hand for photo in photos],
-        box_xyxy=boxes,
-    )
-    return [PhotoAnswer(one.keypoints_2d, one.keypoints_3d_mm, one) for one in predictions]
+def _predict(predictor, photos, boxes, sides) -> list[PhotoAnswer | None]:
+    predictions = predictor([photo.pixels for photo in photos], handedness=sides, box_xyxy=boxes)
+    return [
+        PhotoAnswer(one.keypoints_2d, one.keypoints_3d_mm, one.handedness, one)
+        for one in predictions
+    ]
 
 
 def _asked_hand(hands: list[DetectedHand], annotation: Annotation) -> DetectedHand | None:

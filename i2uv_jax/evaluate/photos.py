@@ -27,8 +27,8 @@ class PhotoScore:
     """How one picture's keypoints came out."""
 
     file: str
-    hand: str
-    """ "left" or "right": what the prediction was told."""
+    hand: str | None
+    """ "left" or "right": what the prediction was made for; None where nobody says."""
     errors: Float[np.ndarray, "21"] | None
     """Distance in the picture over the longer side of the hand's box; NaN where the keypoint is not
     visible or was not found. None without 2D keypoints."""
@@ -57,7 +57,7 @@ class PhotoScore:
 
 def score_photo(
     annotation: Annotation,
-    hand: str,
+    hand: str | None,
     keypoints_2d: Float[np.ndarray, "21 2"] | None,
     keypoints_3d_mm: Float[np.ndarray, "21 3"] | None,
 ) -> PhotoScore:
@@ -67,7 +67,7 @@ def score_photo(
     its visible keypoints.
 
     Args:
-      hand: "left" or "right": what the prediction was told.
+      hand: "left" or "right": what the prediction was made for; None where nobody says.
       keypoints_2d: in pixels of the picture; None is not scored.
       keypoints_3d_mm: in any frame; None is not scored.
     """
@@ -81,7 +81,7 @@ def score_photo(
     return PhotoScore(annotation.file, hand, errors, visible, aligned)
 
 
-def failed_photo(annotation: Annotation, hand: str, failure: str) -> PhotoScore:
+def failed_photo(annotation: Annotation, hand: str | None, failure: str) -> PhotoScore:
     """The score of a picture without a prediction: every visible keypoint was missed."""
     errors = visible = aligned = None
     if annotation.keypoints_2d is not None:

@@ -9,13 +9,15 @@ The photo is shrunk into the network's square, bars filling what is left (`imagi
 are compiled for one picture each; calls from several threads are fine.
 """
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,7 +40,7 @@ from i2uv_jax.imaging.crop import (
 from i2uv_jax.inference.prediction import Handedness
 from i2uv_jax.models.detector import build_detector
 from i2uv_jax.models.folding import fold_batch_norm, folded_norms
-from i2uv_jax.models.landmark_net import LandmarkNetOutput, build_landmark_net
+from i2uv_jax.models.landmark_net import build_landmark_net
 from i2uv_jax.models.model_files import (
     DETECTOR,
     LANDMARK_NET,
@@ -46,7 +48,7 @@ from i2uv_jax.models.model_files import (
     PALM_NET,
     WEIGHTS_DIRECTORY,
 )
-from i2uv_jax.models.palm_net import PalmNetOutput, build_palm_net
+from i2uv_jax.models.palm_net import build_palm_net
 from i2uv_jax.models.weights import load_model_file
 from i2uv_jax.ops.compiling import compiler_options
 
@@ -198,27 +200,19 @@ class PalmDetector:
         return DetectedHand(
             _plain(_box_around(keypoints[:, :2])),
             "right" if seen.right_logit > 0 else "left",
-            float(1 / (1 + np.exp(-seen.presence_logit))),
+            1 / (1 + math.exp(-float(np.clip(seen.presence_logit, -100, 100)))),
             keypoints,
         )
 
     @cached_property
     def _compiled_palm_net(self) -> jax.stages.Compiled:
         model = build_palm_net(self._palm_config)
-
-        def find(variables: dict, pixels: UInt8[Array, "b s s 3"]) -> PalmNetOutput:
-            return model.apply(variables, pixels.astype(jnp.float32) / 255, train=False)
-
-        return _compile_for_one(find, self._palm_variables, self._palm_config.image_size)
+        return _compile_network(model, self._palm_variables, self._palm_config.image_size)
 
     @cached_property
     def _compiled_landmark_net(self) -> jax.stages.Compiled:
         model = build_landmark_net(self._landmark_config)
-
-        def look(variables: dict, pixels: UInt8[Array, "b s s 3"]) -> LandmarkNetOutput:
-            return model.apply(variables, pixels.astype(jnp.float32) / 255, train=False)
-
-        return _compile_for_one(look, self._landmark_variables, self._landmark_config.image_size)
+        return _compile_network(model, self._landmark_variables, self._landmark_config.image_size)
 
 
 class MediaPipeDetector:
@@ -263,6 +257,15 @@ def load_detector(
 
 def _shipped(name: str) -> Path:
     return WEIGHTS_DIRECTORY / (name + MODEL_SUFFIX)
+
+
+def _compile_network(model: nn.Module, variables: dict, size: int) -> jax.stages.Compiled:
+    """As `_compile_for_one`: a network's own answer."""
+
+    def answer(variables: dict, pixels: UInt8[Array, "b s s 3"]) -> Any:
+        return model.apply(variables, pixels.astype(jnp.float32) / 255, train=False)
+
+    return _compile_for_one(answer, variables, size)
 
 
 def _compile_for_one(find: Callable, variables: dict, size: int) -> jax.stages.Compiled:

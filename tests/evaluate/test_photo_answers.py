@@ -46,7 +46,16 @@ def test_the_surest_hand_whose_middle_lies_in_the_box_counts():
     np.testing.assert_allclose(there.keypoints_2d[0], [76, 76])
     np.testing.assert_allclose(surest.keypoints_2d[0], [10, 10])
     assert elsewhere is None
-    assert left.prediction.handedness == "left"
+    assert left.prediction.handedness == left.handedness == "left"
+
+
+def test_the_detector_tells_the_side_where_nobody_else_does():
+    found = [DetectedHand((0, 0, 20, 20), "left", 0.9)]
+    sides = found_boxes(predictor, lambda pixels: found)([photo(hand=None), photo(hand="right")])
+    assert [answer.handedness for answer in sides] == ["left", "right"]
+    (untold,) = found_boxes(predictor, lambda pixels: HANDS)([photo(hand=None)])
+    (given,) = given_boxes(predictor)([photo((10, 20, 30, 40), hand=None)])
+    assert untold.handedness == given.handedness == "right"
 
 
 def test_nothing_found_asks_the_model_nothing():
