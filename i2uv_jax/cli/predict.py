@@ -6,19 +6,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int
-from i2uv_jax.cli.detector_option import NONE, PALM, add_detector_option, open_detector
+from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detector
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.photo_list import Photo, list_photos
 
 if TYPE_CHECKING:
     import numpy as np
-    from jaxtyping import UInt8
+    from jaxtyping import Float, UInt8
 
     from i2uv_jax.inference.hand_detector import PhotoDetector
     from i2uv_jax.inference.prediction import AskedHandedness, HandPrediction
@@ -60,7 +60,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         nargs=4,
         type=float,
         metavar=("X0", "Y0", "X1", "Y1"),
-        help="the one hand's box in pixels of the photo; nothing is detected then",
+        help="the one hand's box in pixels of the photo; only its side and keypoints are detected",
     )
     add_detector_option(parser, PALM)
     parser.add_argument(
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
             raise CommandError(error) from error
         if args.hand == "auto" and not predictor.tells_presence:
             raise CommandError(f"--hand auto: model {args.model} does not tell which hand it sees")
-        with open_detector(NONE if args.box is not None else args.detector) as detector:
+        with open_detector(args.detector) as detector:
             make_output_folder(args.out)
             return predict_photos(args, photos, predictor, detector, watch)
 
@@ -127,6 +127,8 @@ class _Place:
     box_xyxy: tuple[float, float, float, float] | None
     handedness: "AskedHandedness"
     score: float | None
+    keypoints: "Float[np.ndarray, '21 3'] | None" = None
+    """Pixels of the photo."""
 
 
 @dataclass(frozen=True)
@@ -212,11 +214,14 @@ class _Run:
         if photo.problem is not None:
             raise ImageError(photo.problem)
         pixels = read_photo(photo.path)
-        places = self._find(pixels)
         try:
+            places = self._find(pixels)
             hands = [
                 self._predictor.prepare(
-                    pixels, handedness=place.handedness, box_xyxy=place.box_xyxy
+                    pixels,
+                    handedness=place.handedness,
+                    box_xyxy=place.box_xyxy,
+                    keypoints=place.keypoints,
                 )
                 for place in places
             ]
@@ -226,13 +231,28 @@ class _Run:
 
     def _find(self, pixels: "UInt8[np.ndarray, 'h w 3']") -> list[_Place]:
         """The hands to reconstruct; what the user says holds against what is detected."""
+        from i2uv_jax.inference.hand_detector import find_in_box
+
         given = self._args.hand
+        box = None if self._args.box is None else tuple(self._args.box)
+        unseen = _Place(box, given or "right", None)
         if self._detector is None:
-            box = None if self._args.box is None else tuple(self._args.box)
-            return [_Place(box, given or "right", None)]
+            return [unseen]
+        if box is None:
+            found = self._detector(pixels)
+        else:
+            inside = find_in_box(self._detector, pixels, box)
+            if inside is None:
+                return [unseen]
+            found = [replace(inside, box_xyxy=box)]
         return [
-            _Place(found.box_xyxy, given or found.handedness or "right", found.score)
-            for found in self._detector(pixels)
+            _Place(
+                hand.box_xyxy,
+                given or hand.handedness or "right",
+                hand.score,
+                hand.keypoints if self._predictor.takes_keypoints else None,
+            )
+            for hand in found
         ]
 
     def _infer(self, batch: list[_Loaded]) -> "Callable[[], list[_Answer]]":

@@ -79,8 +79,9 @@ def tell_keypoints(
     ours, theirs = ((weight * points).reshape(len(points), -1) for points in (own, hands.true))
     # Largest where the squared distance is least.
     likeness = 2 * ours @ theirs.T - jnp.sum(theirs**2, axis=-1)
-    _, nearest = jax.lax.top_k(likeness, _NUM_NEAREST)
-    which = jax.random.randint(like_key, (count, 1), 0, _NUM_NEAREST)
+    num_nearest = min(_NUM_NEAREST, len(hands.true))
+    _, nearest = jax.lax.top_k(likeness, num_nearest)
+    which = jax.random.randint(like_key, (count, 1), 0, num_nearest)
     chosen = jnp.take_along_axis(nearest, which, axis=1)[:, 0]
     error = hands.told[chosen] - hands.true[chosen]
     back = jnp.swapaxes(_upright_turn(keypoints), -1, -2)

@@ -69,7 +69,14 @@ def found_boxes(predictor: Predictor, detector: PhotoDetector) -> Answerer:
         if seen:
             boxes = [found[index].box_xyxy for index in seen]
             sides = [photos[index].hand or found[index].handedness or "right" for index in seen]
-            predicted = _predict(predictor, [photos[index] for index in seen], boxes, sides)
+            keypoints = [found[index].keypoints for index in seen]
+            predicted = _predict(
+                predictor,
+                [photos[index] for index in seen],
+                boxes,
+                sides,
+                keypoints if predictor.takes_keypoints else None,
+            )
             for index, one in zip(seen, predicted, strict=True):
                 answers[index] = one
         return answers
@@ -92,8 +99,13 @@ def mediapipe(hands: MediaPipeHands) -> Answerer:
     return answer
 
 
-def _predict(predictor, photos, boxes, sides) -> list[PhotoAnswer | None]:
-    predictions = predictor([photo.pixels for photo in photos], handedness=sides, box_xyxy=boxes)
+def _predict(predictor, photos, boxes, sides, keypoints=None) -> list[PhotoAnswer | None]:
+    predictions = predictor(
+        [photo.pixels for photo in photos],
+        handedness=sides,
+        box_xyxy=boxes,
+        keypoints=keypoints,
+    )
     return [
         PhotoAnswer(one.keypoints_2d, one.keypoints_3d_mm, one.handedness, one)
         for one in predictions

@@ -3,7 +3,7 @@ MediaPipe as it is.
 
     detector = load_detector()
     for found in detector(photo):
-        hand = model(photo, box_xyxy=found.box_xyxy, handedness=found.handedness or "right")
+        hand = model(photo, **found.for_model(model))
 
 The photo is shrunk into the network's square, bars filling what is left (`imaging.crop`). Networks
 are compiled for one picture each; calls from several threads are fine.
@@ -12,7 +12,7 @@ are compiled for one picture each; calls from several threads are fine.
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +24,12 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from i2uv_jax.config import DetectorConfig, LandmarkNetConfig, PalmNetConfig
-from i2uv_jax.detection.boxes import MIN_SCORE, drop_contained, pick_boxes
+from i2uv_jax.detection.boxes import (
+    MIN_SCORE,
+    drop_contained,
+    intersection_over_union,
+    pick_boxes,
+)
 from i2uv_jax.detection.landmarks import hand_squares, keypoints_in_photo
 from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
 from i2uv_jax.detection.palms import find_palms
@@ -38,6 +43,7 @@ from i2uv_jax.imaging.crop import (
     extract_turned,
 )
 from i2uv_jax.inference.prediction import Handedness
+from i2uv_jax.inference.predictor import Predictor
 from i2uv_jax.models.detector import build_detector
 from i2uv_jax.models.folding import fold_batch_norm, folded_norms
 from i2uv_jax.models.landmark_net import build_landmark_net
@@ -72,6 +78,13 @@ _FLESH = 0.15
 """How far a hand reaches beyond its keypoints, on both sides together, in sides of their box."""
 
 
+_BOX_ROOM = 0.6
+"""Room about a given box, in sides of it: palms are found best in pictures that hands do not fill.
+"""
+_SAME_HAND = 0.3
+"""Overlap from which a hand that is found is taken for the one whose box is given."""
+
+
 @dataclass(frozen=True)
 class DetectedHand:
     """Where a hand is in a photo."""
@@ -86,6 +99,11 @@ class DetectedHand:
     """x and y in pixels of the photo, edge to edge, and z in such pixels from the wrist, away from
     the camera; in the order of `geometry.keypoints.KEYPOINT_NAMES`. None where the detector does
     not tell."""
+
+    def for_model(self, model: Predictor) -> dict[str, Any]:
+        """Arguments with which to ask a model about this hand."""
+        told = {"keypoints": self.keypoints} if model.takes_keypoints else {}
+        return {"box_xyxy": self.box_xyxy, "handedness": self.handedness or "right", **told}
 
 
 class PhotoDetector(Protocol):
@@ -253,6 +271,34 @@ def load_detector(
     config, variables, _ = load_model_file(path, DetectorConfig)
     lowest = MIN_SCORE if min_score is None else min_score
     return HeatMapDetector(config, variables, min_score=lowest)
+
+
+def find_in_box(
+    detector: PhotoDetector, photo: UInt8[np.ndarray, "h w 3"], box_xyxy: Sequence[float]
+) -> DetectedHand | None:
+    """The hand that a detector finds in a box, looking at little more of the photo than that.
+
+    None where it finds none there, or only others that happen to reach into the box.
+
+    Raises:
+      BoxError: the box does not fit the photo.
+    """
+    height, width, _ = photo.shape
+    edges = crop_from_box(box_xyxy, width, height, margin=_BOX_ROOM).xyxy_px
+    left, top, right, bottom = (
+        int(np.clip(round(edge), 0, limit))
+        for edge, limit in zip(edges, (width, height) * 2, strict=True)
+    )
+    offset = np.array([left, top])
+    best, best_overlap = None, _SAME_HAND
+    for hand in detector(photo[top:bottom, left:right]):
+        box = np.array(hand.box_xyxy) + np.tile(offset, 2)
+        overlap = intersection_over_union(box[None], np.array(box_xyxy)[None])[0, 0]
+        if overlap >= best_overlap:
+            keypoints = None if hand.keypoints is None else hand.keypoints + np.append(offset, 0)
+            best = replace(hand, box_xyxy=_plain(box), keypoints=keypoints)
+            best_overlap = overlap
+    return best
 
 
 def _shipped(name: str) -> Path:

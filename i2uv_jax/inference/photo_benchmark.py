@@ -105,12 +105,12 @@ def measure_hands(
     def one_hand(index: int, clock: StepClock) -> None:
         photo = read_photo(paths[index % len(paths)])
         clock.note("read")
-        box, side = box_xyxy, "right"
+        hand = {"box_xyxy": box_xyxy}
         if detector is not None:
             for found in detector(photo)[:1]:
-                box, side = found.box_xyxy, found.handedness or "right"
+                hand = found.for_model(predictor)
             clock.note("find")
-        prepared = predictor.prepare(photo, handedness=side, box_xyxy=box)
+        prepared = predictor.prepare(photo, **hand)
         clock.note("crop")
         predictor.start([prepared]).result()
         clock.note("network and mesh")

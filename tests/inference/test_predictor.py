@@ -55,8 +55,8 @@ STUB_CONFIG = HandNetConfig(
 def stub_predictor(monkeypatch, make_uv_map) -> Predictor:
     """A predictor whose network is a plain function of the pictures it gets."""
 
-    def apply(variables, image, *, train):
-        assert not train
+    def apply(variables, image, keypoints, *, train):
+        assert not train and keypoints is None
         return HandNetOutput(stage_uv_maps=(), uv_map=make_uv_map(image))
 
     monkeypatch.setattr(
@@ -156,6 +156,52 @@ def signed_volume(prediction):
     return np.einsum("fd,fd->", a, np.cross(b, c)) / 6
 
 
+TOLD_CONFIG = HandNetConfig(
+    affine=AffineNetConfig(decoder_channels=(8,) * 6, coarse_to_fine=True, takes_keypoints=True),
+    sr=None,
+    image_size=128,
+)
+
+
+@pytest.fixture
+def told_predictor(monkeypatch):
+    """A predictor whose maps repeat the first told keypoint; where it is unknown they hold -1."""
+
+    def apply(variables, image, keypoints, *, train):
+        point = jnp.where(jnp.isfinite(keypoints[:, 0]), keypoints[:, 0], -1)
+        uv_map = jnp.broadcast_to(point[:, None, None], (len(image), 128, 128, 3))
+        return HandNetOutput(stage_uv_maps=(), uv_map=uv_map)
+
+    monkeypatch.setattr(
+        program, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
+    )
+    return Predictor(TOLD_CONFIG, {})
+
+
+def test_told_keypoints_reach_the_network_in_crop_coordinates(told_predictor):
+    keypoints = np.zeros((21, 3))
+    keypoints[0] = 30, 60, 20
+    # The crop of a whole 200 x 100 picture spans (0, -50) to (200, 150).
+    right, left, plane, none = told_predictor(
+        [noise(0, 100, 200)] * 4,
+        handedness=("right", "left", "right", "right"),
+        keypoints=(keypoints, keypoints, keypoints[:, :2], None),
+    )
+    for found in (right, left):
+        # A left hand's are mirrored on their way in, and the map on its way out.
+        np.testing.assert_allclose(found.uv_map[0, 0], [0.15, 0.55, 0.1], atol=1e-6)
+    np.testing.assert_allclose(plane.uv_map[0, 0], [0.15, 0.55, -1], atol=1e-6)
+    np.testing.assert_array_equal(none.uv_map[0, 0], [-1, -1, -1])
+
+
+def test_keypoints_that_do_not_fit(told_predictor, tiny):
+    assert told_predictor.takes_keypoints and not tiny.takes_keypoints
+    with pytest.raises(ValueError, match=r"keypoints: expected shape \(21, 2\) or \(21, 3\)"):
+        told_predictor(noise(0), keypoints=np.zeros((20, 3)))
+    with pytest.raises(ValueError, match=r"keypoints: expected none, as model .* takes none"):
+        tiny(noise(0), keypoints=np.zeros((21, 3)))
+
+
 TELLING_CONFIG = HandNetConfig(
     affine=AffineNetConfig(decoder_channels=(8,) * 6, coarse_to_fine=True, presence=True),
     sr=None,
@@ -167,7 +213,7 @@ TELLING_CONFIG = HandNetConfig(
 def telling_predictor(monkeypatch):
     """A predictor that takes pictures for right hands which are brighter on the right."""
 
-    def apply(variables, image, *, train):
+    def apply(variables, image, keypoints, *, train):
         logit = 8 * (image[:, :, 64:].mean(axis=(1, 2, 3)) - image[:, :, :64].mean(axis=(1, 2, 3)))
         uv_map = jnp.broadcast_to(true_uv_map(), (len(image), 128, 128, 3))
         return HandNetOutput(stage_uv_maps=(), uv_map=uv_map, presence_logit=logit)

@@ -40,17 +40,25 @@ def drawn_variables(config):
     return jax.tree.map_with_path(draw, variable_shapes(config))
 
 
-@pytest.mark.parametrize("config", [PUBLISHED, OURS], ids=["published", "coarse to fine"])
+TOLD = dataclasses.replace(OURS, affine=dataclasses.replace(OURS.affine, takes_keypoints=True))
+
+
+@pytest.mark.parametrize(
+    "config", [PUBLISHED, OURS, TOLD], ids=["published", "coarse to fine", "told keypoints"]
+)
 def test_the_function_stays_the_same(config):
     model = build_model(dataclasses.replace(config, cpu_paths="off"))
     variables = drawn_variables(config)
     image = np.random.default_rng(1).uniform(0, 1, (2, 32, 32, 3)).astype(np.float32)
+    inputs = [image]
+    if config.takes_keypoints:
+        inputs.append(np.random.default_rng(2).uniform(0, 1, (2, 21, 3)).astype(np.float32))
     apply = functools.partial(model.apply, train=False)
-    plain = quick_jit(apply)(variables, image).stage_uv_maps
+    plain = quick_jit(apply)(variables, *inputs).stage_uv_maps
     folded_variables = fold_batch_norm(variables)
     with folded_norms():
         folded = quick_jit(functools.partial(model.apply, train=False))(
-            folded_variables, image
+            folded_variables, *inputs
         ).stage_uv_maps
     for one, other in zip(plain, folded, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)

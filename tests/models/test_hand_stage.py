@@ -48,6 +48,32 @@ def test_presence_starts_undecided_and_moves_no_other_parameter():
     jax.tree.map(np.testing.assert_array_equal, variables, without)
 
 
+def test_keypoints_say_nothing_at_first_and_unknown_ones_never_do():
+    features = jax.random.normal(jax.random.key(0), (3, 2, 2, 8))
+    keypoints = jax.random.uniform(jax.random.key(2), (3, 21, 3)).at[0].set(jnp.nan)
+    plain, told = (
+        HandStage(SIZE, num_hidden=16, channels=2, takes_keypoints=takes) for takes in (False, True)
+    )
+    init = jax.jit(functools.partial(told.init, train=False))
+    variables = init(jax.random.key(1), features, keypoints)
+    without = {
+        kind: {name: leaf for name, leaf in tree.items() if name != "keypoint_encoder"}
+        for kind, tree in variables.items()
+    }
+    expected = plain.apply(without, features, train=False)[1]
+    np.testing.assert_array_equal(
+        told.apply(variables, features, keypoints, train=False)[1], expected
+    )
+    # Once it has learned, pictures without keypoints are as if none had been asked for.
+    encoder = variables["params"]["keypoint_encoder"]
+    encoder["features"]["kernel"] = jax.random.normal(jax.random.key(3), (512, 16))
+    found = told.apply(variables, features, keypoints, train=False)[1]
+    silent = told.apply(variables, features, train=False)[1]
+    np.testing.assert_allclose(found[0], silent[0], atol=1e-6)
+    assert np.abs(found - silent)[1:].max(axis=(1, 2, 3)).min() > 0.01
+    assert np.isfinite(found).all()
+
+
 def test_gram_schmidt_by_hand():
     # (0, 2, 0) gives the first column (0, 1, 0); (3, 5, 0) less its part along that is (3, 0, 0).
     rotation = rotation_from_columns(jnp.array([[0.0, 2, 0, 3, 5, 0]]))[0]

@@ -26,7 +26,7 @@ class Pointer:
     def __init__(self, looks):
         self.config = SimpleNamespace(looks=looks, image_size=SIZE)
 
-    def apply(self, variables, image, *, train):
+    def apply(self, variables, image, keypoints=None, *, train):
         centres = (jnp.arange(SIZE) + 0.5) / SIZE
         grid = jnp.stack(jnp.meshgrid(centres, centres), axis=-1)
 
@@ -76,6 +76,32 @@ def test_what_a_closeup_shows_is_told_in_the_picture_s_coordinates(angle):
     np.testing.assert_array_equal(once[..., 2], 0)
     # Depth counts in sides of what the network saw: here of a close-up of 0.5 / FILL sides.
     np.testing.assert_allclose(twice[..., 2], 0.5 / FILL, rtol=0.02)
+
+
+class Repeater(Pointer):
+    """A `Pointer` that also keeps which keypoints it was told."""
+
+    def __init__(self, looks):
+        super().__init__(looks)
+        self.told = []
+
+    def apply(self, variables, image, keypoints=None, *, train):
+        self.told.append(keypoints)
+        return super().apply(variables, image, train=train)
+
+
+def test_told_keypoints_follow_into_the_closeup():
+    wrist, knuckle = dots(37)
+    keypoints = jnp.zeros((1, 21, 3)).at[0, 0].set(jnp.append(wrist, 0.1))
+    keypoints = keypoints.at[0, 1].set(jnp.append(knuckle, jnp.nan)).at[0, 2].set(jnp.nan)
+    model = Repeater(looks=2)
+    see_hands(model, {}, jnp.asarray(picture(wrist, knuckle))[None], mesh_from_uv_map, keypoints)
+    first, second = model.told
+    np.testing.assert_array_equal(first, keypoints)
+    # Upright in the middle, FILL long; depths grow with the picture.
+    scale = FILL / 0.5
+    expected = [0.5, 0.5 + FILL / 2, 0.1 * scale], [0.5, 0.5 - FILL / 2, np.nan], [np.nan] * 3
+    np.testing.assert_allclose(second[0, :3], expected, atol=0.02)
 
 
 def test_presence_is_what_the_last_look_says():

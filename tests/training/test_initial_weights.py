@@ -106,6 +106,26 @@ def test_a_model_that_tells_no_presence_starts_undecided_about_it(tmp_path, shee
         load_initial_variables(plain, None)
 
 
+def test_a_model_that_takes_no_keypoints_starts_deaf_to_them(tmp_path, sheet_config):
+    model = with_overrides(
+        sheet_config.model,
+        ["affine.coarse_to_fine=true", "affine.decoder_channels=16,8,8"],
+    )
+    path = tmp_path / "start.safetensors"
+    save_model(path, model, random_variables(model), {})
+    config = replace(
+        sheet_config,
+        model=with_overrides(model, ["affine.takes_keypoints=true"]),
+        train=replace(sheet_config.train, init_from=str(path)),
+    )
+    variables = load_initial_variables(config, None)
+    encoder = variables["params"]["affine_net"]["hand_stage"].pop("keypoint_encoder")
+    assert (encoder["features"]["kernel"] == 0).all() and (encoder["features"]["bias"] == 0).all()
+    assert encoder["hidden1"]["kernel"].std() > 0
+    plain = replace(config, model=model)
+    jax.tree.map(np.testing.assert_array_equal, variables, load_initial_variables(plain, None))
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

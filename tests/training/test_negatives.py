@@ -13,7 +13,8 @@ import pytest
 
 from i2uv_jax.config import HandNetConfig, LossConfig
 from i2uv_jax.config_io import with_overrides
-from i2uv_jax.data.handless import HandlessSource
+from i2uv_jax.data.extended import ExtendedSource
+from i2uv_jax.data.handless import handless_extension
 from i2uv_jax.geometry.uv_map import build_tables
 from i2uv_jax.losses import presence_loss
 from i2uv_jax.models.hand_net import HandNetOutput
@@ -40,7 +41,7 @@ class TellingNet(nn.Module):
     by_picture = False
 
     @nn.compact
-    def __call__(self, image, *, train):
+    def __call__(self, image, keypoints=None, *, train):
         halves = jnp.stack(jnp.split(image.mean(axis=(1, 3)), 2, axis=-1), axis=-1).mean(axis=1)
         logit = nn.Dense(1, name="presence")(halves)[:, 0]
         uv_map = nn.Conv(3, (3, 3), name="map")(nn.avg_pool(image, (4, 4), strides=(4, 4)))
@@ -89,15 +90,24 @@ def test_presence_loss_by_hand():
 
 def test_pictures_come_first_then_mirror_images_then_handless_ones():
     batch = pictures(8, num_handless=2)
-    shown = build_network_inputs(0.5, ONE)(batch)
+    (shown,) = build_network_inputs(0.5, ONE)(batch)
     mirrored = batch.image[jnp.array([0, 2, 5]), :, ::-1]
     np.testing.assert_array_equal(shown, jnp.concatenate([batch.image, mirrored, batch.handless]))
+
+
+def test_told_keypoints_go_with_their_pictures():
+    told = jax.random.uniform(jax.random.key(3), (8, 21, 3)).at[2, 4].set(jnp.nan)
+    batch = pictures(8, num_handless=2).replace(told_keypoints=told)
+    shown, keypoints = build_network_inputs(0.5, ONE)(batch)
+    assert len(shown) == len(keypoints) == 8 + 3 + 2
+    mirrored = told[jnp.array([0, 2, 5])] * jnp.array([-1, 1, 1]) + jnp.array([1, 0, 0])
+    np.testing.assert_allclose(keypoints, jnp.concatenate([told, mirrored, told[:2]]), atol=1e-7)
 
 
 def test_each_device_gets_the_negatives_of_its_own_pictures():
     mesh = make_mesh(2)
     batch = pictures(8, num_handless=2)
-    shown = jax.jit(build_network_inputs(0.5, mesh))(jax.device_put(batch, batch_sharding(mesh)))
+    (shown,) = jax.jit(build_network_inputs(0.5, mesh))(jax.device_put(batch, batch_sharding(mesh)))
     parts = [jax.tree.map(lambda leaf, i=i: jnp.split(leaf, 2)[i], batch) for i in range(2)]
     for part, shard in zip(parts, shown.addressable_shards, strict=True):
         mirrored = part.image[:1, :, ::-1]
@@ -109,7 +119,7 @@ def gradient_with(mesh, batch, *, weight=3.0, microbatches=1):
     gradient_of = build_gradient(
         TellingNet(),
         build_presence_loss(squared_error, weight, mesh),
-        network_input=build_network_inputs(0.5, mesh),
+        network_inputs=build_network_inputs(0.5, mesh),
         num_microbatches=microbatches,
         mesh=mesh,
     )
@@ -151,7 +161,7 @@ class Sided:
     def __init__(self, config, uv_map):
         self.config, self.uv_map = config, uv_map
 
-    def apply(self, variables, image, *, train):
+    def apply(self, variables, image, keypoints=None, *, train):
         left, right = jnp.split(image.mean(axis=(1, 3)), 2, axis=-1)
         uv_map = jnp.broadcast_to(self.uv_map[:1], (len(image), *self.uv_map.shape[1:]))
         logit = right.mean(axis=-1) - left.mean(axis=-1)
@@ -202,7 +212,9 @@ def test_other_sources_get_handless_pictures(sheet_source, sheet_config):
     plain = ["render.background.clutter=0", "render.sensor.strength=0"]
     config = telling(sheet_config, *plain)
     inner, key = sheet_source(config), jax.random.key(0)
-    source = HandlessSource(inner, config, key, batch_sharding(make_mesh(2)), 2)
+    pictures = replace(config.render, image_size=32)
+    extend = handless_extension(pictures, batch_sharding(make_mesh(2)), 2)
+    source = ExtendedSource(inner, extend, key, jax.random.key(1))
     batch = source.training_batch(1)
     assert batch.handless.shape == (2, 32, 32, 3)
     assert 0 <= float(batch.handless.min()) < float(batch.handless.max()) <= 1
