@@ -57,13 +57,13 @@ def fast_network(monkeypatch, rest_hand_map):
     from i2uv_jax.inference import program
     from i2uv_jax.models.hand_net import HandNetOutput
 
-    def apply(variables, image, *, train):
+    def apply(variables, image, keypoints=None, *, train):
         shift = image.mean(axis=(1, 2, 3))[:, None, None, None]
         return HandNetOutput(stage_uv_maps=(), uv_map=rest_hand_map + 0.1 * shift)
 
-    def apply_telling(variables, image, *, train):
+    def apply_telling(variables, image, keypoints=None, *, train):
         left, right = (half.mean(axis=(1, 2, 3)) for half in jnp.split(image, 2, axis=2))
-        output = apply(variables, image, train=train)
+        output = apply(variables, image, keypoints, train=train)
         return output.replace(presence_logit=9 * (right - left))
 
     def build_model(config):
