@@ -68,6 +68,10 @@ MIN_PRESENCE = 0.4
 """Palms where a closer look finds a hand less likely than this are taken for none: single fingers
 reach 0.3. MediaPipe takes 0.5."""
 
+_DISTANCES = (1, 2, 3)
+"""Sides of the square that the palm network sees in longer sides of the photo, tried in this order:
+it overlooks palms that fill much of what it sees, as in pictures cut around a hand."""
+
 _BLACK = (0, 0, 0)
 """Of the bars that MediaPipe's palm network was trained with."""
 
@@ -192,9 +196,21 @@ class PalmDetector:
 
     def __call__(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]:
         """The hands of an sRGB photo of any size, the likeliest first, in boxes around their
-        keypoints; an empty list if none."""
+        keypoints; an empty list if none.
+
+        Where none is found the photo is looked at once more as if from farther away.
+        """
+        for distance in _DISTANCES:
+            hands = self._hands_from(distance, photo)
+            if hands:
+                break
+        return hands
+
+    def _hands_from(self, distance: float, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]:
+        """Those that are found where the photo's longer side is 1 / distance of the square's."""
         height, width, _ = photo.shape
         whole = crop_whole(width, height)
+        whole = replace(whole, side_px=distance * whole.side_px)
         size = self._palm_config.image_size
         pixels = extract(photo, whole, size, fill=_BLACK)
         output = jax.device_get(self._compiled_palm_net(self._palm_variables, pixels[None]))

@@ -76,12 +76,17 @@ def test_the_given_hand_holds_against_the_detector(run, tmp_path, write_photo):
     assert [hand["handedness"] for hand in hands_of(tmp_path / "out")] == ["right", "right"]
 
 
-def test_a_given_box_is_not_looked_for(run, tmp_path, write_photo):
+def test_in_a_given_box_only_the_side_is_looked_for(run, tmp_path, write_photo):
+    # The box with its room is 64 pixels square, from (-2, -2) on.
     asked = run(write_photo("hand.png"), "--box", "10", "10", "50", "50")
-    assert asked == []
+    assert asked == [(60, 62, 3)]
     (hand,) = hands_of(tmp_path / "out")
-    assert (hand["box_xyxy"], hand["handedness"]) == ([10, 10, 50, 50], "right")
-    assert hand["score"] is None and hand["mesh"] == "hand.glb"
+    assert (hand["box_xyxy"], hand["handedness"]) == ([10, 10, 50, 50], "left")
+    assert hand["score"] == 0.9 and hand["mesh"] == "hand.glb"
+    # What is found beside the box is another hand.
+    run(write_photo("hand.png"), "--box", "60", "5", "75", "15", out="other")
+    (hand,) = hands_of(tmp_path / "other")
+    assert (hand["handedness"], hand["score"]) == ("right", None)
 
 
 def test_a_photo_without_a_hand_is_said_to_be_one(run, tmp_path, write_photo, capsys):

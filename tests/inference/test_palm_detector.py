@@ -19,12 +19,13 @@ NUM_ANCHORS = 24 * 24 * 2 + 12 * 12 * 6
 
 @pytest.fixture
 def detector(monkeypatch):
-    """Finds a palm, fingers up, wherever a cell of the fine grid is red; one that is also a bit
-    green is a left hand, one that is also a bit blue is none."""
+    """Finds a palm, fingers up, wherever a cell of the fine grid is red, if few are; one that is
+    also a bit green is a left hand, one that is also a bit blue is none."""
 
     def palms(variables, image, *, train):
         red = image.reshape(1, 24, 8, 24, 8, 3).mean(axis=(2, 4))[..., 0].reshape(1, -1, 1)
-        fine = jnp.where(red > 0.5, jnp.array([3.0, -9.0]), -9.0).reshape(1, -1)
+        is_seen = (red > 0.5) & (jnp.sum(red > 0.5) <= 16)
+        fine = jnp.where(is_seen, jnp.array([3.0, -9.0]), -9.0).reshape(1, -1)
         logits = jnp.concatenate([fine, jnp.full((1, 12 * 12 * 6), -9.0)], axis=1)
         told = jnp.array([0, 0, 16, 16, 0, 8, 0, 0, 0, -8, *[0] * 8], jnp.float32)
         return PalmNetOutput(logits, jnp.broadcast_to(told, (1, NUM_ANCHORS, 18)))
@@ -87,6 +88,17 @@ def test_what_a_closer_look_finds_no_hand_is_left_out(detector):
 def test_a_photo_without_a_palm_gives_an_empty_list(detector):
     assert detector(np.zeros((50, 300, 3), np.uint8)) == []
     assert detector(np.zeros((1, 1, 3), np.uint8)) == []
+
+
+def test_a_palm_that_fills_the_picture_is_found_from_farther_away(detector):
+    photo = np.zeros((192, 192, 3), np.uint8)
+    photo[48:144, 48:144] = (255, 0, 0)  # 12 x 12 cells; from three times as far, 4 x 4
+    found = detector(photo)
+    assert found
+    for hand in found:
+        # A palm's 16 pixels are 48 of the photo; the hand's middle lies half of them above it.
+        x, y = hand.keypoints[0, :2]
+        assert 48 <= x <= 144 and 48 <= y + 24 <= 144
 
 
 @pytest.fixture(scope="module")
