@@ -31,6 +31,11 @@ _NUM_NEAREST = 8
 _DEPTH_WEIGHT = 0.5
 """Of a difference in depth beside one in the picture, when hands are compared."""
 
+_ERROR_SCALES = (0.4, 1.0)
+"""Range of what each hand's error is scaled by, less what all hands' errors have in common (where
+the network means other points than ours): on photos the network errs less than on rendered hands.
+"""
+
 _NO_DEPTH_SHARE = 0.1
 """Of hands whose keypoints are told in the picture plane alone."""
 _GAPPY_SHARE, _GAP_SHARE = 0.2, 0.25
@@ -72,7 +77,8 @@ def tell_keypoints(
       keypoints: the true ones: crop coordinates, depth relative to the wrist in crop sides.
       told_share: of hands of which anything is told.
     """
-    like_key, told_key, depth_key, gappy_key, gap_key = jax.random.split(hash_key(key), 5)
+    keys = jax.random.split(hash_key(key), 6)
+    like_key, scale_key, told_key, depth_key, gappy_key, gap_key = keys
     count = len(keypoints)
     (own,) = in_own_frame(keypoints)
     weight = jnp.array([1, 1, _DEPTH_WEIGHT])
@@ -83,7 +89,11 @@ def tell_keypoints(
     _, nearest = jax.lax.top_k(likeness, num_nearest)
     which = jax.random.randint(like_key, (count, 1), 0, num_nearest)
     chosen = jnp.take_along_axis(nearest, which, axis=1)[:, 0]
-    error = hands.told[chosen] - hands.true[chosen]
+    errors = hands.told - hands.true
+    common = errors.mean(axis=0)
+    low, high = _ERROR_SCALES
+    scale = jax.random.uniform(scale_key, (count, 1, 1), minval=low, maxval=high)
+    error = common + scale * (errors[chosen] - common)
     back = jnp.swapaxes(_upright_turn(keypoints), -1, -2)
     told = keypoints + _turned(back, _spread(keypoints), error)
 

@@ -28,7 +28,8 @@ def choose_backend(wanted: str, model: str | None = None) -> str:
     docs/benchmarks.md, else XLA.
 
     Args:
-      model: a name or file; one that tells presence runs on XLA, as exports leave that out.
+      model: a name or file; one that tells presence or takes keypoints runs on XLA, as exports leave
+        that out.
 
     Raises:
       ValueError: no such model, or the file is broken or foreign.
@@ -38,9 +39,10 @@ def choose_backend(wanted: str, model: str | None = None) -> str:
     installed = all(importlib.util.find_spec(module) for module in _LITERT_MODULES)
     if not installed or jax.default_backend() != "cpu":
         return "xla"
-    if model is not None and load_model_file(find_model(model))[0].tells_presence:
-        return "xla"
-    return "litert"
+    if model is None:
+        return "litert"
+    config, _, _ = load_model_file(find_model(model))
+    return "xla" if config.tells_presence or config.takes_keypoints else "litert"
 
 
 def load_with_backend(

@@ -61,6 +61,24 @@ def test_errors_turn_and_grow_with_the_hand():
     )
 
 
+def test_what_errors_have_in_common_is_told_whole_and_the_rest_in_part():
+    hands = random_hands(1)
+    (own,) = in_own_frame(hands)
+    true = jnp.repeat(own, 8, axis=0)
+    # Half of the hands are told one spread farther right than the others, half a spread on average.
+    right = jnp.arange(8)[:, None, None] % 2 * jnp.array([1.0, 0.0, 0.0])
+    many = jnp.repeat(hands, 4000, axis=0)
+    told = tell_keypoints(jax.random.key(3), many, ToldHands(true, true + right), 1.0)
+    spread = float(
+        jnp.linalg.norm(hands[0, 1] - hands[0, 2]) / jnp.linalg.norm(own[0, 1] - own[0, 2])
+    )
+    errors = np.asarray(told - many)[known(told)][:, 0] / spread
+    np.testing.assert_allclose(errors.mean(), 0.5, atol=0.02)
+    deviation = np.abs(errors - 0.5)
+    assert deviation.min() > 0.2 - 1e-3 and deviation.max() < 0.5 + 1e-3
+    np.testing.assert_allclose(deviation.mean(), 0.35, atol=0.02)
+
+
 def test_the_error_comes_from_a_hand_like_it():
     ones, others = random_hands(8, seed=1), random_hands(8, seed=2)
     one, other = ones[:1], others[:1]
