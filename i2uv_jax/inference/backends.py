@@ -28,8 +28,8 @@ def choose_backend(wanted: str, model: str | None = None) -> str:
     docs/benchmarks.md, else XLA.
 
     Args:
-      model: a name or file; one that tells presence or takes keypoints runs on XLA, as exports leave
-        that out.
+      model: a name or file; one that tells presence or takes keypoints runs on XLA, as
+        exports leave that out.
 
     Raises:
       ValueError: no such model, or the file is broken or foreign.
