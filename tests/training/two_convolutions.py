@@ -29,4 +29,4 @@ def use_two_convolutions(set_attribute):
     for module in (program, state):
         set_attribute(module, "build_network", lambda config, **options: TwoConvolutions(config))
     # A model file holds a `HandNet`.
-    set_attribute(loop, "export_model", lambda *arguments: None)
+    set_attribute(loop, "export_model", lambda *_, **__: None)
