@@ -2,7 +2,7 @@
 
 The same network, loss, clipping, optimiser and average of the weights, in PyTorch's own operations
 on the same pictures. Muon is `torch.optim.Muon`, which multiplies its matrices in bfloat16; Adam is
-the fused one. The learning rate stays at its peak.
+the fused one.
 """
 
 import time
@@ -19,7 +19,7 @@ from i2uv_jax.config import ExperimentConfig, OptimConfig
 from i2uv_jax.geometry.uv_map import build_tables
 from i2uv_jax.losses import mask_sizes
 from i2uv_jax.models.torch_hand_net import TorchHandNet
-from i2uv_jax.training.optimizer import muon_dimensions
+from i2uv_jax.training.optimizer import learning_rate_schedule, muon_dimensions
 from i2uv_jax.training.program import TrainingProgram
 from i2uv_jax.training.state import TrainState
 from i2uv_jax.training.torch_loss import TorchLoss
@@ -34,8 +34,8 @@ class TorchTrainStep:
       ValueError: the config has a part that is missing here.
     """
 
-    def __init__(self, program: TrainingProgram, state: TrainState) -> None:
-        """Starts from the parameters of a state."""
+    def __init__(self, program: TrainingProgram, state: TrainState, *, num_steps: int) -> None:
+        """Starts from the parameters of a state; takes so many steps at most."""
         config = program.config
         _check(config, program.mesh.size)
         sizes = mask_sizes(config.loss, config.model.stage_sizes, config.model.uv_map_size)
@@ -46,6 +46,8 @@ class TorchTrainStep:
         self.network = TorchHandNet(config.model, variables, channels_last=True)
         self.network.to(self._device).train()
         self._optimizers = _optimizers(config.optim, self.network, variables["params"])
+        schedule = learning_rate_schedule(config.optim, config.train.num_steps)
+        self._learning_rates = iter(np.asarray(schedule(np.arange(num_steps))).tolist())
         self._clip_norm = config.optim.clip_norm
         self._is_bfloat16 = config.model.dtype == "bfloat16"
         self._average, self._update_average = None, None
@@ -70,7 +72,10 @@ class TorchTrainStep:
         loss.backward()
         if self._clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._clip_norm)
-        for optimizer in self._optimizers:
+        learning_rate = next(self._learning_rates)
+        for optimizer, share in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = share * learning_rate
             optimizer.step()
             optimizer.zero_grad()
         if self._average is not None:
@@ -90,7 +95,7 @@ def measure_torch_steps(program: TrainingProgram, *, num_steps: int) -> tuple[fl
     Raises:
       ValueError: the config has a part that is missing here.
     """
-    step = TorchTrainStep(program, program.first_state())
+    step = TorchTrainStep(program, program.first_state(), num_steps=_NUM_WARM_UP + num_steps)
     batch = program.source.training_batch(0)
     pictures = step.to_device(program.task.network_input(batch), batch.uv_map)
     seconds = []
@@ -114,7 +119,8 @@ def _check(config: ExperimentConfig, num_devices: int) -> None:
 
 def _optimizers(
     config: OptimConfig, network: TorchHandNet, params: dict
-) -> list[torch.optim.Optimizer]:
+) -> list[tuple[torch.optim.Optimizer, float]]:
+    """Optimisers and their shares of the learning rate."""
     named = dict(network.named_parameters())
     by_muon = set()
     if config.algorithm == "muon":
@@ -126,18 +132,17 @@ def _optimizers(
         }
     adam = {"betas": (config.beta1, config.beta2), "eps": config.epsilon, "fused": True}
     rest = {name: param for name, param in named.items() if name not in by_muon}
-    rate = config.peak_learning_rate
     if config.algorithm == "adamw":
         groups = [
             {"params": [p for p in rest.values() if p.ndim > 1],
              "weight_decay": config.weight_decay},
             {"params": [p for p in rest.values() if p.ndim == 1], "weight_decay": 0.0},
         ]  # fmt: skip
-        return [torch.optim.AdamW(groups, rate, **adam)]
+        return [(torch.optim.AdamW(groups, **adam), 1.0)]
     if config.algorithm == "adam":
-        return [torch.optim.Adam(rest.values(), rate, **adam)]
+        return [(torch.optim.Adam(rest.values(), **adam), 1.0)]
     matrices = [named[name] for name in sorted(by_muon)]
     return [
-        torch.optim.Muon(matrices, rate, weight_decay=config.weight_decay),
-        torch.optim.Adam(rest.values(), config.adam_share * rate, **adam),
+        (torch.optim.Muon(matrices, weight_decay=config.weight_decay), 1.0),
+        (torch.optim.Adam(rest.values(), **adam), config.adam_share),
     ]

@@ -39,7 +39,7 @@ def both_steps(program):
     state = program.first_state()
     batch = program.source.training_batch(0)
     before = flatten_dict(jax.device_get(state.params), sep="__")
-    step = TorchTrainStep(program, state)
+    step = TorchTrainStep(program, state, num_steps=1)
     their_loss = step(*step.to_device(program.task.network_input(batch), batch.uv_map))
     theirs = dict(step.network.named_parameters())
     state, metrics = program.train_step(state, batch)
