@@ -14,9 +14,11 @@ from flax.traverse_util import flatten_dict
 from torch import nn
 
 from i2uv_jax.config import HandNetConfig
+from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
 from i2uv_jax.hand.mean_hand import mean_uv_map
 from i2uv_jax.models.hand_net import IMAGENET_MEAN, IMAGENET_STD
-from i2uv_jax.models.hand_stage import FIRST_SIZE
+from i2uv_jax.models.hand_stage import FIRST_SIZE, KEYPOINT_ENCODER
+from i2uv_jax.models.keypoint_encoder import KEYPOINT_FEATURES
 from i2uv_jax.models.layers import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 from i2uv_jax.models.resnet import RESNETS
 
@@ -69,15 +71,15 @@ class TorchHandNet(nn.Module):
             mean_hand = mean_uv_map(config.stage_sizes[0])
             self.register_buffer("mean_hand", torch.tensor(np.array(mean_hand)))
 
-    def forward(self, image: torch.Tensor) -> TorchOutput:
-        """(b, 3, s, s), 0 to 1."""
+    def forward(self, image: torch.Tensor, keypoints: torch.Tensor | None = None) -> TorchOutput:
+        """(b, 3, s, s), 0 to 1, and (b, 21, 3) told keypoints, where the model takes some."""
         affine = self.config.affine
         skips = self._encoder((image - self.mean) / self.deviation)
         x, uv_map, uv_maps, presence_logit = skips[-1], None, [], None
         order = (skips[4], skips[3], skips[2], skips[1], skips[0], None)
         num_done = 0
         if affine.coarse_to_fine:
-            x, uv_map, presence_logit = self._hand_stage(x, self.config.stage_sizes[0])
+            x, uv_map, presence_logit = self._hand_stage(x, keypoints)
             x = torch.cat([x, _connect(skips[3], uv_map)], dim=1)
             uv_maps.append(uv_map)
             num_done = 2
@@ -131,12 +133,14 @@ class TorchHandNet(nn.Module):
         return F.relu(x + shortcut)
 
     def _hand_stage(
-        self, features: torch.Tensor, size: int
+        self, features: torch.Tensor, keypoints: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Features of texels, the map, the presence: see `hand_stage.HandStage`."""
-        root = "affine_net__hand_stage__"
-        x = features.permute(0, 2, 3, 1).flatten(1)
-        x = F.relu(self._norm(self._dense(x, f"{root}dense"), f"{root}norm"))
+        root, size = "affine_net__hand_stage__", self.config.stage_sizes[0]
+        x = self._dense(features.permute(0, 2, 3, 1).flatten(1), f"{root}dense")
+        if self.config.takes_keypoints:
+            x = x + self._told(keypoints, f"{root}{KEYPOINT_ENCODER}__", len(x))
+        x = F.relu(self._norm(x, f"{root}norm"))
         texels = self._dense(x, f"{root}texels").unflatten(1, (size, size, -1)).permute(0, 3, 1, 2)
         x = x.float()
         columns = self._dense(x, f"{root}rotation").float()
@@ -151,6 +155,17 @@ class TorchHandNet(nn.Module):
         uv_map = scale[..., None] * points + place[:, None]
         logit = self._dense(x, f"{root}presence")[:, 0] if self.config.affine.presence else None
         return texels, uv_map.unflatten(1, (size, size)).permute(0, 3, 1, 2), logit
+
+    def _told(self, keypoints: torch.Tensor | None, root: str, count: int) -> torch.Tensor:
+        """Features of told keypoints: see `keypoint_encoder.KeypointEncoder`."""
+        if keypoints is None:
+            keypoints = torch.full((count, NUM_KEYPOINTS, 3), torch.nan, device=self.mean.device)
+        is_known = keypoints.isfinite()
+        centred = 4 * (keypoints - torch.tensor([0.5, 0.5, 0.0]).to(keypoints))
+        x = torch.stack([centred.where(is_known, 0), is_known.to(centred.dtype)], dim=-1).flatten(1)
+        for layer in ("hidden1", "hidden2"):
+            x = F.relu(self._dense(x, f"{root}{layer}"))
+        return self._dense(x, f"{root}{KEYPOINT_FEATURES}")
 
     def _refine(self, uv_map: torch.Tensor) -> torch.Tensor:
         config = self.config.sr

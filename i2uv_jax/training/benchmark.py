@@ -96,9 +96,9 @@ def measure_training(program: TrainingProgram, *, num_steps: int) -> TrainingSpe
     step_seconds = tuple(step_seconds[_NUM_WARM_UP:])
     flops, utilisation = training_flops(config.model), None
     if flops is not None:
-        num_inputs = len(jax.eval_shape(lambda one: program.task.network_input(one), batch))
+        pictures, *_ = jax.eval_shape(lambda one: program.task.network_inputs(one), batch)
         peak = num_devices * 1e12 * peaks.teraflops[precision]
-        utilisation = flops * num_inputs / statistics.median(step_seconds) / peak
+        utilisation = flops * len(pictures) / statistics.median(step_seconds) / peak
     return TrainingSpeed(
         batch_size=config.train.batch_size,
         num_devices=num_devices,

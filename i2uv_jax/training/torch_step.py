@@ -6,6 +6,7 @@ the fused one.
 """
 
 import time
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -55,19 +56,21 @@ class TorchTrainStep:
             self._average = [leaf.detach().clone() for leaf in self._leaves()]
             self._update_average = get_ema_multi_avg_fn(config.train.ema_decay)
 
-    def to_device(
-        self, image: Float[Array, "b+n s s 3"], uv_map: Float[Array, "b m m 3"]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """A batch's pictures with their negatives, and its true maps, as steps take them."""
-        tensors = (torch.tensor(np.array(part)).permute(0, 3, 1, 2) for part in (image, uv_map))
-        return tuple(
-            part.to(self._device).contiguous(memory_format=torch.channels_last) for part in tensors
-        )
+    def to_device(self, array: Float[Array, "b ..."]) -> torch.Tensor:
+        """What steps take: pictures and maps channels first (in memory last), all else as it is."""
+        tensor = torch.tensor(np.array(array), device=self._device)
+        if tensor.ndim == 4:
+            return tensor.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+        return tensor
 
-    def __call__(self, image: torch.Tensor, true_uv_map: torch.Tensor) -> float:
-        """Takes a step and waits for it; returns the loss before it."""
+    def __call__(self, inputs: Sequence[torch.Tensor], true_uv_map: torch.Tensor) -> float:
+        """Takes a step and waits for it; returns the loss before it.
+
+        Args:
+          inputs: the network's, as the program's `Task.network_inputs` gives them.
+        """
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_bfloat16):
-            output = self.network(image)
+            output = self.network(*inputs)
         loss = self._loss(output, true_uv_map)
         loss.backward()
         if self._clip_norm is not None:
@@ -97,11 +100,12 @@ def measure_torch_steps(program: TrainingProgram, *, num_steps: int) -> tuple[fl
     """
     step = TorchTrainStep(program, program.first_state(), num_steps=_NUM_WARM_UP + num_steps)
     batch = program.source.training_batch(0)
-    pictures = step.to_device(program.task.network_input(batch), batch.uv_map)
+    inputs = [step.to_device(array) for array in program.task.network_inputs(batch)]
+    true_uv_map = step.to_device(batch.uv_map)
     seconds = []
     for _ in range(_NUM_WARM_UP + num_steps):
         start = time.perf_counter()
-        step(*pictures)
+        step(inputs, true_uv_map)
         seconds.append(time.perf_counter() - start)
     return tuple(seconds[_NUM_WARM_UP:])
 

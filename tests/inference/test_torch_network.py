@@ -22,7 +22,13 @@ PUBLISHED = HandNetConfig(
 )
 COARSE_TO_FINE = HandNetConfig(
     AffineNetConfig(
-        "resnet18", 0.125, (16, 4, 8, 8), coarse_to_fine=True, upsample_last=True, presence=True
+        "resnet18",
+        0.125,
+        (16, 4, 8, 8),
+        coarse_to_fine=True,
+        upsample_last=True,
+        presence=True,
+        takes_keypoints=True,
     ),
     SRNetConfig((4,), (3, 3), residual=True, size=32),
     image_size=64,

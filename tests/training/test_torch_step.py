@@ -15,7 +15,13 @@ torch = pytest.importorskip("torch", reason="needs the extra `bench`")
 
 COARSE_TO_FINE = HandNetConfig(
     AffineNetConfig(
-        "resnet18", 0.125, (16, 4, 8, 8), coarse_to_fine=True, upsample_last=True, presence=True
+        "resnet18",
+        0.125,
+        (16, 4, 8, 8),
+        coarse_to_fine=True,
+        upsample_last=True,
+        presence=True,
+        takes_keypoints=True,
     ),
     SRNetConfig((4,), (3, 3), residual=True, size=16),
     image_size=32,
@@ -38,9 +44,13 @@ def both_steps(program):
 
     state = program.first_state()
     batch = program.source.training_batch(0)
+    if program.config.model.takes_keypoints:
+        told = jax.random.uniform(jax.random.key(1), batch.keypoints.shape)
+        batch = batch.replace(told_keypoints=told.at[0, 3:5].set(np.nan))
     before = flatten_dict(jax.device_get(state.params), sep="__")
     step = TorchTrainStep(program, state, num_steps=1)
-    their_loss = step(*step.to_device(program.task.network_input(batch), batch.uv_map))
+    inputs = [step.to_device(array) for array in program.task.network_inputs(batch)]
+    their_loss = step(inputs, step.to_device(batch.uv_map))
     theirs = dict(step.network.named_parameters())
     state, metrics = program.train_step(state, batch)
     ours = flatten_dict(jax.device_get(state.params), sep="__")
