@@ -44,6 +44,7 @@ DOCUMENTS = {
     "docs/data.md": {"data", "bench"},
     "docs/datasets.md": {"data"},
     "docs/evaluation.md": {"eval", "info"},
+    "docs/training.md": {"train"},
     "docs/scaling.md": {"bench"},
     "docs/base.md": {"bench"},
     "docs/detection.md": {"predict", "eval"},
@@ -257,7 +258,7 @@ def test_documents_name_only_extras_and_files_that_exist(request):
     ]
     documents = ("README.md", "BUILD.md", "docs/data.md", "docs/datasets.md", "docs/evaluation.md",
                  "docs/benchmarks.md", "docs/export.md", "docs/detection.md",
-                 "docs/scaling.md", "docs/base.md",
+                 "docs/training.md", "docs/scaling.md", "docs/base.md",
                  "launch/README.md")  # fmt: skip
     text = "".join((root / name).read_text() for name in documents)
     named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)

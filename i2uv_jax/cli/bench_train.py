@@ -28,7 +28,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         "train",
         help="speed of training",
         usage="%(prog)s --config FILE [--KEY=VALUE ...] [--steps N] "
-        "[--collectives N | --memory] [--json]",
+        "[--vs torch | --collectives N | --memory] [--json]",
         description=_DESCRIPTION,
         allow_abbrev=False,
     )
@@ -37,6 +37,9 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         "--steps", type=positive_int, default=20, metavar="N", help="steps to time (20)"
     )
     instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--vs", choices=("torch",), help="time the same step in PyTorch, too, in the same run"
+    )
     instead.add_argument(
         "--collectives",
         type=positive_int,
@@ -70,18 +73,30 @@ def run(args: argparse.Namespace) -> int:
         import jax
 
         from i2uv_jax.training.benchmark import measure_training
+        from i2uv_jax.training.program import build_program
+
+        if args.vs == "torch":  # said before anything is measured
+            try:
+                from i2uv_jax.training.torch_step import measure_torch_steps
+            except ImportError as error:
+                raise CommandError(f"--vs torch: needs the extra `bench` ({error})") from error
 
         print(f"compiling and timing {config.name} ...", file=sys.stderr, flush=True)
-        speed = measure_training(config, num_steps=args.steps)
+        program = build_program(config)
+        speed = measure_training(program, num_steps=args.steps)
+        device = jax.devices()[0]
+        numbers = {
+            "config": config.name,
+            "device": f"{speed.num_devices} x {device.device_kind} ({device.platform})",
+            "image_size": config.model.image_size,
+            **training_numbers(speed),
+        }
+        if args.vs == "torch":
+            numbers["torch_step_milliseconds"] = _spread(
+                measure_torch_steps(program, num_steps=args.steps)
+            )
     except ValueError as error:
         raise CommandError(error) from error
-    device = jax.devices()[0]
-    numbers = {
-        "config": config.name,
-        "device": f"{speed.num_devices} x {device.device_kind} ({device.platform})",
-        "image_size": config.model.image_size,
-        **training_numbers(speed),
-    }
     if args.json:
         json.dump(numbers, sys.stdout, indent=1)
         print()
@@ -136,22 +151,27 @@ def _print_memory(config: "ExperimentConfig", *, as_json: bool) -> int:
 
 def training_numbers(speed: "TrainingSpeed") -> dict:
     """The measurement in JSON's types; None for what this machine does not tell."""
-    steps = [1000 * seconds for seconds in speed.step_seconds]
     return {
         "batch": speed.batch_size,
         "images_per_second": round(speed.images_per_second, 2),
-        "step_milliseconds": {
-            "median": round(statistics.median(steps), 2),
-            "fastest": round(min(steps), 2),
-            "slowest": round(max(steps), 2),
-        },
-        "steps": len(steps),
+        "step_milliseconds": _spread(speed.step_seconds),
+        "steps": len(speed.step_seconds),
         "data_wait_share": round(speed.data_wait_share, 4),
         "gigaflops_per_image": _scaled(speed.flops_per_image, 1e9),
+        "utilisation": speed.utilisation and round(speed.utilisation, 4),
+        "peak_teraflops": round(speed.peak_teraflops, 4),
+        "peak_source": speed.peak_source,
         "compile_seconds": round(speed.compile_seconds, 2),
         "peak_device_megabytes": _scaled(speed.device_bytes, 1e6),
         "program_megabytes": _scaled(speed.program_bytes, 1e6),
+        "peak_host_megabytes": _scaled(speed.host_bytes, 1e6),
     }
+
+
+def _spread(seconds: tuple[float, ...]) -> dict[str, float]:
+    """In milliseconds."""
+    named = {"median": statistics.median(seconds), "fastest": min(seconds), "slowest": max(seconds)}
+    return {name: round(1000 * value, 2) for name, value in named.items()}
 
 
 def _scaled(value: float | None, unit: float) -> float | None:
@@ -159,23 +179,38 @@ def _scaled(value: float | None, unit: float) -> float | None:
 
 
 def _print_table(numbers: dict) -> None:
-    step = numbers["step_milliseconds"]
+    utilisation, peak = numbers["utilisation"], numbers["peak_teraflops"]
     rows = {
         "device": numbers["device"],
         "batch": f"{numbers['batch']} pictures of {numbers['image_size']} x "
         f"{numbers['image_size']}",
         "images per second": f"{numbers['images_per_second']:.1f}",
-        "step": f"{step['median']:.1f} ms (median of {numbers['steps']}; {step['fastest']:.1f} to "
-        f"{step['slowest']:.1f})",
+        "step": _in_words(numbers["step_milliseconds"], numbers["steps"]),
         "waiting for data": f"{numbers['data_wait_share']:.1%} of the time",
         "work per image": _with_unit(numbers["gigaflops_per_image"], "GFLOP, backwards included"),
+        "utilisation": "unknown here"
+        if utilisation is None
+        else f"{utilisation:.1%} of {peak:.3g} TFLOP/s a device ({numbers['peak_source']})",
         "compiled in": f"{numbers['compile_seconds']:.1f} s",
         "peak device memory": _with_unit(numbers["peak_device_megabytes"], "MB"),
         "memory of the step": _with_unit(numbers["program_megabytes"], "MB"),
+        "peak host memory": _with_unit(numbers["peak_host_megabytes"], "MB"),
     }
+    if "torch_step_milliseconds" in numbers:
+        theirs = numbers["torch_step_milliseconds"]
+        ratio = numbers["step_milliseconds"]["median"] / theirs["median"]
+        rows["PyTorch's step"] = _in_words(theirs, numbers["steps"])
+        rows["step over PyTorch's"] = f"{ratio:.2f}"
     print(numbers["config"])
     for name, value in rows.items():
         print(f"{name:20}{value}")
+
+
+def _in_words(spread: dict[str, float], num_steps: int) -> str:
+    return (
+        f"{spread['median']:.1f} ms (median of {num_steps}; {spread['fastest']:.1f} to "
+        f"{spread['slowest']:.1f})"
+    )
 
 
 def _with_unit(value: float | None, unit: str) -> str:

@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +20,15 @@ from i2uv_jax.cli.rendering import (
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
+    from tqdm import tqdm
 
 RENDERED = "rendered"
 UV_MAPS = "uv_maps"
 PHOTO_SETS = ("freihand", "ho3d_v2", "ho3d_v3", "hic")
 
 _DESCRIPTION = """Store a set for tensorflow-datasets, readable without TensorFlow, and print its
-folder, which --data.sets=FOLDER:1 of `i2uv train` takes. Without --set hands are rendered; the same
-command continues an interrupted build. The photos of freihand, ho3d_v2, ho3d_v3 and hic are read
+folder, which --data.sets=FOLDER:1 of `i2uv train` takes. The same command continues an interrupted
+build. Without --set hands are rendered. The photos of freihand, ho3d_v2, ho3d_v3 and hic are read
 from archives that you fetched from their owners and unpacked in --archives, with your own
 MANO_RIGHT.pkl and an OBJ that lays its vertices out (docs/datasets.md). uv_maps reads a folder of
 UV maps, as `i2uv data register` writes them."""
@@ -95,8 +98,8 @@ def _run_rendered(args: argparse.Namespace) -> int:
         import logging
 
         from i2uv_jax.cli.hand_files import make_output_folder
+        from i2uv_jax.data.builders.resumable import count_shards
         from i2uv_jax.data.builders.synthetic_hands import (
-            SAMPLES_PER_SHARD,
             BuildSettings,
             SyntheticHands,
             SyntheticHandsConfig,
@@ -106,7 +109,7 @@ def _run_rendered(args: argparse.Namespace) -> int:
             render=config,
             seed=args.seed,
             count=args.count,
-            num_shards=args.shards or -(-args.count // SAMPLES_PER_SHARD),
+            num_shards=args.shards or count_shards(args.count),
             batch_size=args.batch or BATCH_SIZE,
             image_format=args.format,
             quality=args.quality,
@@ -114,28 +117,9 @@ def _run_rendered(args: argparse.Namespace) -> int:
         make_output_folder(args.out)
         logging.getLogger("absl").setLevel(logging.ERROR)  # its warnings are about TensorFlow
         builder = SyntheticHands(data_dir=args.out, config=SyntheticHandsConfig(settings=settings))
-        bar = progress_bar(args.count)
-
-        def on_progress(num_samples: int) -> None:
-            watch.check()
-            bar.update(num_samples)
-
-        try:
-            with bar:
-                builder.download_and_prepare(on_progress=on_progress)
-        except KeyboardInterrupt:
-            print(
-                f"i2uv data: interrupted; the same command continues from the last whole shard in "
-                f"{builder.data_path}",
-                file=sys.stderr,
-            )
-            return EXIT_INTERRUPTED
-        except OSError as error:
-            raise CommandError(
-                f"{error.filename or builder.data_path}: cannot be written ({error.strerror}); "
-                "once it can, the same command continues",
-                EXIT_FAILED,
-            ) from error
+        exit_code = _store(builder, builder.download_and_prepare, watch, progress_bar(args.count))
+    if exit_code:
+        return exit_code
     split = builder.info.splits["train"]
     print(
         f"{split.num_examples} samples in {split.num_shards} shards, "
@@ -156,17 +140,15 @@ def _run_files(args: argparse.Namespace) -> int:
     from i2uv_jax.cli.hand_files import make_output_folder
 
     logging.getLogger("absl").setLevel(logging.ERROR)  # its warnings are about TensorFlow
-    try:
-        make_output_folder(args.out)
-        builder = _file_builder(args)
-    except ValueError as error:
-        raise CommandError(error) from error
-    except KeyboardInterrupt:
-        print("i2uv data: interrupted; nothing was stored", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    # array_record reports a full disk as a RuntimeError.
-    except (OSError, RuntimeError) as error:
-        raise CommandError(f"{args.out}: cannot be written ({error})", EXIT_FAILED) from error
+    with InterruptWatch() as watch:
+        try:
+            make_output_folder(args.out)
+            builder, build = _file_builder(args)
+            exit_code = _store(builder, build, watch, progress_bar(None, compiles_first=False))
+        except ValueError as error:
+            raise CommandError(error) from error
+    if exit_code:
+        return exit_code
     for name, split in builder.info.splits.items():
         print(
             f"{name}: {split.num_examples} samples, "
@@ -176,20 +158,51 @@ def _run_files(args: argparse.Namespace) -> int:
     return 0
 
 
-def _file_builder(args: argparse.Namespace) -> "tfds.core.DatasetBuilder":
-    """The builder of a set that is now complete."""
+def _file_builder(
+    args: argparse.Namespace,
+) -> tuple["tfds.core.DatasetBuilder", Callable[..., None]]:
+    """A set's builder, and what builds it."""
     if args.set == UV_MAPS:
         from i2uv_jax.data.builders.uv_map_pairs import UvMapPairs, UvMapPairsConfig
 
         pairs = UvMapPairs(data_dir=args.out, config=UvMapPairsConfig(folder=args.archives))
-        pairs.build()
-        return pairs
+        return pairs, pairs.download_and_prepare
     from i2uv_jax.data.builders.hand_photos import PhotoSetConfig
 
     config = PhotoSetConfig(mano_path=args.mano, template_path=args.uv_template)
     builder = _photo_builder(args.set)(data_dir=args.out, config=config)
-    builder.build(args.archives)
-    return builder
+    return builder, partial(builder.build, args.archives)
+
+
+def _store(
+    builder: "tfds.core.DatasetBuilder",
+    build: Callable[..., None],
+    watch: InterruptWatch,
+    bar: "tqdm",
+) -> int:
+    """Runs a build with its progress; returns the process's exit code."""
+
+    def on_progress(num_samples: int) -> None:
+        watch.check()
+        bar.update(num_samples)
+
+    try:
+        with bar:
+            build(on_progress=on_progress)
+    except KeyboardInterrupt:
+        print(
+            f"i2uv data: interrupted; the same command continues from the last whole shard in "
+            f"{builder.data_path}",
+            file=sys.stderr,
+        )
+        return EXIT_INTERRUPTED
+    except OSError as error:
+        raise CommandError(
+            f"{error.filename or builder.data_path}: cannot be written ({error.strerror}); "
+            "once it can, the same command continues",
+            EXIT_FAILED,
+        ) from error
+    return 0
 
 
 def _photo_builder(name: str) -> Any:

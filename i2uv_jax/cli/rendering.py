@@ -112,11 +112,16 @@ def picture_config(args: argparse.Namespace) -> "RenderConfig":
         raise CommandError(error) from error
 
 
-def progress_bar(count: int) -> "tqdm":
-    """On a terminal, a bar; elsewhere nothing."""
+def progress_bar(count: int | None, *, compiles_first: bool = True) -> "tqdm":
+    """On a terminal, a bar; elsewhere nothing.
+
+    Args:
+      count: pictures in all; None if nobody knows.
+      compiles_first: whether to say that the renderer is being compiled.
+    """
     from tqdm import tqdm
 
     on_terminal = sys.stderr.isatty()
-    if on_terminal:
+    if on_terminal and compiles_first:
         print("compiling the renderer ...", file=sys.stderr)
     return tqdm(total=count, unit="picture", disable=not on_terminal)

@@ -5,9 +5,7 @@ out one after the other by config, each time with all before it, and each step's
 part's share: the shares of one ladder sum to the whole.
 """
 
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -131,12 +129,6 @@ def measure_parts(
         parts.append(Part(name, 1000 * (before - after) / whole.batch_size))
         before = after
     return [*parts, Part(REST, 1000 * before / whole.batch_size)]
-
-
-def peak_host_bytes() -> int:
-    """Most memory that this process has had resident so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak  # else in units of 1024 bytes
 
 
 def _without_background(config):

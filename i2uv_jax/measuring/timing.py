@@ -1,6 +1,8 @@
-"""How long calls take, waited for, and what a compiled program reserves."""
+"""How long calls take, waited for, and how much memory programs and this process take."""
 
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +45,12 @@ def program_bytes(compiled: jax.stages.Compiled) -> int | None:
         memory.argument_size_in_bytes, memory.output_size_in_bytes, memory.temp_size_in_bytes
     )  # fmt: skip
     return sum(sizes) - memory.alias_size_in_bytes
+
+
+def peak_host_bytes() -> int:
+    """Most memory that this process has had resident so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # else in units of 1024 bytes
 
 
 def counted(compiled: jax.stages.Compiled, what: str) -> float | None:

@@ -14,9 +14,11 @@ import jax
 from i2uv_jax.config import DataConfig, ExperimentConfig
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.measuring.collectives import Collective, collectives
-from i2uv_jax.measuring.timing import counted, program_bytes
+from i2uv_jax.measuring.device_peaks import measured_peaks, peaks_of, precision_of
+from i2uv_jax.measuring.timing import counted, peak_host_bytes, program_bytes
 from i2uv_jax.models.networks import build_network
-from i2uv_jax.training.program import abstract_state, build_program
+from i2uv_jax.training.program import TrainingProgram, abstract_state, build_program
+from i2uv_jax.training.utilisation import training_flops
 from i2uv_jax.types import TrainingBatch
 
 _NUM_WARM_UP = 2
@@ -36,10 +38,18 @@ class TrainingSpeed:
     """Spent waiting for each batch."""
     flops_per_image: float | None
     """As the compiler counts them in the whole step: forwards, backwards and optimiser."""
+    utilisation: float | None
+    """Of the median step: the network's own operations, by `utilisation.py`, over what the devices
+    could have done in its time; None for networks whose operations nobody counts."""
+    peak_teraflops: float
+    """Of one device, at the precision that convolutions run in."""
+    peak_source: str
     device_bytes: int | None
     """Most memory in use on the first device, where it says so: accelerators do."""
     program_bytes: int | None
     """What the compiler reserves for the step on each device, arguments and results included."""
+    host_bytes: int
+    """Most memory that this process had resident until then, the compiler's included."""
 
     @property
     def images_per_second(self) -> float:
@@ -56,19 +66,13 @@ class TrainingSpeed:
         return zip(self.step_seconds, self.data_seconds, strict=True)
 
 
-def measure_training(
-    config: ExperimentConfig, *, num_steps: int, source: BatchSource | None = None
-) -> TrainingSpeed:
+def measure_training(program: TrainingProgram, *, num_steps: int) -> TrainingSpeed:
     """Compiles and times a config's training.
 
     Args:
       num_steps: how many steps to time, after two that warm up.
-      source: where batches come from; what `config.data` says unless given.
-
-    Raises:
-      ValueError: config and machine do not go together.
     """
-    program = build_program(config, source)
+    config, num_devices = program.config, program.mesh.size
     state = program.first_state()
     batch = program.source.training_batch(0)
     start = time.perf_counter()
@@ -86,15 +90,28 @@ def measure_training(
         data_seconds.append(ready - start)
         step_seconds.append(end - ready)
     device = program.mesh.devices.flat[0]
+    host_bytes = peak_host_bytes()
+    precision = precision_of(config.model.dtype, device.platform)
+    peaks = peaks_of(device.device_kind, precision) or measured_peaks(precision)
+    step_seconds = tuple(step_seconds[_NUM_WARM_UP:])
+    flops, utilisation = training_flops(config.model), None
+    if flops is not None:
+        pictures, *_ = jax.eval_shape(lambda one: program.task.network_inputs(one), batch)
+        peak = num_devices * 1e12 * peaks.teraflops[precision]
+        utilisation = flops * len(pictures) / statistics.median(step_seconds) / peak
     return TrainingSpeed(
         batch_size=config.train.batch_size,
-        num_devices=program.mesh.size,
+        num_devices=num_devices,
         compile_seconds=compile_seconds,
-        step_seconds=tuple(step_seconds[_NUM_WARM_UP:]),
+        step_seconds=step_seconds,
         data_seconds=tuple(data_seconds[_NUM_WARM_UP:]),
-        flops_per_image=_flops_per_image(compiled, config, program.mesh.size),
+        flops_per_image=_flops_per_image(compiled, config, num_devices),
+        utilisation=utilisation,
+        peak_teraflops=peaks.teraflops[precision],
+        peak_source=peaks.source,
         device_bytes=(device.memory_stats() or {}).get("peak_bytes_in_use"),
         program_bytes=program_bytes(compiled),
+        host_bytes=host_bytes,
     )
 
 

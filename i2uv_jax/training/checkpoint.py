@@ -20,6 +20,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from i2uv_jax.training.best_checkpoint import EvaluatedSteps
 from i2uv_jax.training.fingerprint import tree_fingerprint
 from i2uv_jax.training.processes import is_first_process, wait_for_all
 from i2uv_jax.training.run_folder import CHECKPOINT_FOLDER
@@ -41,10 +42,19 @@ class Checkpoints:
         space. Those before it are whole.
     """
 
-    def __init__(self, folder: Path, *, keep: int = 2) -> None:
+    def __init__(
+        self, folder: Path, *, keep: int = 2, evaluated: EvaluatedSteps | None = None
+    ) -> None:
+        """Opens a run's checkpoints, or begins them.
+
+        Args:
+          keep: how many of the newest stay.
+          evaluated: beside them the best of these stays.
+        """
         # orbax logs a screenful per save, and a traceback for what it raises as well.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         policies = ocp.checkpoint_managers.preservation_policy
+        kept = [policies.LatestN(keep), *([] if evaluated is None else [evaluated])]
         self._folder = (folder / CHECKPOINT_FOLDER).absolute()
         if is_first_process():
             # What a killed process left behind would fill the disk kill by kill.
@@ -56,7 +66,9 @@ class Checkpoints:
         """How long the run had taken until the state that was restored, if that was saved."""
         self._manager = ocp.CheckpointManager(
             self._folder,
-            options=ocp.CheckpointManagerOptions(preservation_policy=policies.LatestN(keep)),
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=policies.AnyPreservationPolicy(kept)
+            ),
         )
 
     def __enter__(self) -> "Checkpoints":
@@ -75,6 +87,11 @@ class Checkpoints:
             self._manager.close()
         except Exception as second:  # whatever it is, it must not hide the first error
             error.add_note(f"closing the checkpoints failed, too: {_reason(second)}")
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps taken at each of the checkpoints there are."""
+        return sorted(self._manager.all_steps())
 
     @property
     def latest_step(self) -> int | None:
@@ -128,19 +145,12 @@ class Checkpoints:
         Raises:
           ValueError: none is whole and of this kind of state; all are left where they are.
         """
-        shardings = jax.tree.broadcast(shardings, abstract_state)
-        target = jax.tree.map(
-            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-            abstract_state,
-            shardings,
-        )
         failures: dict[int, str] = {}
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        for step in reversed(self.steps):
             try:
-                state = self._restore(step, target)
-            # The storage library raises whatever its parts raise, bare `Exception` included.
-            except Exception as error:
-                failures[step] = f"{self._folder / str(step)}: not whole ({_reason(error)})"
+                state = self.restore_step(step, abstract_state, shardings)
+            except ValueError as error:
+                failures[step] = str(error)
                 continue
             for failure in failures.values():
                 say(f"{failure}; going on from the checkpoint of step {step}")
@@ -151,7 +161,25 @@ class Checkpoints:
             f"whole and of this model"
         )
 
-    def _restore(self, step: int, target: Any) -> TrainState:
+    def restore_step(self, step: int, abstract_state: Any, shardings: Any) -> TrainState:
+        """The state of one checkpoint; arguments as for `restore`.
+
+        Raises:
+          ValueError: it is not whole, or not of this kind of state.
+        """
+        try:
+            return self._restore(step, abstract_state, shardings)
+        # The storage library raises whatever its parts raise, bare `Exception` included.
+        except Exception as error:
+            raise ValueError(f"{self._folder / str(step)}: not whole ({_reason(error)})") from error
+
+    def _restore(self, step: int, abstract_state: Any, shardings: Any) -> TrainState:
+        shardings = jax.tree.broadcast(shardings, abstract_state)
+        target = jax.tree.map(
+            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            abstract_state,
+            shardings,
+        )
         items = {_STATE: ocp.args.StandardRestore(target)}
         # Runs from before there were fingerprints have none.
         has_check = (self._folder / str(step) / _CHECK).exists()
@@ -191,7 +219,7 @@ class Checkpoints:
     def _writing(self, what: str, write: Callable[[], Any]) -> None:
         try:
             write()
-        # As in `restore`; what went wrong in the background comes out here, too.
+        # As in `restore_step`; what went wrong in the background comes out here, too.
         except Exception as error:
             raise OSError(
                 f"{self._folder}: {what} could not be written ({_reason(error)}); "

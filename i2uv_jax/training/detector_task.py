@@ -30,6 +30,7 @@ def detector_task(model: nn.Module) -> Task:
         evaluation_step=evaluation_step,
         summarize=_summarize,
         describe=_describe,
+        error=lambda scores: 1 - scores["average_precision"],
         draw=_draw,
     )
 

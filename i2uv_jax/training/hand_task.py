@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 from flax import linen as nn
 from jax.sharding import Mesh
@@ -31,6 +31,7 @@ def hand_task(config: ExperimentConfig, model: nn.Module, source: BatchSource, m
         evaluation_step=build_evaluation_step(model, tables, source.keypoint_regressor),
         summarize=means,
         describe=_describe,
+        error=itemgetter("aligned_vertex_mm"),
         draw=partial(draw_maps, atlas=source.atlas),
     )
     if config.model.takes_keypoints:

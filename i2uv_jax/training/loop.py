@@ -18,6 +18,7 @@ import jax
 from i2uv_jax.config import AnyExperimentConfig
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.training.bad_steps import BadStepWatch, save_batch
+from i2uv_jax.training.best_checkpoint import EvaluatedSteps
 from i2uv_jax.training.checkpoint import Checkpoints
 from i2uv_jax.training.evaluation import batch_picture, evaluate
 from i2uv_jax.training.initial_weights import load_initial_variables
@@ -29,6 +30,8 @@ from i2uv_jax.training.profiling import StepProfiler
 from i2uv_jax.training.program import TrainingProgram, abstract_state, build_program
 from i2uv_jax.training.reporting import Reporter
 from i2uv_jax.training.run_folder import (
+    BEST_MODEL_FILE,
+    EVALUATED_FILE,
     EVALUATION_FILE,
     MODEL_FILE,
     TENSORBOARD_FOLDER,
@@ -87,15 +90,16 @@ def train(
         initial_variables = load_initial_variables(config, source.atlas)
     open_run_folder(folder, config, resume=resume)
     learning_rate = learning_rate_schedule(config.optim, config.train.num_steps)
+    evaluated = EvaluatedSteps(folder / EVALUATED_FILE, task.error)
 
     with (
-        Checkpoints(folder, keep=config.train.keep_checkpoints) as checkpoints,
+        Checkpoints(folder, keep=config.train.keep_checkpoints, evaluated=evaluated) as checkpoints,
         StopRequest() as stop,
     ):
         notes: list[str] = []
         seconds_before: float | None = 0.0
+        shapes = abstract_state(config)
         if checkpoints.latest_step is not None:
-            shapes = abstract_state(config)
             state = checkpoints.restore(shapes, program.state_shardings, notes.append)
             seconds_before = checkpoints.restored_seconds
             check_source(checkpoints.restored_source_state, source.state(int(state.step)), folder)
@@ -131,6 +135,8 @@ def train(
             def measure(state: TrainState) -> dict[str, float]:
                 scores = evaluate(task, program.evaluation_step, state.best_variables, source)
                 reporter.evaluated(int(state.step), scores, task.describe(scores))
+                if int(state.step) == checkpoints.latest_step:
+                    evaluated.note(int(state.step), scores)
                 if is_first_process():
                     write_text(folder / EVALUATION_FILE, json.dumps(scores, indent=2) + "\n")
                 return scores
@@ -187,16 +193,19 @@ def train(
                 reporter.say(f"stopped by a signal after step {steps_done}; continue with --resume")
                 return TrainResult(state, steps_done, {}, stop_reason)
             scores = measure(state)
-            export_model(
-                folder / MODEL_FILE,
-                config,
-                source.atlas,
-                state,
-                program.mesh,
-                scores,
-                seconds_so_far(),
-            )
+            export = partial(export_model, config=config, atlas=source.atlas, mesh=program.mesh)
+            export(folder / MODEL_FILE, state=state, scores=scores, seconds=seconds_so_far())
             reporter.say(f"wrote {folder / MODEL_FILE}")
+            best_step = evaluated.best(checkpoints.steps)
+            if best_step not in (None, steps_done):
+                best_state = checkpoints.restore_step(best_step, shapes, program.state_shardings)
+                export(
+                    folder / BEST_MODEL_FILE,
+                    state=best_state,
+                    scores=evaluated.scores[best_step],
+                    seconds=checkpoints.restored_seconds,
+                )
+                reporter.say(f"wrote {folder / BEST_MODEL_FILE}, of step {best_step}")
             return TrainResult(state, steps_done, scores, None)
 
 

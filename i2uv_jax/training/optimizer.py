@@ -40,7 +40,7 @@ def build_optimizer(config: OptimConfig, num_steps: int) -> optax.GradientTransf
             adam_b1=config.beta1,
             adam_b2=config.beta2,
             adam_learning_rate=adam_schedule,
-            muon_weight_dimension_numbers=_muon_dimensions,
+            muon_weight_dimension_numbers=muon_dimensions,
         )
     else:
         algorithm = optax.adam(schedule, **moments)
@@ -54,7 +54,7 @@ def _is_kernel(params: dict[str, Any]) -> dict[str, Any]:
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
-def _muon_dimensions(params: dict[str, Any]) -> dict[str, Any]:
+def muon_dimensions(params: dict[str, Any]) -> dict[str, Any]:
     """Muon for convolutions that a norm follows; None, and so Adam, for everything else.
 
     A norm takes the scale out of its convolution, so that orthogonal steps of any size are safe

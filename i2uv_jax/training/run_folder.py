@@ -4,8 +4,10 @@ RUN/config.json         the full config, every value written out
 RUN/checkpoints/STEP    train state after STEP steps; see `checkpoint.py`
 RUN/tensorboard         scalars and pictures
 RUN/evaluation.json     scores at the last evaluation
+RUN/evaluated.json      scores of each checkpoint that was evaluated, the best of which is kept
 RUN/bad_step_STEP.npz   the batch of a step whose loss was not finite or exploded
 RUN/model.safetensors   the model, once the run has reached its end
+RUN/best.safetensors    the model at the best evaluation, if that was an earlier one
 """
 
 import json
@@ -20,7 +22,9 @@ CONFIG_FILE = "config.json"
 CHECKPOINT_FOLDER = "checkpoints"
 TENSORBOARD_FOLDER = "tensorboard"
 EVALUATION_FILE = "evaluation.json"
+EVALUATED_FILE = "evaluated.json"
 MODEL_FILE = "model.safetensors"
+BEST_MODEL_FILE = "best.safetensors"
 
 _FIXED_FIELDS = ("model.", "optim.algorithm", "optim.clip_norm", "train.ema_decay", "train.seed")
 """What a checkpoint's shape or meaning depends on: a resumed run may not change these."""

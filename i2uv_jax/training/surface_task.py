@@ -1,6 +1,7 @@
 """Training of SRNet alone: losses on UV maps, surfaces before and after on unseen pairs."""
 
 from functools import partial
+from operator import itemgetter
 
 from flax import linen as nn
 
@@ -25,6 +26,7 @@ def surface_task(config: ExperimentConfig, model: nn.Module, source: BatchSource
         evaluation_step=build_surface_evaluation_step(model, tables),
         summarize=means,
         describe=describe,
+        error=itemgetter("surface_mm"),
         draw=partial(draw_maps, atlas=source.atlas),
     )
 

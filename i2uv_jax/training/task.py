@@ -25,6 +25,8 @@ class Task:
     """The named arrays of the whole evaluation set, on the host, to its scores."""
     describe: Callable[[Scores], str]
     """The scores in a few words."""
+    error: Callable[[Scores], float]
+    """What the best of a run's states has least of."""
     draw: Callable[..., UInt8[np.ndarray, "h w 3"]]
     """(batch, prediction), a few pictures of each on the host, to one picture."""
     network_inputs: Callable[[TrainingBatch], tuple[Array, ...]] = picture_alone

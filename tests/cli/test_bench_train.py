@@ -1,7 +1,9 @@
 """`i2uv bench train`: the table and the JSON say the same; mistakes are one line."""
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +18,8 @@ def measured(monkeypatch):
     """Puts a made-up measurement in place of the real one; returns the configs it was asked for."""
     asked = []
 
-    def measure(config, *, num_steps):
+    def measure(program, *, num_steps):
+        config = program.config
         asked.append((config, num_steps))
         return benchmark.TrainingSpeed(
             batch_size=config.train.batch_size,
@@ -25,8 +28,12 @@ def measured(monkeypatch):
             step_seconds=(0.03, 0.03, 0.06),
             data_seconds=(0.01, 0.01, 0.01),
             flops_per_image=2.5e9,
+            utilisation=0.25,
+            peak_teraflops=0.5,
+            peak_source="made up",
             device_bytes=None,
             program_bytes=7_000_000,
+            host_bytes=900_000_000,
         )
 
     monkeypatch.setattr(benchmark, "measure_training", measure)
@@ -44,6 +51,9 @@ def test_json(measured, capsys):
     assert numbers["data_wait_share"] == 0.2
     assert numbers["gigaflops_per_image"] == 2.5
     assert numbers["peak_device_megabytes"] is None
+    assert numbers["peak_host_megabytes"] == 900
+    assert (numbers["utilisation"], numbers["peak_teraflops"]) == (0.25, 0.5)
+    assert "torch_step_milliseconds" not in numbers
 
 
 def test_table(measured, capsys):
@@ -55,8 +65,31 @@ def test_table(measured, capsys):
         "20.0%",
         "unknown here",
         "7.00 MB",
+        "900.00 MB",
+        "25.0% of 0.5 TFLOP/s a device (made up)",
     ):
         assert text in shown
+
+
+def test_pytorch_s_step_stands_beside_ours(measured, capsys, monkeypatch):
+    # In place of the module, which needs the extra `bench`; it has tests of its own.
+    stand_in = SimpleNamespace(measure_torch_steps=lambda program, *, num_steps: (0.06, 0.05, 0.09))
+    monkeypatch.setitem(sys.modules, "i2uv_jax.training.torch_step", stand_in)
+    words = ["bench", "train", "--config", TINY, "--steps=3", "--vs", "torch"]
+    assert main(words) == 0
+    *_, theirs, ratio = capsys.readouterr().out.splitlines()
+    assert theirs.split(maxsplit=2)[2] == "60.0 ms (median of 3; 50.0 to 90.0)"
+    assert ratio.split()[-1] == "0.50"
+    assert main([*words, "--json"]) == 0
+    numbers = json.loads(capsys.readouterr().out)
+    assert numbers["torch_step_milliseconds"] == {"median": 60, "fastest": 50, "slowest": 90}
+
+
+def test_pytorch_that_is_not_installed_is_one_line(measured, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "i2uv_jax.training.torch_step", None)
+    assert main(["bench", "train", "--config", TINY, "--vs", "torch"]) == 2
+    assert "--vs torch: needs the extra `bench`" in capsys.readouterr().err
+    assert not measured
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from PIL import Image
 
 from i2uv_jax.cli.main import main
 from i2uv_jax.data import generator
-from i2uv_jax.data.builders import synthetic_hands
+from i2uv_jax.data.builders import resumable
 
 
 def error_line(capsys):
@@ -90,13 +90,13 @@ def test_build_and_read_back(tmp_path, fast_renderer, capsys):
     capsys.readouterr()
     words[words.index("5")] = "6"
     assert main(words) == 2
-    assert "count: 5, now 6" in error_line(capsys)
+    assert "its count is 5, not 6" in error_line(capsys)
 
 
 def test_a_build_interrupted_says_how_to_go_on(tmp_path, fast_renderer, capsys, monkeypatch):
     words = ["data", "build", "--out", str(tmp_path), "--count", "4", "--shards", "2"]
     words += ["--image-size", "32", "--batch", "2"]
-    write, calls = synthetic_hands._write_shard, []
+    write, calls = resumable._write_shard, []
 
     def interrupted(path, records):
         calls.append(path)
@@ -105,7 +105,7 @@ def test_a_build_interrupted_says_how_to_go_on(tmp_path, fast_renderer, capsys, 
             raise KeyboardInterrupt
         write(path, records)
 
-    monkeypatch.setattr(synthetic_hands, "_write_shard", interrupted)
+    monkeypatch.setattr(resumable, "_write_shard", interrupted)
     assert main(words) == 130
     assert "the same command continues" in error_line(capsys)
     assert main(words) == 0
@@ -116,7 +116,7 @@ def test_a_full_disk_costs_a_line(tmp_path, fast_renderer, capsys, monkeypatch):
     def full(path, records):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(synthetic_hands, "_write_shard", full)
+    monkeypatch.setattr(resumable, "_write_shard", full)
     assert main(["data", "build", "--out", str(tmp_path), "--count", "2", "--batch", "2"]) == 1
     line = error_line(capsys)
     assert "00000-of-00001: cannot be written (No space left on device)" in line

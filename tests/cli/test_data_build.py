@@ -6,6 +6,7 @@ import tensorflow_datasets as tfds
 
 from i2uv_jax.cli.main import main
 from i2uv_jax.config import DataConfig, ExperimentConfig
+from i2uv_jax.data.builders import hand_photos, resumable
 from i2uv_jax.data.files import FileSource
 from i2uv_jax.training.program import build_program
 from tests.archives import write_freihand
@@ -91,9 +92,46 @@ def test_bad_input_is_one_line(tmp_path, words, capsys, changes, message):
 
 
 def test_a_full_disk_costs_a_line(words, capsys, monkeypatch):
-    def full(*_, **__):
-        raise RuntimeError("write() failed: No space left on device")
+    class FullDisk:
+        def __init__(self, path, options):
+            pass
 
-    monkeypatch.setattr("tensorflow_datasets.core.writer.Writer.write", full)
+        def write(self, record):
+            raise RuntimeError("write() failed: No space left on device")
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(resumable.array_record_module, "ArrayRecordWriter", FullDisk)
     assert main(words) == 1
-    assert "sets: cannot be written (" in error_line(capsys)
+    line = error_line(capsys)
+    assert "cannot be written (No space left on device); once it can, the same command" in line
+
+
+def test_ctrl_c_keeps_whole_shards_and_the_same_command_goes_on(words, capsys, monkeypatch):
+    monkeypatch.setattr(resumable, "SAMPLES_PER_SHARD", 3)
+    encode, photos = hand_photos.encode_photo, []
+
+    def interrupted(photo, *others):
+        if len(photos) == 4:
+            raise KeyboardInterrupt
+        photos.append(photo.name)
+        return encode(photo, *others)
+
+    monkeypatch.setattr(hand_photos, "encode_photo", interrupted)
+    assert main(words) == 130
+    assert "the same command continues from the last whole shard in" in error_line(capsys)
+
+    def counted(photo, *others):
+        photos.append(photo.name)
+        return encode(photo, *others)
+
+    monkeypatch.setattr(hand_photos, "encode_photo", counted)
+    assert main(words) == 0
+    # The second shard was cut after its first photo, which was read twice; the first one was kept.
+    assert len(photos) == 8 + 2 + 1 and len(set(photos)) == 10
+    folder = capsys.readouterr().out.splitlines()[-1]
+    stored = tfds.builder_from_directory(folder)
+    assert stored.info.splits["train"].shard_lengths == [3, 3, 2]
+    names = {sample["name"].decode() for sample in stored.as_data_source(split="train")}
+    assert names == {name for name in photos if name.startswith("training")}

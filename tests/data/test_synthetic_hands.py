@@ -10,7 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from i2uv_jax.config import RenderConfig
-from i2uv_jax.data.builders import synthetic_hands
+from i2uv_jax.data.builders import resumable
 from i2uv_jax.data.builders.synthetic_hands import (
     BuildSettings,
     SyntheticHands,
@@ -140,14 +140,14 @@ def test_an_interrupted_build_goes_on_where_it_was(tmp_path, built, monkeypatch)
 
 
 def test_other_settings_in_the_same_folder_are_refused(built, tmp_path):
-    with pytest.raises(ValueError, match=r"other settings \(count: 8, now 9\)"):
+    with pytest.raises(ValueError, match=r"its count is 8, not 9"):
         builder(tmp_path / "set", replace(SETTINGS, count=9)).download_and_prepare()
     metadata = Path(built.data_path) / "metadata.json"
     noted = json.loads(metadata.read_text())
     noted["settings"]["unheard_of"] = 1
     for text in (json.dumps(noted), "{", "{}"):
         metadata.write_text(text)
-        with pytest.raises(ValueError, match="cannot continue"):
+        with pytest.raises(ValueError, match="cannot be continued"):
             builder(tmp_path / "set").download_and_prepare()
 
 
@@ -173,7 +173,7 @@ def test_a_full_disk_is_an_oserror_and_leaves_no_shard(tmp_path, fast_renderer, 
                 "Failed to close chunk_writer"
             )
 
-    monkeypatch.setattr(synthetic_hands.array_record_module, "ArrayRecordWriter", FullDisk)
+    monkeypatch.setattr(resumable.array_record_module, "ArrayRecordWriter", FullDisk)
     made = builder(tmp_path)
     with pytest.raises(OSError, match=r"No space left on device.*00000-of-00003"):
         made.download_and_prepare()
@@ -181,7 +181,7 @@ def test_a_full_disk_is_an_oserror_and_leaves_no_shard(tmp_path, fast_renderer, 
 
 
 def test_a_shard_that_arrives_short_is_not_named(tmp_path, fast_renderer, monkeypatch):
-    monkeypatch.setattr(synthetic_hands, "_num_records", lambda path: 1)
+    monkeypatch.setattr(resumable, "_num_records", lambda path: 1)
     with pytest.raises(OSError, match="1 of 2 samples arrived"):
         builder(tmp_path).download_and_prepare()
     assert not shards(tmp_path)

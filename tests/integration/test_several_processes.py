@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "tests.integration.quick_run"
-LAUNCHER = ["launch.local_processes", "--processes=2", "--devices=2", f"--module={PROGRAM}"]
+LAUNCHER = ["launch.local_processes", "--processes=2", "--devices=4", f"--module={PROGRAM}"]
 OVERRIDES = ["--set", "train.batch_size=8"]
 
 
@@ -44,9 +44,9 @@ def test_two_processes_with_sharded_state_train_as_one_process(tmp_path):
     assert alone.returncode == 0, one
     assert together.returncode == 0, two
 
-    # Four devices in two processes; only the first one speaks of the run.
+    # Eight devices in two processes; only the first one speaks of the run.
     assert "[0] sheet: " in two
-    assert "4 x cpu in 2 processes" in two
+    assert "8 x cpu in 2 processes" in two
     assert "[1] sheet: " not in two
     assert len(losses(one)) == 40
     np.testing.assert_allclose(losses(two), losses(one), atol=2e-3)

@@ -1,11 +1,15 @@
 """`measure_training` times what it says, on the cheap source."""
 
+import statistics
 import time
 
 import jax
 import pytest
 
 from i2uv_jax.config_io import with_overrides
+from i2uv_jax.measuring import device_peaks
+from i2uv_jax.measuring.device_peaks import Peaks
+from i2uv_jax.models.complexity import model_complexity, total_complexity
 from i2uv_jax.models.weights import variable_shapes
 from i2uv_jax.training.benchmark import (
     TrainingSpeed,
@@ -13,6 +17,7 @@ from i2uv_jax.training.benchmark import (
     step_collectives,
     step_memory,
 )
+from i2uv_jax.training.program import build_program
 
 WAIT_SECONDS = 0.2
 
@@ -31,9 +36,12 @@ class SlowSource:
         return self._source.training_batch(step)
 
 
-def test_steps_and_waiting_for_batches_are_told_apart(sheet_config, sheet_source):
-    source = SlowSource(sheet_source(sheet_config))
-    speed = measure_training(sheet_config, num_steps=3, source=source)
+def test_steps_and_waiting_for_batches_are_told_apart(sheet_config, sheet_source, monkeypatch):
+    program = build_program(sheet_config, SlowSource(sheet_source(sheet_config)))
+    monkeypatch.setitem(
+        device_peaks.TABLE, jax.devices()[0].device_kind, Peaks({"float32": 0.5}, 1.0, "made up")
+    )
+    speed = measure_training(program, num_steps=3)
     assert len(speed.step_seconds) == len(speed.data_seconds) == 3
     assert min(speed.data_seconds) >= WAIT_SECONDS
     assert speed.batch_size == sheet_config.train.batch_size
@@ -41,6 +49,12 @@ def test_steps_and_waiting_for_batches_are_told_apart(sheet_config, sheet_source
     # Convolutions are 2.6 MFLOP forwards, and about twice that backwards.
     assert 5e6 < speed.flops_per_image < 1e8
     assert speed.program_bytes > 1e6
+    assert speed.host_bytes > 1e8
+    # Three forwards of four pictures.
+    flops = 3 * 4 * total_complexity(model_complexity(sheet_config.model)).flops
+    possible = 0.5e12 * statistics.median(speed.step_seconds)
+    assert speed.utilisation == pytest.approx(flops / possible)
+    assert (speed.peak_teraflops, speed.peak_source) == (0.5, "made up")
 
 
 def test_derived_numbers():
@@ -51,8 +65,12 @@ def test_derived_numbers():
         step_seconds=(0.3, 0.3, 0.9),
         data_seconds=(0.1, 0.1, 0.1),
         flops_per_image=None,
+        utilisation=None,
+        peak_teraflops=1.0,
+        peak_source="made up",
         device_bytes=None,
         program_bytes=None,
+        host_bytes=1,
     )
     assert speed.images_per_second == 8 / 0.4
     assert abs(speed.data_wait_share - 0.3 / 1.8) < 1e-9

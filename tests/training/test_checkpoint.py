@@ -17,7 +17,12 @@ import pytest
 
 from i2uv_jax.training.checkpoint import Checkpoints
 from i2uv_jax.training.fingerprint import tree_fingerprint
-from i2uv_jax.training.sharding import batch_sharding, make_mesh, replicated
+from i2uv_jax.training.sharding import (
+    batch_sharding,
+    make_mesh,
+    replicated,
+    state_shardings,
+)
 from i2uv_jax.training.state import TrainState
 
 
@@ -103,6 +108,24 @@ def test_whole_checkpoint_comes_back_without_a_word(folder):
     assert_is_state_after(4, restore(folder, notes))
     assert not notes
     assert entries(folder) == ["2", "4"]
+
+
+@pytest.mark.parametrize(("saved_on", "restored_on"), [((2, 2), (1, 1)), ((1, 1), (2, 2))])
+def test_a_checkpoint_comes_back_on_other_devices_in_another_layout(
+    tmp_path, saved_on, restored_on
+):
+    def shardings(devices, fsdp):
+        return state_shardings(jax.eval_shape(lambda: state_after(0)), make_mesh(devices, fsdp))
+
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(jax.device_put(state_after(2), shardings(*saved_on)))
+    with Checkpoints(tmp_path) as checkpoints:
+        shapes = jax.eval_shape(lambda: state_after(0))
+        state = checkpoints.restore(shapes, shardings(*restored_on), pytest.fail)
+    assert_is_state_after(2, state)
+    for kernel in (state.params["kernel"], state.opt_state[0].mu["kernel"]):
+        shards = [shard.data.shape for shard in kernel.addressable_shards]
+        assert shards == ([(64, 64)] if restored_on == (1, 1) else [(64, 32), (64, 32)])
 
 
 def test_the_source_s_state_and_the_time_come_back_with_the_checkpoint_that_is_used(tmp_path):

@@ -16,7 +16,7 @@ class TwoConvolutions(nn.Module):
     config: HandNetConfig
 
     @nn.compact
-    def __call__(self, image, *, train):
+    def __call__(self, image, keypoints=None, *, train):
         x = nn.avg_pool(image, (8, 8), strides=(8, 8))
         # Enough channels for kernels that are worth sharding.
         x = nn.relu(nn.BatchNorm(use_running_average=not train)(nn.Conv(64, (3, 3))(x)))
@@ -29,4 +29,4 @@ def use_two_convolutions(set_attribute):
     for module in (program, state):
         set_attribute(module, "build_network", lambda config, **options: TwoConvolutions(config))
     # A model file holds a `HandNet`.
-    set_attribute(loop, "export_model", lambda *arguments: None)
+    set_attribute(loop, "export_model", lambda *_, **__: None)

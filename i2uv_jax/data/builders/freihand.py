@@ -1,10 +1,9 @@
 """`frei_hand`: FreiHAND's photos, the training pictures in all four versions."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from i2uv_jax.data.builders.hand_photos import HandPhotos
+from i2uv_jax.data.builders.hand_photos import HandPhotos, PhotoEntries
 from i2uv_jax.data.layouts.freihand import FREIHAND, FreiHand, read_freihand
 from i2uv_jax.data.layouts.hand_photo import HandPhoto
 from i2uv_jax.geometry.keypoints import KEYPOINT_NAMES
@@ -24,16 +23,21 @@ class FreiHandPhotos(HandPhotos):
         has_truth = all((folder / f"evaluation_{name}.json").exists() for name in ("xyz", "verts"))
         return ["train", "evaluation"] if has_truth else ["train"]
 
-    def photos(self, folder: Path, split: str) -> Iterator[HandPhoto]:
+    def entries(self, folder: Path, split: str) -> PhotoEntries:
         read = read_freihand(folder, _OWN_NAMES[split])
         if read.vertices is None and read.mano is None:
             raise ValueError(
                 f"{folder}: neither training_verts.json nor training_mano.json, so no meshes"
             )
-        for index, photo in read.photos():
-            if photo.vertices is None:
-                photo = replace(photo, vertices=self._mesh(read, index))
-            yield photo
+
+        def photo(number: int) -> HandPhoto:
+            version, index = divmod(number, len(read))
+            found = read.photo(index, version)
+            if found.vertices is None:
+                found = replace(found, vertices=self._mesh(read, index))
+            return found
+
+        return PhotoEntries(read.num_photos, photo)
 
     def _mesh(self, read: FreiHand, index: int):
         """MANO of the entry's parameters, laid where its keypoints are."""

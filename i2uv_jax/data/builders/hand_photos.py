@@ -1,25 +1,21 @@
 """What the builders of photo sets share: features, the user's MANO, and where the archives lie.
 
-The archives are unpacked in tensorflow-datasets' `manual_dir`, as their owners ship them. A set
-appears under its name when it is whole; an interrupted build leaves a folder `...incomplete...`
-that no reader takes for one.
+The archives are unpacked in tensorflow-datasets' `manual_dir`, as their owners ship them. Photos
+are stored in random order, the same at every build.
 """
 
-import contextlib
 import dataclasses
-import io
-import sys
-import tempfile
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import tensorflow_datasets as tfds
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
+from i2uv_jax.data.builders.resumable import ResumableBuilder, Shard, count_shards
 from i2uv_jax.data.layouts.archive import Archive
 from i2uv_jax.data.layouts.hand_photo import HandPhoto
 from i2uv_jax.data.stored_hand import StoredHand, hand_of_set, hand_to_json
@@ -43,14 +39,21 @@ class PhotoSetConfig(tfds.core.BuilderConfig):
     """OBJ with MANO's vertices in their order, and texture coordinates (`vt`)."""
 
 
-class HandPhotos(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+@dataclasses.dataclass(frozen=True)
+class PhotoEntries:
+    """The photos of a split by number, from 0 to before `count`."""
+
+    count: int
+    photo: Callable[[int], HandPhoto | None]
+    """With at least its mesh; None where the owners annotated none."""
+
+
+class HandPhotos(ResumableBuilder, skip_registration=True):
     """Base of the builders; a subclass says where its photos are and in which splits."""
 
     VERSION = tfds.core.Version("1.0.0")
     ARCHIVE: Archive
     IMAGE_FORMAT = "jpeg"
-    url_infos = None
-    """Of downloads, of which there are none: the search takes a package that may be missing."""
 
     def __init__(self, *, config: PhotoSetConfig, **arguments: Any) -> None:
         """Reads the user's MANO and template.
@@ -60,39 +63,47 @@ class HandPhotos(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """
         self.mano = load_mano(config.mano_path)
         self.hand = _hand(self.mano, config)
-        # The default format needs TensorFlow.
-        super().__init__(config=config, file_format="array_record", **arguments)
+        super().__init__(config=config, **arguments)
 
     @property
     def MANUAL_DOWNLOAD_INSTRUCTIONS(self) -> str:  # noqa: N802, tensorflow-datasets' name
         return f"{self.ARCHIVE.name}: {self.ARCHIVE.page} ({self.ARCHIVE.terms})"
 
-    def photos(self, folder: Path, split: str) -> Iterator[HandPhoto]:
-        """Photos of a split, with at least their mesh."""
+    def entries(self, folder: Path, split: str) -> PhotoEntries:
+        """What there is of a split in the folder of archives."""
         raise NotImplementedError
 
     def splits(self, folder: Path) -> list[str]:
         """The splits that the folder's archives give; "train" among them."""
         raise NotImplementedError
 
-    def build(self, manual_dir: Path) -> None:
-        """Builds the set, if it is not there, from the archives in a folder.
+    def build(
+        self,
+        manual_dir: Path,
+        *,
+        on_progress: Callable[[int], None] = lambda num_samples: None,
+    ) -> None:
+        """Builds what is missing of the set from the archives in a folder.
+
+        Args:
+          on_progress: see `ResumableBuilder`.
 
         Raises:
           ValueError: something is missing (the line says where it is to be had) or wrong.
           OSError: the set cannot be written.
         """
         self.ARCHIVE.require(manual_dir)
-        there = self.info.metadata if self.info.initialized else None
-        if (
-            there is not None
-            and hand_of_set(there).atlas.fingerprint != self.hand.atlas.fingerprint
-        ):
-            raise ValueError(
-                f"{self.data_path}: holds a set with another UV template; remove it or choose "
-                "another folder"
-            )
-        prepare(self, manual_dir=manual_dir)
+        if self.info.initialized:
+            if _fingerprint(self.info.metadata) != self.hand.atlas.fingerprint:
+                raise ValueError(
+                    f"{self.data_path}: holds a set with another UV template; remove it or choose "
+                    "another folder"
+                )
+            return
+        self.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir),
+            on_progress=on_progress,
+        )
 
     def posed(
         self, pose: Float[np.ndarray, "48"], betas: Float[np.ndarray, "10"]
@@ -133,30 +144,40 @@ class HandPhotos(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             metadata=tfds.core.MetadataDict(hand=hand_to_json(self.hand)),
         )
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+    def _shard_iterators_per_split(self, dl_manager: Any) -> dict[str, list[Shard]]:
         folder = Path(dl_manager.manual_dir)
-        return {split: self._generate_examples(folder, split) for split in self.splits(folder)}
+        entries = {split: self.entries(folder, split) for split in self.splits(folder)}
+        self.info.metadata["entries"] = {split: found.count for split, found in entries.items()}
+        return {split: self._shards(found) for split, found in entries.items()}
 
-    def _generate_examples(self, folder: Path, split: str) -> Iterator[tuple[str, dict]]:
-        for photo in self.photos(folder, split):
+    def _shards(self, entries: PhotoEntries) -> list[Shard]:
+        order = np.random.default_rng(0).permutation(entries.count)
+        num_shards = count_shards(entries.count)
+        return [partial(self._samples, entries, order[i::num_shards]) for i in range(num_shards)]
+
+    def _samples(
+        self, entries: PhotoEntries, numbers: Int[np.ndarray, "n"]
+    ) -> Iterator[tuple[str, dict]]:
+        for number in numbers:
+            photo = entries.photo(int(number))
+            if photo is None:
+                continue
             keypoints = photo.keypoints
             if keypoints is None:
                 keypoints = self.hand.keypoint_regressor @ photo.vertices
-            yield (
-                photo.name,
-                encode_photo(photo, photo.vertices, keypoints, self.hand.atlas.faces),
-            )
+            sample = encode_photo(photo, photo.vertices, keypoints, self.hand.atlas.faces)
+            yield photo.name, sample
+
+    def _check_same(self, noted: Mapping[str, Any]) -> None:
+        if _fingerprint(noted) != self.hand.atlas.fingerprint:
+            raise ValueError("it has another UV template")
+        now = self.info.metadata["entries"]
+        if noted["entries"] != now:
+            raise ValueError(f"its archives held {noted['entries']} photos, these {now}")
 
 
-def prepare(builder: tfds.core.GeneratorBasedBuilder, **settings: Any) -> None:
-    """tensorflow-datasets' own building, without what concerns downloads."""
-    settings = tfds.download.DownloadConfig(
-        **settings, try_download_gcs=False, compute_stats="skip"
-    )
-    if not sys.stderr.isatty():
-        tfds.disable_progress_bar()
-    with tempfile.TemporaryDirectory() as nothing, contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare(download_dir=nothing, download_config=settings)
+def _fingerprint(metadata: Mapping[str, Any]) -> str:
+    return hand_of_set(metadata).atlas.fingerprint
 
 
 def _hand(mano: Mano, config: PhotoSetConfig) -> StoredHand:

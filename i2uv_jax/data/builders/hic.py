@@ -4,11 +4,9 @@ A left hand is stored as it is and mirrored when it is read; its mesh, of MANO's
 stands for one of the right model's, vertex by vertex.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from i2uv_jax.data.builders.hand_photos import HandPhotos
-from i2uv_jax.data.layouts.hand_photo import HandPhoto
+from i2uv_jax.data.builders.hand_photos import HandPhotos, PhotoEntries
 from i2uv_jax.data.layouts.hic import HIC, list_fits, read_fit
 
 
@@ -22,5 +20,6 @@ class HicPhotos(HandPhotos):
     def splits(self, folder: Path) -> list[str]:
         return ["train"]
 
-    def photos(self, folder: Path, split: str) -> Iterator[HandPhoto]:
-        yield from map(read_fit, list_fits(folder))
+    def entries(self, folder: Path, split: str) -> PhotoEntries:
+        fits = list_fits(folder)
+        return PhotoEntries(len(fits), lambda number: read_fit(fits[number]))

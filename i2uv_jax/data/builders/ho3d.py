@@ -1,10 +1,9 @@
 """`ho3d_v2` and `ho3d_v3`: HO-3D's photos with the meshes of their MANO parameters."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from i2uv_jax.data.builders.hand_photos import HandPhotos
+from i2uv_jax.data.builders.hand_photos import HandPhotos, PhotoEntries
 from i2uv_jax.data.layouts import ho3d
 from i2uv_jax.data.layouts.hand_photo import HandPhoto
 
@@ -18,19 +17,21 @@ class _Ho3d(HandPhotos, skip_registration=True):
         has_truth = (folder / "evaluation_verts.json").exists()
         return ["train", "evaluation"] if has_truth else ["train"]
 
-    def photos(self, folder: Path, split: str) -> Iterator[HandPhoto]:
+    def entries(self, folder: Path, split: str) -> PhotoEntries:
         names = ho3d.frame_names(folder, self.RELEASE, split)
         truth = ho3d.read_evaluation_truth(folder, self.RELEASE) if split == "evaluation" else None
-        for index, name in enumerate(names):
-            frame = ho3d.read_frame(folder, self.RELEASE, split, name)
+
+        def photo(number: int) -> HandPhoto | None:
+            frame = ho3d.read_frame(folder, self.RELEASE, split, names[number])
             if frame is None:
-                continue
+                return None
             if truth is not None:
-                keypoints, vertices = (part[index] for part in truth)
-                yield replace(frame.photo, keypoints=keypoints, vertices=vertices)
-            else:
-                vertices, _ = self.posed(frame.pose, frame.betas)
-                yield replace(frame.photo, vertices=frame.to_camera(vertices))
+                keypoints, vertices = (part[number] for part in truth)
+                return replace(frame.photo, keypoints=keypoints, vertices=vertices)
+            vertices, _ = self.posed(frame.pose, frame.betas)
+            return replace(frame.photo, vertices=frame.to_camera(vertices))
+
+        return PhotoEntries(len(names), photo)
 
 
 class Ho3dV2(_Ho3d):

@@ -1,15 +1,15 @@
 """`uv_map_pairs`: a folder of high-fidelity UV maps, as SuperHandScan is described."""
 
 import dataclasses
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from i2uv_jax.data.builders.hand_photos import prepare
+from i2uv_jax.data.builders.resumable import ResumableBuilder, Shard, count_shards
 from i2uv_jax.data.layouts.uv_maps import list_uv_maps, read_uv_maps
 from i2uv_jax.hand.asset import load_hand
 
@@ -25,25 +25,14 @@ class UvMapPairsConfig(tfds.core.BuilderConfig):
     folder: Path
 
 
-class UvMapPairs(tfds.core.GeneratorBasedBuilder):
+class UvMapPairs(ResumableBuilder):
     """Split "train"; all maps have the size of the folder's first."""
 
     VERSION = tfds.core.Version("1.0.0")
-    url_infos = None
-    """See `HandPhotos`."""
 
     def __init__(self, *, config: UvMapPairsConfig, **arguments: Any) -> None:
         self._folder = config.folder
-        super().__init__(config=config, file_format="array_record", **arguments)
-
-    def build(self) -> None:
-        """Builds the set, if it is not there.
-
-        Raises:
-          ValueError: the folder holds no maps, or one that differs in size or cannot be read.
-          OSError: the set cannot be written.
-        """
-        prepare(self)
+        super().__init__(config=config, **arguments)
 
     @cached_property
     def _size(self) -> int:
@@ -61,12 +50,15 @@ class UvMapPairs(tfds.core.GeneratorBasedBuilder):
             metadata=tfds.core.MetadataDict(settings={"atlas": load_hand().atlas.fingerprint}),
         )
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+    def _shard_iterators_per_split(self, dl_manager: Any) -> dict[str, list[Shard]]:
         del dl_manager  # nothing is downloaded
-        return {"train": self._generate_examples()}
+        paths = list_uv_maps(self._folder)
+        self.info.metadata["names"] = [path.stem for path in paths]
+        num_shards = count_shards(len(paths))
+        return {"train": [partial(self._samples, paths[i::num_shards]) for i in range(num_shards)]}
 
-    def _generate_examples(self) -> Iterator[tuple[str, dict]]:
-        for path in list_uv_maps(self._folder):
+    def _samples(self, paths: list[Path]) -> Iterator[tuple[str, dict]]:
+        for path in paths:
             pair = read_uv_maps(path)
             if len(pair.uv_map) != self._size:
                 raise ValueError(
@@ -74,3 +66,8 @@ class UvMapPairs(tfds.core.GeneratorBasedBuilder):
                     f"got {len(pair.uv_map)}"
                 )
             yield pair.name, dataclasses.asdict(pair)
+
+    def _check_same(self, noted: Mapping[str, Any]) -> None:
+        for name, now in self.info.metadata.items():
+            if noted[name] != now:
+                raise ValueError(f"its {name} are not those of the folder")

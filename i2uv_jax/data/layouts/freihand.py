@@ -12,7 +12,6 @@ count from a pixel's centre or corner: the principal point, exactly half of the 
 taken for the picture's middle.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,11 +76,10 @@ class FreiHand:
             mask_path=mask if mask.exists() else None,
         )
 
-    def photos(self) -> Iterator[tuple[int, HandPhoto]]:
-        """(entry, picture) for all that is there: training pictures in all their versions."""
-        for version in range(len(VERSIONS) if self.split == "training" else 1):
-            for index in range(len(self)):
-                yield index, self.photo(index, version)
+    @property
+    def num_photos(self) -> int:
+        """Pictures in all: those of the training in each of the `VERSIONS`."""
+        return len(self) * (len(VERSIONS) if self.split == "training" else 1)
 
 
 def read_freihand(folder: Path, split: str) -> FreiHand:
