@@ -156,3 +156,17 @@ def write_hic(folder, mano_path, count=2):
         name = f"01/{index:03d}/{'left' if side == 'L' else 'right'}"
         truths[name] = Truth(mesh, None, colour)
     return truths
+
+
+def write_hic_depth(folder, name, truth, behind_m=0.0):
+    """The depth picture of a hand that `write_hic` wrote: 16-bit millimetres at the pixels of its
+    vertices, as if they lay behind the fit."""
+    sequence, frame, _ = name.split("/")
+    points = truth.vertices + np.array([0, 0, behind_m])
+    place = 525.0 * points[:, :2] / points[:, 2:] + np.array([320.0, 240.0])
+    depth = np.zeros((480, 640), np.uint16)
+    across, down = np.floor(place).astype(int).T
+    depth[down, across] = np.round(1000 * points[:, 2])
+    path = folder / sequence / "1" / "depth" / f"{frame}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(depth).save(path)

@@ -7,8 +7,20 @@ import types
 import numpy as np
 import scipy.sparse
 
+from i2uv_jax.evaluate.surfaces import uv_surface
+from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
+from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.hand.mano import TIP_VERTICES
+from i2uv_jax.hand.skeleton import JOINT_NAMES
+
 NUM_VERTICES = 778
 PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
+_OWN_JOINTS = [0] + [
+    JOINT_NAMES.index(f"{finger}_{joint}")
+    for finger in ("index", "middle", "little", "ring", "thumb")
+    for joint in (("cmc", "mcp", "ip") if finger == "thumb" else ("mcp", "pip", "dip"))
+]
+"""The package's joints that are MANO's, in MANO's order."""
 
 
 def mano_arrays(seed=0):
@@ -52,9 +64,52 @@ def mano_arrays(seed=0):
     }
 
 
-def write_mano(path, seed=0):
-    """Writes MANO_RIGHT.pkl as shipped: shape directions as a chumpy selection of more of them."""
-    content = mano_arrays(seed)
+def hand_arrays():
+    """The same of a mesh with MANO's number of vertices on the package's own hand, whose forms and
+    poses have no correctives; the finger tips have MANO's numbers."""
+    hand = load_hand()
+    tables = build_tables(hand.atlas, 32)
+    rows = np.concatenate([hand.template, hand.skin_weights], axis=1)
+    on_map = np.asarray(uv_map_from_vertices(tables, rows))
+    faces = uv_surface(on_map[..., :3], tables.texel_mask).faces
+    used, faces = np.unique(faces, return_inverse=True)
+    rows, faces = on_map.reshape(-1, rows.shape[1])[used], faces.reshape(-1, 3).tolist()
+    # Middles of triangles make up the number.
+    assert NUM_VERTICES // 2 < len(rows) <= NUM_VERTICES
+    for number in range(len(rows), NUM_VERTICES):
+        a, b, c = faces.pop(0)
+        rows = np.concatenate([rows, rows[[a, b, c]].mean(axis=0, keepdims=True)])
+        faces += [(a, b, number), (b, c, number), (c, a, number)]
+    tips = hand.keypoint_regressor[[4, 8, 12, 16, 20]] @ hand.template
+    order = np.arange(NUM_VERTICES)
+    for tip, place in zip(tips, TIP_VERTICES, strict=True):
+        nearest = np.linalg.norm(rows[order, :3] - tip, axis=1).argmin()
+        order[[nearest, place]] = order[[place, nearest]]
+    rows, faces = rows[order], np.argsort(order)[np.array(faces)]
+    template, own_weights = rows[:, :3], rows[:, 3:]
+    weights = own_weights[:, _OWN_JOINTS]
+    weights[:, 0] += own_weights[:, 1:5].sum(axis=1)  # metacarpals are the wrist's
+    joints = hand.joint_regressor[_OWN_JOINTS] @ hand.template
+    nearness = np.exp(-np.linalg.norm(template - joints[:, None], axis=-1) / 0.004)
+    regressor = nearness / nearness.sum(axis=1, keepdims=True)
+    return {
+        **mano_arrays(),
+        "v_template": template,
+        "shapedirs": np.zeros((NUM_VERTICES, 3, 10)),
+        "posedirs": np.zeros((NUM_VERTICES, 3, 135)),
+        "J_regressor": scipy.sparse.csc_matrix(regressor),
+        "weights": weights / weights.sum(axis=1, keepdims=True),
+        "f": faces.astype(np.uint32),
+        "hands_mean": np.zeros(45),
+    }
+
+
+def write_mano(path, seed=0, content=None):
+    """Writes MANO_RIGHT.pkl as shipped: shape directions as a chumpy selection of more of them.
+
+    The hand is the sheet of `mano_arrays(seed)`, or `content`.
+    """
+    content = mano_arrays(seed) if content is None else content
     directions = content["shapedirs"]
     both = np.concatenate([directions, 9 * directions], axis=-1)
     chosen = np.arange(both.size).reshape(both.shape)[..., :10]

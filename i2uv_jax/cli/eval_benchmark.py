@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from i2uv_jax.evaluate.answers import Answer
+    from i2uv_jax.evaluate.mano_models import BenchmarkModel
     from i2uv_jax.evaluate.sample import Benchmark
     from i2uv_jax.evaluate.summary import Evaluation
     from i2uv_jax.hand.mano import Mano
@@ -34,8 +35,8 @@ hand's mesh is carried over to MANO's vertices; models that were trained on MANO
 
 
 _HIC_NOTE = (
-    "Distances from the owners' fits, which were made from the depth pictures; predicted meshes "
-    "rigidly aligned."
+    "Means over {count} hands; distances from the owners' fits, which were made from the depth "
+    "pictures; predicted meshes rigidly aligned."
 )
 
 
@@ -67,6 +68,11 @@ def add_parsers(verbs: argparse._SubParsersAction) -> None:
                 metavar="N",
                 help="hands to compare with depth pictures (64)",
             )
+            parser.add_argument(
+                "--articulated",
+                action="store_true",
+                help="compare surfaces with their joints turned, too",
+            )
         parser.set_defaults(run=run_benchmark)
 
 
@@ -76,7 +82,6 @@ def run_benchmark(args: argparse.Namespace) -> int:
         from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.evaluate.benchmark_page import benchmark_page, surface_section
         from i2uv_jax.evaluate.challenge_file import challenge_zip, read_challenge
-        from i2uv_jax.evaluate.hic_surfaces import hic_surface_table
         from i2uv_jax.evaluate.summary import evaluate, summarize
         from i2uv_jax.hand.mano import load_mano
 
@@ -85,10 +90,13 @@ def run_benchmark(args: argparse.Namespace) -> int:
             benchmark = _benchmark(args, mano)
             if not benchmark.samples:
                 raise ValueError(f"{args.data}: lists no picture")
-            extra: dict[str, object] = {}
+            model, extra = None, {}
             if args.pred is None:
-                answers, faces, extra = _ask_model(args, benchmark, mano, watch)
+                model = _load(args, len(benchmark.samples), mano)
+                answers, faces = _ask(args, benchmark, model, watch), model.faces
                 name = str(args.model)
+                if model.to_mano is not None:
+                    extra = {"correspondence_mm": round(model.to_mano.error_mm, 3)}
             else:
                 answers, name = read_challenge(args.pred, benchmark), args.pred.name
                 faces = None if mano is None else mano.faces
@@ -99,9 +107,9 @@ def run_benchmark(args: argparse.Namespace) -> int:
         summary = {"model": name, **extra, **summarize(evaluation)}
         sections = []
         if args.eval_verb == "hic" and mano is not None:
-            surfaces = hic_surface_table(benchmark.samples, answers, mano.faces, args.surfaces)
-            summary["surfaces"] = surfaces
-            sections.append(surface_section(surfaces, _HIC_NOTE))
+            watch.check()
+            count, summary["surfaces"] = _hic_surfaces(args, benchmark, answers, mano, model)
+            sections.append(surface_section(summary["surfaces"], _HIC_NOTE.format(count=count)))
         files = {
             "samples.csv": sample_rows(evaluation),
             "report.html": benchmark_page(evaluation, summary, _fitting(faces, answers), sections),
@@ -125,35 +133,78 @@ def _benchmark(args: argparse.Namespace, mano: "Mano | None") -> "Benchmark":
     return benchmarks.ho3d_evaluation(args.data, args.eval_verb.removeprefix("ho3d-"), mano)
 
 
-def _ask_model(
-    args: argparse.Namespace, benchmark: "Benchmark", mano: "Mano | None", watch: InterruptWatch
-) -> "tuple[list[Answer], np.ndarray, dict]":
-    """Answers, the triangles of their meshes, and what else metrics.json says."""
-    from i2uv_jax.evaluate.answers import answers_of_model
-    from i2uv_jax.evaluate.mano_models import SurfaceHand, default_hand_to_mano, load_predictor
+def _load(args: argparse.Namespace, count: int, mano: "Mano | None") -> "BenchmarkModel":
+    from i2uv_jax.evaluate.mano_models import (
+        BenchmarkModel,
+        SurfaceHand,
+        default_hand_to_mano,
+        load_predictor,
+    )
 
     predictor = load_predictor(
         args.model,
-        batch_size=min(args.batch, len(benchmark.samples)),
+        batch_size=min(args.batch, count),
         mano=mano,
         template_path=args.uv_template,
     )
-    to_mano, faces, extra = None, predictor.hand.faces, {}
-    regressor = None
-    if mano is not None:
-        faces, regressor = mano.faces, mano.keypoint_regressor
-        if not isinstance(predictor.hand, SurfaceHand):
-            print("fitting the default hand to MANO's ...", file=sys.stderr, flush=True)
-            to_mano = default_hand_to_mano(predictor.hand, mano)
-            extra = {"correspondence_mm": round(to_mano.error_mm, 3)}
+    to_mano = None
+    if mano is not None and not isinstance(predictor.hand, SurfaceHand):
+        print("fitting the default hand to MANO's ...", file=sys.stderr, flush=True)
+        to_mano = default_hand_to_mano(predictor.hand, mano)
+    return BenchmarkModel(predictor, mano, to_mano)
+
+
+def _ask(
+    args: argparse.Namespace, benchmark: "Benchmark", model: "BenchmarkModel", watch: InterruptWatch
+) -> "list[Answer]":
+    from i2uv_jax.evaluate.answers import answers_of_model
+
     asked = answers_of_model(
-        predictor,
+        model.predictor,
         benchmark.samples,
         batch_size=args.batch,
-        to_mano=to_mano,
-        keypoint_regressor=regressor,
+        to_mano=model.to_mano,
+        keypoint_regressor=None if model.mano is None else model.mano.keypoint_regressor,
     )
-    return listed(benchmark, asked, watch), faces, extra
+    return listed(benchmark, asked, watch)
+
+
+def _hic_surfaces(
+    args: argparse.Namespace,
+    benchmark: "Benchmark",
+    answers: "list[Answer]",
+    mano: "Mano",
+    model: "BenchmarkModel | None",
+) -> tuple[int, dict[str, dict[str, float]]]:
+    """How many hands were compared with their fits, and the table; nothing without depth."""
+    from i2uv_jax.evaluate.articulation import rig_of
+    from i2uv_jax.evaluate.hic_surfaces import measured_hands
+    from i2uv_jax.evaluate.predicted_surfaces import (
+        by_resolution,
+        coarse_predictor,
+        surface_table,
+        surfaces_of_meshes,
+        surfaces_of_model,
+    )
+    from i2uv_jax.evaluate.surfaces import Surface
+
+    measured = measured_hands(benchmark.samples, answers, args.surfaces)
+    if not measured:
+        return 0, {}
+    chosen = [benchmark.samples[index] for index in measured]
+    if model is None:
+        meshes = [answers[index] for index in measured]
+        predicted = {"predicted mesh": surfaces_of_meshes(meshes, mano.faces, rig_of(mano))}
+    else:
+        to_truth = None if model.to_mano is None else model.to_mano.matrix
+        predicted = by_resolution(
+            model.predictor,
+            coarse_predictor(args.model, model.predictor, min(args.batch, len(chosen))),
+            lambda own: surfaces_of_model(own, chosen, model.rig, to_truth),
+        )
+    truths = [Surface(sample.vertices, mano.faces) for sample in chosen]
+    table = surface_table(list(measured.values()), predicted, truths, articulated=args.articulated)
+    return len(chosen), table
 
 
 def listed(

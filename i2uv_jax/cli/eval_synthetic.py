@@ -40,6 +40,9 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--surfaces", type=int, default=16, metavar="N", help="hands to compare surfaces of (16)"
     )
+    parser.add_argument(
+        "--articulated", action="store_true", help="compare surfaces with their joints turned, too"
+    )
     parser.add_argument("--seed", type=seed, default=7001, help="decides every picture (7001)")
     parser.add_argument(
         "--size", type=positive_int, metavar="S", help="side of the pictures (the model's)"
@@ -59,7 +62,7 @@ def run_synthetic(args: argparse.Namespace) -> int:
             surface_section,
             worst_hands,
         )
-        from i2uv_jax.evaluate.generated import coarse_predictor, surface_table
+        from i2uv_jax.evaluate.predicted_surfaces import coarse_predictor
         from i2uv_jax.evaluate.summary import evaluate, summarize
         from i2uv_jax.inference.predictor import load_model
         from i2uv_jax.models.model_files import file_fingerprint, find_model
@@ -95,15 +98,12 @@ def run_synthetic(args: argparse.Namespace) -> int:
             summary["coarse"] = summarize(evaluated(coarse))["scores"]
             sections.append(section("Before super-resolution", score_table(summary["coarse"])))
         if args.surfaces > 0:
-            models = {"super-resolved mesh": predictor, "coarse mesh": coarse}
-            if coarse is None:
-                models = {"predicted mesh": predictor}
             watch.check()
-            chosen = benchmark.samples[: args.surfaces]
-            summary["surfaces"] = surface_table(models, chosen, predictor.hand.faces, args.seed)
+            summary["surfaces"] = _surface_table(args, benchmark, predictor, coarse)
             note = (
-                f"Means over {len(chosen)} hands; predicted meshes rigidly aligned; the depth map "
-                "as a Kinect-like sensor would measure the same hand, which sees one side of it."
+                f"Means over {min(args.surfaces, args.count)} hands; predicted meshes rigidly "
+                "aligned; the depth map as a Kinect-like sensor would measure the same hand, which "
+                "sees one side of it."
             )
             sections.append(surface_section(summary["surfaces"], note))
         files = {
@@ -116,6 +116,33 @@ def run_synthetic(args: argparse.Namespace) -> int:
     print_summary(summary)
     print(f"{', '.join(written)}: written to {args.out}")
     return 0
+
+
+def _surface_table(
+    args: argparse.Namespace,
+    benchmark: "Benchmark",
+    predictor: "Predictor",
+    coarse: "Predictor | None",
+) -> dict[str, dict[str, float]]:
+    """The depth sensor's and the predicted surfaces beside the true ones."""
+    from i2uv_jax.evaluate.articulation import rig_of
+    from i2uv_jax.evaluate.generated import sensed_surfaces
+    from i2uv_jax.evaluate.predicted_surfaces import (
+        by_resolution,
+        surface_table,
+        surfaces_of_model,
+    )
+    from i2uv_jax.evaluate.surfaces import Surface
+
+    chosen = benchmark.samples[: args.surfaces]
+    rig = rig_of(predictor.hand)
+    truths = [Surface(sample.vertices, predictor.hand.faces) for sample in chosen]
+    predicted = by_resolution(
+        predictor, coarse, lambda model: surfaces_of_model(model, chosen, rig)
+    )
+    return surface_table(
+        sensed_surfaces(truths, args.seed), predicted, truths, articulated=args.articulated
+    )
 
 
 def _what_is_drawn(args: argparse.Namespace) -> str:

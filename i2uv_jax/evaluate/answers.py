@@ -16,6 +16,9 @@ from i2uv_jax.inference.predictor import Predictor
 _MIDDLE_BONE = (9, 10)
 """The middle finger's first bone: the length that FreiHAND tells."""
 
+NOT_FINITE = "prediction: not all numbers are finite"
+"""Problem of a model's answer that holds NaN or infinity."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -94,6 +97,22 @@ def place_hand(
     return np.linalg.lstsq(system.reshape(-1, 3), sides.ravel(), rcond=None)[0]
 
 
+def place_prediction(sample: Sample, hand: HandPrediction) -> tuple[float, Float[np.ndarray, "3"]]:
+    """What a prediction's points, in metres, are multiplied by, and then the place of the wrist
+    (metres, camera frame), from what the sample tells of the camera, the bone or the wrist."""
+    vertices = hand.vertices_mm.astype(np.float64) / 1000
+    photo = sample.photo
+    shift = place_hand(vertices, hand.vertices_2d, photo.focal_px, photo.principal_px)
+    if sample.wrist is not None:
+        # A hand seen at one place is as large as it is far away.
+        scale = sample.wrist[2] / shift[2] if shift[2] > 0 else 1.0
+        return scale, np.asarray(sample.wrist, np.float64)
+    first, second = hand.keypoints_3d_mm[list(_MIDDLE_BONE)].astype(np.float64) / 1000
+    bone = np.linalg.norm(second - first)
+    scale = sample.bone_m / bone if sample.bone_m is not None and bone > 0 else 1.0
+    return scale, scale * shift
+
+
 def _read(sample: Sample) -> tuple[np.ndarray | None, str | None]:
     try:
         picture = sample.picture()
@@ -120,18 +139,9 @@ def camera_matrix(sample: Sample) -> Float[np.ndarray, "3 3"]:
 def _answer(sample, hand, to_mano, keypoint_regressor) -> Answer:
     vertices = hand.vertices_mm.astype(np.float64) / 1000
     keypoints = hand.keypoints_3d_mm.astype(np.float64) / 1000
-    camera = (sample.photo.focal_px, sample.photo.principal_px)
-    shift = place_hand(vertices, hand.vertices_2d, *camera)
-    scale = 1.0
-    if sample.wrist is not None:
-        # A hand seen at one place is as large as it is far away.
-        scale = sample.wrist[2] / shift[2] if shift[2] > 0 else 1.0
-        shift = np.asarray(sample.wrist, np.float64)
-    else:
-        bone = np.linalg.norm(keypoints[_MIDDLE_BONE[1]] - keypoints[_MIDDLE_BONE[0]])
-        if sample.bone_m is not None and bone > 0:
-            scale = sample.bone_m / bone
-        shift = scale * shift
+    if not (np.isfinite(vertices).all() and np.isfinite(keypoints).all()):
+        return no_answer(NOT_FINITE)
+    scale, shift = place_prediction(sample, hand)
     vertices = scale * vertices + shift
     keypoints = scale * keypoints + shift
     if to_mano is not None:

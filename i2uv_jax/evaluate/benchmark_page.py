@@ -39,6 +39,7 @@ _SURFACES = {
     "to_truth_median_mm": ("median mm", 2),
     "from_truth_mean_mm": ("from the truth, mean mm", 2),
     "from_truth_median_mm": ("median mm", 2),
+    "accurate": ("within 2 mm of the truth", 3),
     "complete": ("truth within 2 mm", 3),
 }
 

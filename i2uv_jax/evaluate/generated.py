@@ -11,18 +11,11 @@ from i2uv_jax.data.generator import to_bytes
 from i2uv_jax.data.layouts.hand_photo import HandPhoto
 from i2uv_jax.data.stored_photo import silhouette
 from i2uv_jax.data.stored_set import StoredSet, ToHostCrop
-from i2uv_jax.evaluate.answers import camera_matrix
 from i2uv_jax.evaluate.depth_sensor import measure
-from i2uv_jax.evaluate.sample import Benchmark, Sample, stacked
-from i2uv_jax.evaluate.surfaces import Surface, compare, mean_comparison, uv_surface
-from i2uv_jax.geometry.alignment import align
-from i2uv_jax.geometry.camera import from_crop_space
+from i2uv_jax.evaluate.sample import Benchmark, Sample
+from i2uv_jax.evaluate.surfaces import Surface
 from i2uv_jax.geometry.keypoints import WRIST
-from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
-from i2uv_jax.inference.predictor import Predictor
-from i2uv_jax.models.model_files import find_model
-from i2uv_jax.models.weights import load_model_file
-from i2uv_jax.types import Batch, Camera
+from i2uv_jax.types import Batch
 
 GENERATED = "Generated pictures"
 """What reports call the benchmark."""
@@ -106,60 +99,11 @@ def _sample(host: Mapping[str, np.ndarray], faces: np.ndarray, name: str) -> Sam
     )
 
 
-def coarse_predictor(model: str, predictor: Predictor, batch_size: int) -> Predictor | None:
-    """The model `model`, which `predictor` is, without its super-resolution; None if it has none.
-
-    Raises:
-      ValueError: the file cannot be read.
-    """
-    if predictor.config.sr is None:
-        return None
-    config, variables, metadata = load_model_file(find_model(model))
-    coarse = replace(config, sr=None)
-    return Predictor(coarse, variables, name=model, metadata=metadata, batch_size=batch_size)
-
-
-def surface_table(
-    predictors: Mapping[str, Predictor],
-    samples: Sequence[Sample],
-    faces: Int[np.ndarray, "f 3"],
-    seed: int,
-) -> dict[str, dict[str, float]]:
-    """The depth sensor's and the predicted surfaces beside the true one, means over the samples.
+def sensed_surfaces(truths: Sequence[Surface], seed: int) -> list[Surface]:
+    """What the depth sensor measures of hands before it.
 
     Args:
-      predictors: by the name of their row.
-      samples: with true vertices and the wrist's place.
-      faces: of the true meshes.
-      seed: of the sensor's noise.
+      seed: of its noise.
     """
-    truths = [Surface(sample.vertices, faces) for sample in samples]
     rng = np.random.default_rng(seed)
-    surfaces = {"depth map": [Surface(measure(t.vertices, t.faces, rng)) for t in truths]}
-    for name, predictor in predictors.items():
-        surfaces[name] = _predicted_surfaces(predictor, samples)
-    return {
-        name: mean_comparison([compare(*pair) for pair in zip(found, truths, strict=True)])
-        for name, found in surfaces.items()
-    }
-
-
-def _predicted_surfaces(predictor: Predictor, samples: Sequence[Sample]) -> list[Surface]:
-    """Of all texels in the chart, moved as takes the predicted vertices nearest to the true ones:
-    rotated and shifted, not scaled."""
-    tables = build_tables(predictor.hand.atlas, predictor.config.uv_map_size)
-    found = predictor(
-        [sample.pixels for sample in samples],
-        camera=np.stack([camera_matrix(sample) for sample in samples]),
-    )
-    size = np.array([len(sample.pixels) for sample in samples], np.float32)
-    camera = Camera(
-        focal=np.array([s.photo.focal_px for s in samples], np.float32) / size,
-        principal=np.array([s.photo.principal_px for s in samples], np.float32) / size[:, None],
-    )
-    depth = np.array([sample.wrist[2] for sample in samples], np.float32)
-    texels = from_crop_space(camera, found.uv_map.reshape(len(samples), -1, 3), depth)
-    vertices = from_crop_space(camera, vertices_from_uv_map(tables, found.uv_map), depth)
-    moved = align(vertices, stacked(samples, "vertices"), scale=False)(texels)
-    maps = np.asarray(moved, np.float64).reshape(found.uv_map.shape)
-    return [uv_surface(one, tables.texel_mask) for one in maps]
+    return [Surface(measure(truth.vertices, truth.faces, rng)) for truth in truths]

@@ -1,4 +1,4 @@
-"""HIC's depth pictures and predicted meshes beside the owners' fits: all the truth it has.
+"""HIC's depth pictures, to be compared with the owners' fits: all the truth it has.
 
 The depth pictures are read as 16-bit millimetres of the colour camera, `SEQ/1/depth/FRAME.png`;
 the owners' page does not say so, and a picture of another kind is left out.
@@ -7,50 +7,40 @@ the owners' page does not say so, and a picture of another kind is left out.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.spatial import cKDTree
 
 from i2uv_jax.evaluate.answers import Answer
 from i2uv_jax.evaluate.depth_pictures import read_millimetre_depth
 from i2uv_jax.evaluate.sample import Sample
-from i2uv_jax.evaluate.surfaces import Surface, compare, mean_comparison
-from i2uv_jax.geometry.alignment import align
+from i2uv_jax.evaluate.surfaces import Surface
 
 _NEAR_M = 0.03
 """Depth farther than this from all of the fit's vertices is not the hand's."""
 
 
-def hic_surface_table(
-    samples: Sequence[Sample], answers: Sequence[Answer], faces: Int[np.ndarray, "f 3"], count: int
-) -> dict[str, dict[str, float]]:
-    """The depth map's, and the rigidly aligned predicted mesh's, distances from the fits.
+def measured_hands(
+    samples: Sequence[Sample], answers: Sequence[Answer], count: int
+) -> dict[int, Surface]:
+    """What the depth pictures measure of hands, by their places in the lists.
 
     Args:
       samples: with the fits' vertices.
-      answers: with meshes of the same topology; others are left out.
-      faces: of both.
-      count: at most so many hands that have both depth and mesh are compared.
-
-    Returns:
-      Means over those hands by row; nothing if there are none.
+      answers: those without a mesh of the fits' topology leave their hands out.
+      count: the first so many hands at most.
     """
-    rows: dict[str, list[dict[str, float]]] = {"depth map": [], "predicted mesh": []}
-    for sample, answer in zip(samples, answers, strict=True):
-        if len(rows["depth map"]) == count:
+    found: dict[int, Surface] = {}
+    for index, (sample, answer) in enumerate(zip(samples, answers, strict=True)):
+        if len(found) == count:
             break
         if sample.photo is None or answer.vertices is None:
             continue
         if answer.vertices.shape != sample.vertices.shape:
             continue
-        measured = _points_of_hand(sample)
-        if not len(measured):
-            continue
-        truth = Surface(sample.vertices, faces)
-        vertices = answer.vertices
-        moved = np.asarray(align(vertices, sample.vertices, scale=False)(vertices))
-        rows["depth map"].append(compare(Surface(measured), truth))
-        rows["predicted mesh"].append(compare(Surface(moved, faces), truth))
-    return {name: mean_comparison(found) for name, found in rows.items() if found}
+        points = _points_of_hand(sample)
+        if len(points):
+            found[index] = Surface(points)
+    return found
 
 
 def _points_of_hand(sample: Sample) -> Float[np.ndarray, "n 3"]:

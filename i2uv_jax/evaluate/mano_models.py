@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
+from i2uv_jax.evaluate.articulation import Rig, rig_of
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.geometry.host_normals import vertex_normals
 from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES
@@ -48,6 +49,27 @@ class SurfaceMap:
 
     def __call__(self, vertices: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "n 3"]:
         return self.matrix @ vertices
+
+
+@dataclass(frozen=True)
+class BenchmarkModel:
+    """A model, and how its meshes become those of a benchmark."""
+
+    predictor: Predictor
+    mano: Mano | None
+    to_mano: SurfaceMap | None
+    """None without MANO, and for models of MANO's own UV maps."""
+
+    @property
+    def faces(self) -> Int[np.ndarray, "f 3"]:
+        """Triangles of the meshes that are scored."""
+        return self.predictor.hand.faces if self.mano is None else self.mano.faces
+
+    @property
+    def rig(self) -> Rig:
+        """Of the hand whose UV maps the model predicts."""
+        is_mano = isinstance(self.predictor.hand, SurfaceHand)
+        return rig_of(self.mano if is_mano else self.predictor.hand)
 
 
 def mano_hand(mano: Mano, atlas: Atlas) -> SurfaceHand:

@@ -1,7 +1,7 @@
 """How near measured or predicted surfaces come to the true one, both ways.
 
 The protocol of the paper's claim that a super-resolved mesh is better than the depth map: every
-surface is compared with the true one, predicted ones after a rigid alignment of their vertices.
+surface is compared with the true one, predicted ones after an alignment (`predicted_surfaces`).
 From the surface to the truth says how noisy it is, from the truth to the surface how complete.
 """
 
@@ -14,8 +14,9 @@ from scipy.spatial import cKDTree
 
 from i2uv_jax.geometry.surface import DistanceTo, sample_surface
 
-COMPLETE_MM = 2.0
-"""A part of the true surface counts as there if the other comes as near as this."""
+NEAR_MM = 2.0
+"""A part of the true surface counts as there if the other comes as near as this; the same limit
+tells which part of the other is accurate."""
 
 _NUM_SAMPLES = 20_000
 _NUM_POINTS = 4000
@@ -30,7 +31,9 @@ class Surface:
 
 
 def compare(surface: Surface, truth: Surface) -> dict[str, float]:
-    """Distances in millimetres between a surface and the true mesh, and its completeness.
+    """Distances in millimetres between a surface and the true mesh; as shares of their areas
+    (of its points, for bare points), what is "accurate" of the surface and what of the truth the
+    surface has: "complete".
 
     Raises:
       ValueError: the surface is empty or has no area.
@@ -52,7 +55,8 @@ def compare(surface: Surface, truth: Surface) -> dict[str, float]:
         "to_truth_median_mm": float(1000 * np.median(there)),
         "from_truth_mean_mm": float(1000 * back.mean()),
         "from_truth_median_mm": float(1000 * np.median(back)),
-        "complete": float((1000 * back <= COMPLETE_MM).mean()),
+        "accurate": float((1000 * there <= NEAR_MM).mean()),
+        "complete": float((1000 * back <= NEAR_MM).mean()),
     }
 
 

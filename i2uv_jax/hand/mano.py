@@ -15,7 +15,11 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int
 
-from i2uv_jax.hand.model import axis_angle_matrix, forward_kinematics, linear_blend_skinning
+from i2uv_jax.hand.model import (
+    forward_kinematics,
+    linear_blend_skinning,
+    rotation_of_vector,
+)
 from i2uv_jax.restricted_pickle import read_restricted_pickle
 
 MANO_PAGE = "https://mano.is.tue.mpg.de"
@@ -31,7 +35,6 @@ KEYPOINT_JOINTS = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 
 five finger tips (thumb to little) behind them."""
 
 _einsum = partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
-_EPSILON = 1e-16
 
 
 @struct.dataclass
@@ -118,16 +121,10 @@ def pose_mano(
     """
     shaped = mano.template + _einsum("vdk,k->vd", mano.shape_directions, betas)
     joints = _einsum("jv,vd->jd", mano.joint_regressor, shaped)
-    rotations = jax.vmap(_rotation)(pose.reshape(NUM_JOINTS, 3))
+    rotations = jax.vmap(rotation_of_vector)(pose.reshape(NUM_JOINTS, 3))
     features = (rotations[1:] - jnp.eye(3)).reshape(-1)
     corrected = shaped + _einsum("vdk,k->vd", mano.pose_directions, features)
     world, posed_joints = forward_kinematics(mano.parents, joints, rotations)
     vertices = linear_blend_skinning(corrected, mano.skin_weights, joints, world, posed_joints)
     tips = vertices[np.array(TIP_VERTICES)]
     return vertices, jnp.concatenate([posed_joints, tips])[np.array(KEYPOINT_JOINTS)]
-
-
-def _rotation(vector: Float[Array, "3"]) -> Float[Array, "3 3"]:
-    """Rotation matrix of an axis times an angle in radians."""
-    angle = jnp.sqrt(jnp.sum(vector**2) + _EPSILON)
-    return axis_angle_matrix(vector / angle, angle)

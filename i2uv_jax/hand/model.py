@@ -279,3 +279,9 @@ def axis_angle_matrix(axis: Float[Array, "3"], angle: Float[Array, ""]) -> Float
     cross = jnp.array([[zero, -z, y], [z, zero, -x], [-y, x, zero]])
     square = matmul3(cross, cross)
     return jnp.eye(3) + jnp.sin(angle) * cross + (1 - jnp.cos(angle)) * square
+
+
+def rotation_of_vector(vector: Float[Array, "3"]) -> Float[Array, "3 3"]:
+    """Rotation matrix of an axis times an angle in radians; smooth at zero."""
+    angle = jnp.sqrt(jnp.sum(vector**2) + _EPSILON)
+    return axis_angle_matrix(vector / angle, angle)

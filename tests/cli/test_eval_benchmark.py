@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 
 from i2uv_jax.cli.main import main
-from tests.archives import write_freihand
-from tests.mano_files import write_mano
+from i2uv_jax.evaluate import mano_models
+from i2uv_jax.evaluate.mano_models import surface_map
+from i2uv_jax.geometry.host_normals import vertex_normals
+from i2uv_jax.geometry.subdivision import subdivide_vertices
+from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.hand.detail_chart import subdivision_of
+from tests.archives import write_freihand, write_hic, write_hic_depth
+from tests.mano_files import hand_arrays, write_mano
 
 
 @pytest.fixture
@@ -99,6 +105,56 @@ def test_a_model_s_submission_scores_as_the_model(data, tmp_path, tiny_model_pat
     for name, value in scores[0]["all"].items():
         assert scores[1]["all"][name] == (None if value is None else pytest.approx(value, abs=1e-2))
     assert scores[0]["all"]["vertex_mm"] is None
+
+
+@pytest.fixture
+def mano_of_the_hand(tmp_path, monkeypatch):
+    """MANO's file for a mesh on the package's own hand, to which no fit is needed."""
+    hand = load_hand()
+    content = hand_arrays()
+    mesh, faces = content["v_template"], content["f"].astype(int)
+    surface = subdivide_vertices(subdivision_of(hand), hand.template)
+    normals = vertex_normals(mesh, faces)
+    found = surface_map(hand, hand.template, surface, mesh, normals)
+    monkeypatch.setattr(mano_models, "default_hand_to_mano", lambda hand, mano: found)
+    return write_mano(tmp_path / "MANO_OF_HAND.pkl", content=content)
+
+
+def compared_with_hic(tmp_path, mano_path, model):
+    """metrics.json of a model on miniature HIC with depth pictures."""
+    data, out = tmp_path / "hic", tmp_path / "out"
+    for name, truth in write_hic(data, mano_path, 2).items():
+        write_hic_depth(data, name, truth)
+    words = ["eval", "hic", "--data", str(data), "--out", str(out), "--batch=2", "--articulated"]
+    assert main([*words, "--mano", str(mano_path), "--model", str(model)]) == 0
+    assert "Means over 2 hands" in (out / "report.html").read_text()
+    return json.loads((out / "metrics.json").read_text())
+
+
+@pytest.mark.usefixtures("fast_network")
+def test_a_model_s_surface_beside_hic_s(tmp_path, mano_of_the_hand, tiny_model_path, capsys):
+    metrics = compared_with_hic(tmp_path, mano_of_the_hand, tiny_model_path)
+    assert metrics["found"] == 2 and metrics["correspondence_mm"] < 0.5
+    surfaces = metrics["surfaces"]
+    assert list(surfaces) == ["depth map", "predicted mesh", "predicted mesh, articulated"]
+    assert surfaces["depth map"]["to_truth_mean_mm"] < 1
+    # The network sees the hand of the fits, but in no pose.
+    rigid, turned = surfaces["predicted mesh"], surfaces["predicted mesh, articulated"]
+    assert turned["to_truth_mean_mm"] < 0.7 * rigid["to_truth_mean_mm"]
+    assert turned["complete"] > rigid["complete"]
+    assert "surface, predicted mesh, articulated" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_default_model_s_surfaces_beside_hic_s(tmp_path, mano_of_the_hand):
+    metrics = compared_with_hic(tmp_path, mano_of_the_hand, "small")
+    stages = ("coarse mesh", "super-resolved mesh")
+    surfaces = metrics["surfaces"]
+    assert list(surfaces)[1:] == [row for s in stages for row in (s, f"{s}, articulated")]
+    for stage in stages:
+        # A picture of nothing gives some hand or other, whose joints can be turned.
+        turned = surfaces[f"{stage}, articulated"]["to_truth_mean_mm"]
+        assert turned < min(4, 0.7 * surfaces[stage]["to_truth_mean_mm"])
 
 
 @pytest.mark.parametrize(

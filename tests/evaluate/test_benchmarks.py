@@ -5,14 +5,17 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from i2uv_jax.evaluate import benchmarks
 from i2uv_jax.evaluate.answers import Answer
+from i2uv_jax.evaluate.articulation import rig_of
 from i2uv_jax.evaluate.challenge_file import challenge_zip, read_challenge
-from i2uv_jax.evaluate.hic_surfaces import hic_surface_table
+from i2uv_jax.evaluate.hic_surfaces import measured_hands
+from i2uv_jax.evaluate.predicted_surfaces import surface_table, surfaces_of_meshes
 from i2uv_jax.evaluate.summary import evaluate, summarize
+from i2uv_jax.evaluate.surfaces import Surface
 from i2uv_jax.hand.mano import load_mano
+from tests.archives import write_hic, write_hic_depth
 
 ALL = pytest.mark.parametrize("benchmark", ["freihand", "ho3d", "hic"], indirect=True)
 
@@ -118,25 +121,33 @@ def test_a_mesh_of_another_topology_is_scored_by_its_surface(benchmark):
     assert scores["f_aligned_as_script_5"] < 0.9
 
 
-@pytest.mark.parametrize("benchmark", ["hic"], indirect=True)
-def test_hic_s_depth_pictures_are_compared_with_its_fits(benchmark, mano_path):
+@pytest.mark.parametrize("articulated", [False, True])
+def test_hic_s_depth_pictures_and_meshes_are_compared_with_its_fits(
+    tmp_path, mano_path, articulated
+):
+    truths = write_hic(tmp_path, mano_path, 3)
+    name = "01/000/right"
+    write_hic_depth(tmp_path, name, truths[name], behind_m=0.004)
     mano = load_mano(mano_path)
-    # Depth at the pixels of the fit's vertices, 4 mm behind it, as 16-bit millimetres.
-    for sample in benchmark.samples[:1]:
-        photo, points = sample.photo, sample.vertices + np.float32([0, 0, 0.004])
-        place = photo.focal_px * points[:, :2] / points[:, 2:] + photo.principal_px
-        depth = np.zeros((480, 640), np.uint16)
-        across, down = np.floor(place).astype(int).T
-        depth[down, across] = np.round(1000 * points[:, 2])
-        folder = photo.image_path.parents[1] / "depth"
-        folder.mkdir()
-        Image.fromarray(depth).save(folder / f"{photo.image_path.stem}.png")
-    table = hic_surface_table(benchmark.samples, answers_to(benchmark), mano.faces, 10)
+    benchmark = benchmarks.hic_fits(tmp_path, mano)
+    answers = answers_to(benchmark, lambda points: points + np.float32([0.01, 0, 0]))
+    measured = measured_hands(benchmark.samples, answers, 10)
+    (index,) = measured
+    assert benchmark.samples[index].name == name
+    table = surface_table(
+        list(measured.values()),
+        {"predicted mesh": surfaces_of_meshes([answers[index]], mano.faces, rig_of(mano))},
+        [Surface(benchmark.samples[index].vertices, mano.faces)],
+        articulated=articulated,
+    )
     # The sheet lies across the line of sight, give or take its bends.
     assert 2 < table["depth map"]["to_truth_mean_mm"] < 4.5
-    assert table["predicted mesh"]["to_truth_mean_mm"] == pytest.approx(0, abs=1e-2)
-    assert table["predicted mesh"]["complete"] == 1
-    assert hic_surface_table(benchmark.samples[1:], answers_to(benchmark)[1:], mano.faces, 9) == {}
+    for row in ("predicted mesh", "predicted mesh, articulated")[: 1 + articulated]:
+        assert table[row]["to_truth_mean_mm"] == pytest.approx(0, abs=2e-2)
+        assert table[row]["complete"] == table[row]["accurate"] == 1
+    assert len(table) == 2 + articulated
+    nothing = [dataclasses.replace(answer, vertices=None) for answer in answers]
+    assert measured_hands(benchmark.samples, nothing, 10) == {}
 
 
 def test_what_is_wrong_with_predictions_and_truth_is_named(freihand, tmp_path):
