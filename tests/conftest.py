@@ -50,10 +50,11 @@ def fast_renderer(monkeypatch):
     from i2uv_jax.render.assets import RenderAssets
     from i2uv_jax.types import Batch, Camera
 
-    def sample_batch(key, hand, config, batch_size, assets, *, sharding=None):
+    def sample_batch(key, hand, config, batch_size, assets, *, sharding=None, is_sequence=False):
         image_key, turn_key = jax.random.split(key)
         size = config.image_size
         angle = jax.random.uniform(turn_key, (batch_size,), maxval=2 * jnp.pi)
+        angle = angle[0] + 0.1 * jnp.arange(batch_size) if is_sequence else angle
         cos, sin, zero = jnp.cos(angle), jnp.sin(angle), jnp.zeros(batch_size)
         turn = jnp.stack([cos, zero, sin, zero, zero + 1, zero, -sin, zero, cos], -1)
         vertices = (hand.template - hand.template.mean(0)) @ turn.reshape(-1, 3, 3)

@@ -82,6 +82,7 @@ def run_benchmark(args: argparse.Namespace) -> int:
         from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.evaluate.benchmark_page import benchmark_page, surface_section
         from i2uv_jax.evaluate.challenge_file import challenge_zip, read_challenge
+        from i2uv_jax.evaluate.sequences import sequence_scores
         from i2uv_jax.evaluate.summary import evaluate, summarize
         from i2uv_jax.hand.mano import load_mano
 
@@ -105,6 +106,7 @@ def run_benchmark(args: argparse.Namespace) -> int:
         except ValueError as error:
             raise CommandError(error) from error
         summary = {"model": name, **extra, **summarize(evaluation)}
+        summary["motion"] = sequence_scores(evaluation)
         sections = []
         if args.eval_verb == "hic" and mano is not None:
             watch.check()
@@ -297,7 +299,16 @@ def print_summary(summary: dict) -> None:
             if scores["all"].get(f"{kind}_{limit}") is not None:
                 cells = [_cell(scores[over][f"{kind}_{limit}"], 18, 3) for over in ("found", "all")]
                 print(f"{f'{title} {limit} mm':30}" + "".join(cells))
+    _print_motion(summary.get("motion"))
     _print_surfaces(summary.get("surfaces", {}))
+
+
+def _print_motion(motion: dict | None) -> None:
+    from i2uv_jax.evaluate.benchmark_page import MOTION_ROWS
+
+    for key, title in MOTION_ROWS.items():
+        if motion is not None and motion[key] is not None:
+            print(f"{title:36}{_cell(motion[key], 12, 2)} m/s²")
 
 
 def _print_surfaces(surfaces: dict) -> None:

@@ -18,7 +18,10 @@ from i2uv_jax.cli.rendering import (
 )
 
 if TYPE_CHECKING:
-    from i2uv_jax.evaluate.sample import Benchmark
+    from jaxtyping import Array
+
+    from i2uv_jax.data.generator import HandGenerator
+    from i2uv_jax.evaluate.sample import Benchmark, Sample
     from i2uv_jax.inference.predictor import Predictor
 
 _DESCRIPTION = """Score a model on pictures rendered by a seed that training does not use, or with
@@ -32,10 +35,18 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     parser = verbs.add_parser("synthetic", help="generated pictures", description=_DESCRIPTION)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
     parser.add_argument("--model", default="small", metavar="NAME|PATH", help="a model (small)")
-    parser.add_argument("--set", type=Path, metavar="DIR", help="a stored set's folder")
+    pictures = parser.add_mutually_exclusive_group()
+    pictures.add_argument("--set", type=Path, metavar="DIR", help="a stored set's folder")
     parser.add_argument("--split", default="train", metavar="NAME", help="of that set (train)")
     parser.add_argument(
         "--count", type=positive_int, default=256, metavar="N", help="pictures, at most (256)"
+    )
+    pictures.add_argument(
+        "--sequences",
+        type=positive_int,
+        metavar="N",
+        help="sequences of moving hands in place of single pictures; --batch says how many frames "
+        "each has",
     )
     parser.add_argument(
         "--surfaces", type=int, default=16, metavar="N", help="hands to compare surfaces of (16)"
@@ -58,18 +69,22 @@ def run_synthetic(args: argparse.Namespace) -> int:
         from i2uv_jax.evaluate.answers import answers_of_model
         from i2uv_jax.evaluate.benchmark_page import (
             benchmark_page,
+            motion_section,
             score_table,
             surface_section,
             worst_hands,
         )
         from i2uv_jax.evaluate.predicted_surfaces import coarse_predictor
+        from i2uv_jax.evaluate.sequences import sequence_scores
         from i2uv_jax.evaluate.summary import evaluate, summarize
         from i2uv_jax.inference.predictor import load_model
         from i2uv_jax.models.model_files import file_fingerprint, find_model
         from i2uv_jax.viewing.html_report import section
         from i2uv_jax.viewing.png import png_bytes
 
-        batch_size = min(args.batch or BATCH_SIZE, args.count)
+        batch_size = args.batch or BATCH_SIZE
+        if args.sequences is None:
+            batch_size = min(batch_size, args.count)
         predictor = load_model(args.model, batch_size=batch_size)
         coarse = coarse_predictor(args.model, predictor, batch_size)
         args.size = args.size or predictor.config.crop_size
@@ -92,18 +107,23 @@ def run_synthetic(args: argparse.Namespace) -> int:
             "model_file": file_fingerprint(find_model(args.model)),
             "pictures_of": _what_is_drawn(args),
             **summarize(evaluation),
+            "motion": sequence_scores(evaluation),
         }
         sections = []
         if coarse is not None:
-            summary["coarse"] = summarize(evaluated(coarse))["scores"]
-            sections.append(section("Before super-resolution", score_table(summary["coarse"])))
+            before = evaluated(coarse)
+            summary["coarse"] = summarize(before)["scores"]
+            summary["coarse_motion"] = sequence_scores(before)
+            scores = score_table(summary["coarse"])
+            sections.append(section("Before super-resolution", scores))
+            sections.append(motion_section(summary["coarse_motion"]))
         if args.surfaces > 0:
             watch.check()
             summary["surfaces"] = _surface_table(args, benchmark, predictor, coarse)
             note = (
-                f"Means over {min(args.surfaces, args.count)} hands; predicted meshes rigidly "
-                "aligned; the depth map as a Kinect-like sensor would measure the same hand, which "
-                "sees one side of it."
+                f"Means over {min(args.surfaces, len(benchmark.samples))} hands; predicted meshes "
+                "rigidly aligned; the depth map as a Kinect-like sensor would measure the same "
+                "hand, which sees one side of it."
             )
             sections.append(surface_section(summary["surfaces"], note))
         files = {
@@ -178,9 +198,13 @@ def _benchmark(
     from i2uv_jax.data.generator import HandGenerator
 
     config = picture_config(args)
-    generator = HandGenerator(config, predictor.hand, args.batch or BATCH_SIZE)
+    generator = HandGenerator(
+        config, predictor.hand, args.batch or BATCH_SIZE, is_sequence=args.sequences is not None
+    )
     samples = []
     key = jax.random.key(args.seed)
+    if args.sequences is not None:
+        return generated_benchmark(_moving_hands(generator, key, args.sequences, watch))
     tones, ages = generator.monk_tones(key, args.count), generator.ages(key, args.count)
     with progress_bar(args.count) as bar:
         for batch in generator.batches(key, args.count):
@@ -192,3 +216,21 @@ def _benchmark(
             )
             bar.update(len(samples) - bar.n)
     return generated_benchmark(samples)
+
+
+def _moving_hands(
+    generator: "HandGenerator", key: "Array", num_sequences: int, watch: InterruptWatch
+) -> "list[Sample]":
+    """The frames of all sequences, one after the other."""
+    from i2uv_jax.evaluate.generated import samples_of_batch
+
+    samples = []
+    count = num_sequences * generator.batch_size
+    with progress_bar(count) as bar:
+        for index, batch in enumerate(generator.batches(key, count)):
+            watch.check()
+            samples += samples_of_batch(
+                batch, generator.hand.faces, len(samples), sequence=f"sequence {index}"
+            )
+            bar.update(len(samples) - bar.n)
+    return samples

@@ -27,8 +27,13 @@ class HandGenerator:
     Where there are several devices that can share a batch evenly, each renders its part.
     """
 
-    def __init__(self, config: RenderConfig, hand: Hand, batch_size: int) -> None:
+    def __init__(
+        self, config: RenderConfig, hand: Hand, batch_size: int, *, is_sequence: bool = False
+    ) -> None:
         """Reads what the pictures are made of.
+
+        Args:
+          is_sequence: every batch holds the frames of one hand that moves.
 
         Raises:
           ValueError: a folder of textures or pictures that the config names cannot be used.
@@ -44,7 +49,9 @@ class HandGenerator:
         sharding = shards if is_shared else None
 
         def render(key: Array, assets: RenderAssets) -> Batch:
-            return sample_batch(key, hand, config, batch_size, assets, sharding=sharding)
+            return sample_batch(
+                key, hand, config, batch_size, assets, sharding=sharding, is_sequence=is_sequence
+            )
 
         self._render = jax.jit(render, out_shardings=sharding)
 

@@ -58,6 +58,13 @@ F_ROWS = {
 }
 
 
+MOTION_ROWS = {
+    "jitter_m_s2": "mean acceleration of the prediction",
+    "true_jitter_m_s2": "mean acceleration of the truth",
+    "acceleration_error_m_s2": "acceleration error",
+}
+
+
 def benchmark_page(
     evaluation: Evaluation,
     summary: dict,
@@ -102,6 +109,7 @@ def benchmark_page(
                 "aligned error by joint", summary["aligned_keypoint_mm_by_keypoint"], unit="mm"
             ),
         ),
+        motion_section(summary.get("motion")),
         *(section(f"By {title}", _group_table(own)) for title, own in summary["groups"].items()),
         *_examples(evaluation, faces),
         problems("Pictures without a prediction", summary["problems"]["predictions"]),
@@ -156,6 +164,22 @@ def surface_section(surfaces: dict, note: str) -> str:
     ]
     header = ("", *(title for title, _ in _SURFACES.values()))
     return section("Surfaces", table(header, rows), note=note if rows else "")
+
+
+def motion_section(motion: dict | None) -> str:
+    """The numbers of `sequences.sequence_scores`; nothing without sequences."""
+    if motion is None:
+        return ""
+    rows = [
+        (title, number(motion[key], 2))
+        for key, title in MOTION_ROWS.items()
+        if motion[key] is not None
+    ]
+    note = (
+        f"Over {motion['triples']} times three frames in a row of {motion['sequences']} sequences "
+        f"at {motion['frames_per_second']:g} pictures a second; keypoints, wrist on wrist."
+    )
+    return section("In motion, m/s²", table(("", ""), rows), note=note)
 
 
 def _group_table(groups: dict) -> str:

@@ -88,6 +88,7 @@ def ho3d_evaluation(folder: Path, version: str, mano: Mano | None = None) -> Ben
         sample = with_truth(
             sample, (from_mano_order(points) * _OPENGL, problem), (mesh * _OPENGL, mesh_problem)
         )
+        sample = replace(sample, frame_of=_frame_of(*name.split("/")))
         samples.append(_with_visible_share(sample, mano))
     return Benchmark(
         f"ho3d-{version}",
@@ -121,7 +122,9 @@ def hic_fits(folder: Path, mano: Mano | None = None) -> Benchmark:
         if mano is not None:
             keypoints = mano.keypoint_regressor @ photo.vertices
         boxed = _boxed(photo)
-        samples.append(Sample(name, boxed, keypoints, photo.vertices, wrist=None))
+        side = "left" if fit.is_left else "right"
+        frame_of = _frame_of(f"{fit.sequence}/{side}", fit.frame)
+        samples.append(Sample(name, boxed, keypoints, photo.vertices, frame_of=frame_of))
     return Benchmark("hic", "HIC", samples)
 
 
@@ -146,6 +149,11 @@ def _with_visible_share(sample: Sample, mano: Mano | None) -> Sample:
     photo = sample.photo
     share = visible_share(sample.vertices, mano.faces, depth_m, photo.focal_px, photo.principal_px)
     return replace(sample, visible_share=share)
+
+
+def _frame_of(sequence: str, frame: str) -> tuple[str, int] | None:
+    """None for frames whose names are no numbers."""
+    return (sequence, int(frame)) if frame.isdecimal() else None
 
 
 def _without_name(error: ValueError, name: str) -> str:

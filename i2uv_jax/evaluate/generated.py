@@ -32,12 +32,14 @@ def samples_of_batch(
     first: int,
     monk_tones: Int[np.ndarray, "b"] | None = None,
     ages: Float[np.ndarray, "b"] | None = None,
+    sequence: str | None = None,
 ) -> Iterator[Sample]:
     """The pictures of a rendered batch (NumPy), numbered from `first`.
 
     Args:
       monk_tones: of the hands' skins, 1 to 10, where they are known.
       ages: of the hands' forms, MakeHuman's 0 to 1, where they are known.
+      sequence: name of the sequence whose frames, in their order, the pictures are.
     """
     images = to_bytes(batch.image)
     for index in range(len(images)):
@@ -55,7 +57,8 @@ def samples_of_batch(
         )
         tone = None if monk_tones is None else int(monk_tones[index])
         age = None if ages is None else float(ages[index])
-        yield replace(sample, monk_tone=tone, age=age)
+        frame_of = None if sequence is None else (sequence, index)
+        yield replace(sample, monk_tone=tone, age=age, frame_of=frame_of)
 
 
 def samples_of_set(stored: StoredSet, split: str, count: int | None, size: int) -> Iterator[Sample]:

@@ -46,6 +46,8 @@ class Sample:
     """MakeHuman's phenotype, 0 (a baby) to 1 (old), where it is known."""
     fill: float | None = None
     """The longer side of the hand's bounding box over the crop's, where both are known."""
+    frame_of: tuple[str, int] | None = None
+    """The sequence, and the number in it, of a picture that is a frame of one."""
 
     def picture(self) -> UInt8[np.ndarray, "h w 3"]:
         """The pixels.
@@ -85,6 +87,8 @@ class Benchmark:
     """Whether its alignment allows reflections, as the official scripts' does."""
     scales_and_shifts: bool = False
     """Whether keypoints are also scored after HO-3D's alignment by scale and wrist."""
+    frames_per_second: float = 30.0
+    """Of its sequences, where it has some."""
 
 
 Points = tuple[np.ndarray, str | None]

@@ -30,6 +30,7 @@ from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.background import sample_background
 from i2uv_jax.render.covered import map_covered
 from i2uv_jax.render.framing import Placement, sample_placement
+from i2uv_jax.render.motion import Motion, between, motion_over
 from i2uv_jax.render.occluder_light import light_occluders
 from i2uv_jax.render.occluders import OCCLUDER_FACES, Occluders, sample_occluders
 from i2uv_jax.render.plain import is_plain
@@ -74,6 +75,8 @@ class PictureKeys:
     sensor: PRNGKeyArray
     mixing: Float[Array, "b 2"]
     """Uniform from 0 to 1: whether amplitudes are mixed, and how far."""
+    motion: Motion | None = None
+    """None where hands do not move."""
 
 
 def sample_batch(
@@ -84,8 +87,9 @@ def sample_batch(
     assets: RenderAssets | None = None,
     *,
     sharding: NamedSharding | None = None,
+    is_sequence: bool = False,
 ) -> Batch:
-    """Renders `batch_size` random right hands.
+    """Renders `batch_size` random right hands, or as many frames of one that moves.
 
     Args:
       key: decides everything; the same key gives the same batch.
@@ -97,8 +101,10 @@ def sample_batch(
       sharding: splits the batch over devices, each of which renders its own pictures and nothing
         else: left to itself, the compiler would have every device work on the others' too.
         Pictures are the same for any number of devices that leaves each an even number of them.
+      is_sequence: the pictures are frames of one hand that goes from one random pose to another;
+        all else is the same, the sensor's noise, too.
     """
-    keys = picture_keys(key, batch_size)
+    keys = (sequence_keys if is_sequence else picture_keys)(key, batch_size)
     assets = load_render_assets(config, hand) if assets is None else assets
 
     def render(keys: PictureKeys, assets: RenderAssets) -> Batch:
@@ -125,8 +131,16 @@ def picture_keys(key: Array, batch_size: int) -> PictureKeys:
     )
 
 
+def sequence_keys(key: Array, num_frames: int) -> PictureKeys:
+    """What decides each frame of `sample_batch(key, ..., is_sequence=True)`."""
+    first = picture_keys(key, 1)
+    keys = jax.tree.map(lambda leaf: jnp.repeat(leaf, num_frames, axis=0), first)
+    goal = jax.random.fold_in(first.placing[0], 1)
+    return keys.replace(motion=motion_over(goal, num_frames))
+
+
 def _render(keys: PictureKeys, hand, config, assets) -> Batch:
-    placed, picture = draw_hands(keys.placing, keys.colour, hand, config, assets)
+    placed, picture = draw_hands(keys.placing, keys.colour, hand, config, assets, keys.motion)
     image = _finish(keys, config, assets.backgrounds, picture)
 
     vertices = placed.vertices_m[:, : hand.num_vertices]
@@ -156,14 +170,18 @@ def draw_hands(
     hand: Hand,
     config: RenderConfig,
     assets: RenderAssets,
+    motion: Motion | None = None,
 ) -> tuple[PlacedHand, HandPicture]:
     """Random hands before nothing: where each stands, and what is drawn of it.
 
     Args:
       placing_keys: decide shape, pose, view and occluders; one a picture, of the light generator.
       colour_keys: decide skin, light and what is worn.
+      motion: how far each hand has moved from where its key places it.
     """
-    placed = jax.vmap(lambda one_key: _place_hand(one_key, hand, config))(placing_keys)
+    placed = jax.vmap(lambda key, moved: _place_hand(key, moved, hand, config))(
+        placing_keys, motion
+    )
     if is_plain(config):
         return placed, _draw_plainly(colour_keys, hand, config, placed)
     return placed, _draw(colour_keys, hand, config, assets.skins, placed)
@@ -193,9 +211,13 @@ def _placement(key, hand, config) -> tuple[Placement, PRNGKeyArray]:
     return sample_placement(keys, hand, config, truncation_share=share), occluder_key
 
 
-def _place_hand(key, hand, config) -> PlacedHand:
+def _place_hand(key, motion, hand, config) -> PlacedHand:
     """One posed hand, turned, set at a distance, and the crop camera that frames it."""
-    (shape, _, posed, framing), occluder_key = _placement(key, hand, config)
+    placement, occluder_key = _placement(key, hand, config)
+    if motion is not None:
+        goal, _ = _placement(motion.goal, hand, config)
+        placement = between(placement, goal, motion.share, hand)
+    shape, _, posed, framing = placement
     rest = rest_hand(hand, shape)
     kinds = config.occlusion
     keypoints = framing.to_camera_frame(posed.keypoints)

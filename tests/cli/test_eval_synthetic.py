@@ -30,6 +30,25 @@ def test_rendered_hands_are_scored_and_their_surfaces_compared(tmp_path, tiny_mo
     assert "surface, depth map" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("fast_network", "fast_renderer")
+def test_frames_of_moving_hands_are_scored_by_their_accelerations(
+    tmp_path, tiny_model_path, capsys
+):
+    words = ["eval", "synthetic", "--model", str(tiny_model_path), "--sequences=2", "--batch=4",
+             "--surfaces=0", "--size=64"]  # fmt: skip
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert metrics["pictures"] == 8
+    motion = metrics["motion"]
+    # Four frames hold two times three in a row.
+    assert (motion["sequences"], motion["triples"], motion["frames_per_second"]) == (2, 4, 30)
+    # The stand-in turns a tenth of a radian a frame about an axis: w^2 r, w = 3 / s, r some cm.
+    assert 0.1 < motion["true_jitter_m_s2"] < 9 * 0.1
+    assert motion["acceleration_error_m_s2"] > 0 and motion["jitter_m_s2"] > 0
+    assert "In motion" in (tmp_path / "out/report.html").read_text()
+    assert "mean acceleration of the truth" in capsys.readouterr().out
+
+
 def test_a_folder_without_a_set_is_one_line(tmp_path, tiny_model_path, capsys):
     words = ["eval", "synthetic", "--model", str(tiny_model_path), "--set", str(tmp_path)]
     assert main([*words, "--out", str(tmp_path / "out")]) == 2
