@@ -211,6 +211,12 @@ def _print(summary: dict) -> None:
     print(f", {len(summary['failed'])} failed" if summary["failed"] else "", end="")
     milliseconds = summary["milliseconds_per_picture"]
     print("" if milliseconds is None else f", {milliseconds:.1f} ms a picture")
+    for title, found in (
+        ("predictions", summary["failures"]),
+        ("ground_truth", summary["ground_truth_problems"]),
+    ):
+        for reason, files in found.items():
+            print(f"  {title}: {reason}: {len(files)} ({files[0]}{', ...' * (len(files) > 1)})")
     if summary["with_keypoints_2d"]:
         print(f"2D keypoints ({summary['with_keypoints_2d']} pictures):")
         print(f"  mean error over box  {text(summary['error_over_box'], 3)}")

@@ -36,6 +36,7 @@ def score_answers(
     watch: InterruptWatch,
 ) -> "tuple[list[Scored], list[float]]":
     """Scores, and the seconds a picture took in each batch."""
+    from i2uv_jax.evaluate.answers import NOT_FINITE
     from i2uv_jax.evaluate.photos import failed_photo, score_photo
 
     scored = []
@@ -48,6 +49,8 @@ def score_answers(
             tile = _tile(photo.pixels, photo.crop)
             if found is None:
                 score = failed_photo(photo.annotation, photo.hand, NOT_FOUND)
+            elif not found.is_finite:
+                score = failed_photo(photo.annotation, photo.hand, NOT_FINITE)
             else:
                 tile = _with_hand(tile, photo.crop, found)
                 score = score_photo(
@@ -72,6 +75,9 @@ def score_file(
     scored = []
     for annotation in annotations:
         hand, found = _hand(annotation, args.left), by_file.get(annotation.file)
+        if found is not None and found.problem is not None:
+            scored.append((failed_photo(annotation, hand, f"prediction: {found.problem}"), None))
+            continue
         if found is None or (found.keypoints_2d is None and found.keypoints_3d_mm is None):
             scored.append((failed_photo(annotation, hand, NOT_FOUND), None))
             continue

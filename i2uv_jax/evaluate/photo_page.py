@@ -37,8 +37,10 @@ def photo_page(
         section("Scores", _score_table(summary)),
         section("In the picture", *_charts_2d(scores, summary)),
         section("In space, after Procrustes alignment", *_charts_3d(scores, summary)),
+        *(section(f"By {title}", _group_table(own)) for title, own in summary["groups"].items()),
         *_examples(scored),
         problems("Pictures without a prediction", summary["failures"]),
+        problems("Pictures without usable truth", summary["ground_truth_problems"]),
     ]
     lead = (
         f"{summary['pictures']} pictures, {len(summary['failed'])} without a prediction; "
@@ -66,6 +68,15 @@ def _score_table(summary: Mapping) -> str:
             if summary.get(name) is not None
         ],
     )
+
+
+def _group_table(groups: Mapping) -> str:
+    rows = [
+        (label, str(own["pictures"]), str(own["found"]), number(own["error_over_box"], 3),
+         number(own["aligned_keypoint_mm"], 2))
+        for label, own in groups.items()
+    ]  # fmt: skip
+    return table(("", "pictures", "found", "error over box", "PA-MPJPE mm"), rows)
 
 
 def _charts_2d(scores, summary) -> list[str]:

@@ -1,11 +1,12 @@
 """Scores of predicted keypoints on annotated pictures, one by one and together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from i2uv_jax.evaluate import visibility
 from i2uv_jax.evaluate.hand_scores import THRESHOLDS_M
 from i2uv_jax.evaluate.sample import named
 from i2uv_jax.geometry.alignment import procrustes_align
@@ -39,11 +40,20 @@ class PhotoScore:
     without a prediction those of a hand that is one point, as the challenges count it."""
     failure: str | None = None
     """Why there is no prediction."""
+    pose: str | None = None
+    """How the hand is held, of `visibility.POSES`; None without 3D keypoints."""
+    truth_problem: str | None = None
+    """What is wrong with the annotation's keypoints."""
+
+    @property
+    def visible_share(self) -> float | None:
+        """Of the keypoints; None without 2D ones."""
+        return None if self.visible is None else float(np.mean(self.visible))
 
     @property
     def mean_error(self) -> float | None:
         """Over the visible keypoints; None where nothing can be said."""
-        if self.errors is None or self.failure is not None:
+        if self.errors is None or self.failure is not None or not self.visible.any():
             return None
         return float(np.mean(self.errors[self.visible]))
 
@@ -78,7 +88,7 @@ def score_photo(
         errors = np.where(visible, distances / _box_side(annotation, visible), np.nan)
     if annotation.keypoints_3d_mm is not None and keypoints_3d_mm is not None:
         aligned = _aligned_errors(keypoints_3d_mm, annotation.keypoints_3d_mm)
-    return PhotoScore(annotation.file, hand, errors, visible, aligned)
+    return PhotoScore(annotation.file, hand, errors, visible, aligned, **_what_is_known(annotation))
 
 
 def failed_photo(annotation: Annotation, hand: str | None, failure: str) -> PhotoScore:
@@ -89,7 +99,9 @@ def failed_photo(annotation: Annotation, hand: str | None, failure: str) -> Phot
     if annotation.keypoints_3d_mm is not None:
         true = annotation.keypoints_3d_mm
         aligned = _aligned_errors(np.zeros_like(true), true)
-    return PhotoScore(annotation.file, hand, errors, visible, aligned, failure)
+    return PhotoScore(
+        annotation.file, hand, errors, visible, aligned, failure, **_what_is_known(annotation)
+    )
 
 
 def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
@@ -105,9 +117,10 @@ def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
         "pictures": len(scores),
         "failed": sorted(score.file for score in scores if score.failure is not None),
         "failures": named((score.file, score.failure) for score in scores),
+        "ground_truth_problems": named((score.file, score.truth_problem) for score in scores),
         "with_keypoints_2d": len(annotated),
         "with_keypoints_3d": len(in_3d),
-        "error_over_box": _mean([score.mean_error for score in found]),
+        "error_over_box": _mean_known(score.mean_error for score in found),
         NEAR_SHARE: None,
         "auc_of_pck": None,
         "error_over_box_by_keypoint": None,
@@ -116,6 +129,7 @@ def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
         "auc_of_aligned_pck": None,
         "aligned_keypoint_mm_by_keypoint": None,
     }
+    summary["groups"] = _groups(scores)
     if annotated:
         errors = np.stack([score.errors for score in annotated])
         visible = np.stack([score.visible for score in annotated])
@@ -131,6 +145,39 @@ def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
             aligned[[score.failure is None for score in in_3d]]
         )
     return summary
+
+
+def _what_is_known(annotation: Annotation) -> dict[str, str | None]:
+    true = annotation.keypoints_3d_mm
+    pose = None if true is None else visibility.pose_group(true)
+    return {"pose": pose, "truth_problem": annotation.problem}
+
+
+def _groups(scores: Sequence[PhotoScore]) -> dict[str, dict[str, dict[str, object]]]:
+    """Mean errors of what was found, by what the pictures show; empty groups are left out."""
+    titles = {
+        "visible share of keypoints": (
+            visibility.SHARES, [visibility.share_group(score.visible_share) for score in scores]
+        ),
+        "pose": (visibility.POSES, [score.pose for score in scores]),
+    }  # fmt: skip
+    groups: dict[str, dict[str, dict[str, object]]] = {}
+    for title, (order, labels) in titles.items():
+        for label in order:
+            own = [s for s, one in zip(scores, labels, strict=True) if one == label]
+            found = [score for score in own if score.failure is None]
+            if own:
+                groups.setdefault(title, {})[label] = {
+                    "pictures": len(own),
+                    "found": len(found),
+                    "error_over_box": _mean_known(score.mean_error for score in found),
+                    "aligned_keypoint_mm": _mean_known(score.aligned_mm for score in found),
+                }
+    return groups
+
+
+def _mean_known(values: Iterable[float | None]) -> float | None:
+    return _mean([value for value in values if value is not None])
 
 
 def _aligned_errors(points: np.ndarray, true: np.ndarray) -> Float[np.ndarray, "21"]:

@@ -36,6 +36,8 @@ class Annotation:
     keypoints_2d: Float[np.ndarray, "21 3"] | None = None
     """x and y in pixels, and 1 where the keypoint is visible, else 0."""
     keypoints_3d_mm: Float[np.ndarray, "21 3"] | None = None
+    problem: str | None = None
+    """What is wrong with keypoints that are there, of the wrong number or not finite, and None."""
 
     @property
     def box_xyxy(self) -> tuple[float, float, float, float] | None:
@@ -47,7 +49,7 @@ class Annotation:
 
 
 def read_annotations(path: Path) -> list[Annotation]:
-    """All entries of a file, in its order.
+    """All entries of a file, in its order; keypoints that cannot be used become their problem.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -73,29 +75,35 @@ def _annotation(path: Path, index: int, entry: object) -> Annotation:
     if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
         raise ValueError(f"{path}: expected objects with a 'file'; entry {index} names no file")
 
-    def numbers(name: str, *shape: int) -> np.ndarray | None:
-        value = entry.get(name)
-        if value is None:
-            return None
-        try:
-            array = np.array(value, np.float64)
-        except (TypeError, ValueError):
-            array = np.array(np.nan)
-        if array.shape != shape or not np.isfinite(array).all():
-            wanted = " x ".join(map(str, shape))
-            raise ValueError(f"{path}: entry {index}: expected {wanted} numbers as '{name}'")
-        return array
-
     hand = entry.get("hand")
     if hand not in (None, "left", "right"):
         raise ValueError(
             f"{path}: entry {index}: expected 'left', 'right' or null as 'hand', got {hand!r}"
         )
-    box = numbers("box_xywh", 4)
+    box, problem = _numbers(entry, "box_xywh", 4)
+    if problem is not None:
+        raise ValueError(f"{path}: entry {index}: {problem}")
+    keypoints_2d, problem_2d = _numbers(entry, "keypoints_2d", _NUM_KEYPOINTS, 3)
+    keypoints_3d, problem_3d = _numbers(entry, "keypoints_3d", _NUM_KEYPOINTS, 3)
     return Annotation(
         file=entry["file"],
         box_xywh=None if box is None else tuple(box.tolist()),
         hand=hand,
-        keypoints_2d=numbers("keypoints_2d", _NUM_KEYPOINTS, 3),
-        keypoints_3d_mm=numbers("keypoints_3d", _NUM_KEYPOINTS, 3),
+        keypoints_2d=keypoints_2d,
+        keypoints_3d_mm=keypoints_3d,
+        problem=problem_2d or problem_3d,
     )
+
+
+def _numbers(entry: dict, name: str, *shape: int) -> tuple[np.ndarray | None, str | None]:
+    """An array or None where there is none, and why one that is there cannot be used."""
+    value = entry.get(name)
+    if value is None:
+        return None, None
+    try:
+        array = np.array(value, np.float64)
+    except (TypeError, ValueError):
+        array = np.array(np.nan)
+    if array.shape == shape and np.isfinite(array).all():
+        return array, None
+    return None, f"expected {' x '.join(map(str, shape))} numbers as '{name}'"

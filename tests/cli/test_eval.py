@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from i2uv_jax.cli.main import main
+from i2uv_jax.evaluate.photo_answers import PhotoAnswer
 from i2uv_jax.inference.predictor import load_model
 from i2uv_jax.models.model_files import file_fingerprint
 
@@ -103,6 +104,39 @@ def test_another_tool_s_keypoints_from_a_file(folder, capsys):
     assert "other.json: c.jpg is none of the annotated pictures" in capsys.readouterr().err
 
 
+def test_wrong_numbers_of_keypoints_and_nan_are_counted_and_named(folder, capsys):
+    points = [[10 + i, 20, 1] for i in range(21)]
+    names = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    true = [points, points, points[:20], points]
+    found = [points, points[:20], points, [[float("nan"), 0, 1]] * 21]
+    annotate(folder, *({"file": n, "keypoints_2d": p} for n, p in zip(names, true, strict=True)))
+    pred = folder / "other.json"
+    entries = [{"file": n, "keypoints_2d": p} for n, p in zip(names, found, strict=True)]
+    pred.write_text(json.dumps(entries))
+    words = ["eval", "photos", str(folder), "--out", str(folder / "out"), "--pred", str(pred)]
+    assert main(words) == 0
+    metrics = json.loads((folder / "out/metrics.json").read_text())
+    reason = "expected 21 x 3 numbers as 'keypoints_2d'"
+    assert metrics["failures"] == {f"prediction: {reason}": ["b.jpg", "d.jpg"]}
+    assert metrics["ground_truth_problems"] == {reason: ["c.jpg"]}
+    # Of the three with truth one was found, and has no error.
+    assert metrics["with_keypoints_2d"] == 3 and metrics["error_over_box"] == 0
+    assert metrics["within_0.1_of_box"] == pytest.approx(1 / 3)
+    assert f"ground_truth: {reason}: 1 (c.jpg)" in capsys.readouterr().out
+    report = (folder / "out/report.html").read_text()
+    assert "Pictures without usable truth" in report
+    assert "By visible share of keypoints" in report
+
+
+@pytest.mark.usefixtures("fast_network")
+def test_a_model_s_nan_is_no_hand(folder, tiny_model_path, monkeypatch):
+    monkeypatch.setattr(PhotoAnswer, "is_finite", False)
+    annotate(folder, {"file": "a.jpg"})
+    assert score(folder, tiny_model_path) == 1
+    metrics = json.loads((folder / "out/metrics.json").read_text())
+    assert metrics["failures"] == {"prediction: not all numbers are finite": ["a.jpg"]}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -110,8 +144,7 @@ def test_another_tool_s_keypoints_from_a_file(folder, capsys):
         ("[]", "names no picture"),
         ('[{"file": "a.jpg"}, {"file": "a.jpg"}]', "a.jpg is named twice"),
         ('[{"file": "a.jpg", "hand": "both"}]', "expected 'left', 'right' or null"),
-        ('[{"file": "a.jpg", "keypoints_2d": [[1, 2]]}]', "expected 21 x 3 numbers"),
-        ('[{"file": "a.jpg", "keypoints_3d": "no"}]', "expected 21 x 3 numbers"),
+        ('[{"file": "a.jpg", "box_xywh": [1, 2]}]', "entry 0: expected 4 numbers as"),
     ],
 )
 def test_unusable_annotations_are_one_line(folder, tiny_model_path, capsys, text, message):

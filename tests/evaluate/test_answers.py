@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from i2uv_jax.data.layouts.hand_photo import HandPhoto
-from i2uv_jax.evaluate.answers import answers_of_model, place_hand
+from i2uv_jax.evaluate.answers import NOT_FINITE, answers_of_model, place_hand
 from i2uv_jax.evaluate.mano_models import mano_hand, surface_map
 from i2uv_jax.evaluate.sample import Sample
 from i2uv_jax.geometry.atlas import Atlas
@@ -31,18 +31,25 @@ def test_a_hand_of_known_size_is_put_where_it_is_seen():
     np.testing.assert_allclose(found, PLACE, atol=1e-9)
 
 
+PHOTO = HandPhoto("a", Path("a"), FOCAL, PRINCIPAL)
+PIXELS = np.zeros((20, 20, 3), np.uint8)
+
+
+def prediction(points_mm, seen_px):
+    """Of a hand whose vertices are its keypoints."""
+    return HandPrediction(
+        uv_map=np.zeros((2, 2, 3)), vertices_mm=points_mm, vertices_2d=seen_px,
+        faces=np.zeros((0, 3), int), keypoints_3d_mm=points_mm, keypoints_2d=seen_px,
+        crop_xyxy=np.zeros(4), handedness="right",
+    )  # fmt: skip
+
+
 def answered(**known):
     """What is made of a hand that a model saw right but for its size."""
     relative = 1000 * (HAND - HAND[0])
     seen_px = seen(HAND - HAND[0] + PLACE)
-    hand = HandPrediction(
-        uv_map=np.zeros((2, 2, 3)), vertices_mm=1.25 * relative, vertices_2d=seen_px,
-        faces=np.zeros((0, 3), int), keypoints_3d_mm=1.25 * relative, keypoints_2d=seen_px,
-        crop_xyxy=np.zeros(4), handedness="right",
-    )  # fmt: skip
-    photo = HandPhoto("a", Path("a"), FOCAL, PRINCIPAL)
-    pixels = np.zeros((20, 20, 3), np.uint8)
-    sample = Sample("a", photo, pixels=pixels, **known)
+    hand = prediction(1.25 * relative, seen_px)
+    sample = Sample("a", PHOTO, pixels=PIXELS, **known)
     (answer,) = answers_of_model(
         lambda pictures, **_: [hand], [sample], batch_size=1, to_mano=None, keypoint_regressor=None
     )
@@ -55,6 +62,15 @@ def test_a_known_bone_or_a_known_wrist_gives_the_hand_its_size_and_place():
         np.testing.assert_allclose(answered(**known), HAND - HAND[0] + PLACE, atol=1e-6)
     # Without either the hand keeps the size that was assumed, and is farther away.
     np.testing.assert_allclose(answered(), 1.25 * (HAND - HAND[0] + PLACE), atol=1e-6)
+
+
+def test_a_prediction_that_is_not_finite_is_named_and_no_hand():
+    sample = Sample("a", PHOTO, pixels=PIXELS)
+    hand = prediction(np.where(np.arange(21)[:, None] == 4, np.nan, HAND), seen(HAND + PLACE))
+    (answer,) = answers_of_model(
+        lambda pictures, **_: [hand], [sample], batch_size=1, to_mano=None, keypoint_regressor=None
+    )
+    assert answer.problem == NOT_FINITE and answer.vertices is None
 
 
 def test_points_on_a_hand_s_surface_are_carried_along():

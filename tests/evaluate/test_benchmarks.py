@@ -150,6 +150,19 @@ def test_hic_s_depth_pictures_and_meshes_are_compared_with_its_fits(
     assert measured_hands(benchmark.samples, nothing, 10) == {}
 
 
+@pytest.mark.parametrize(
+    ("benchmark", "expected"),
+    [
+        ("freihand", [None] * 4),
+        ("ho3d", [("SM1", 0), ("SM1", 1)]),
+        ("hic", [("01/left", 1), ("01/right", 0)]),
+    ],
+    indirect=["benchmark"],
+)
+def test_frames_know_their_place_in_a_sequence(benchmark, expected):
+    assert [sample.frame_of for sample in benchmark.samples] == expected
+
+
 def test_what_is_wrong_with_predictions_and_truth_is_named(freihand, tmp_path):
     xyz = json.loads((freihand / "evaluation_xyz.json").read_text())
     verts = json.loads((freihand / "evaluation_verts.json").read_text())

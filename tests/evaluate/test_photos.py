@@ -46,6 +46,33 @@ def test_three_dimensional_errors_forgive_place_turn_and_scale():
     assert score.errors is None
 
 
+def test_errors_are_split_by_pose_and_by_how_much_is_visible():
+    straight, fist = np.zeros((21, 3)), np.zeros((21, 3))
+    for first in (1, 5, 9, 13, 17):
+        straight[first : first + 4, 0] = [10, 20, 30, 40]
+        fist[first : first + 4, :2] = [(10, 0), (20, 0), (20, 10), (10, 10)]
+    near = annotated("a.png", box_xywh=(0.0, 0.0, 50.0, 50.0), keypoints_3d_mm=straight)
+    half = annotated("b.png", box_xywh=(0.0, 0.0, 50.0, 50.0), keypoints_3d_mm=fist)
+    half.keypoints_2d[10:, 2] = 0
+    scores = [
+        score_photo(near, "right", POINTS + np.array([5, 0]), straight),
+        score_photo(half, "right", POINTS + np.array([10, 0]), fist),
+        failed_photo(annotated("c.png"), "right", "gone"),
+    ]
+    groups = summarize(scores)["groups"]
+    share = groups["visible share of keypoints"]
+    assert share["more visible"]["error_over_box"] == pytest.approx(0.1)
+    assert (share["more visible"]["pictures"], share["more visible"]["found"]) == (2, 1)
+    assert share["up to two thirds visible"]["error_over_box"] == pytest.approx(0.2)
+    assert list(groups["pose"]) == ["straight fingers", "bent"]
+    assert groups["pose"]["bent"]["aligned_keypoint_mm"] == pytest.approx(0, abs=1e-4)
+
+
+def test_nothing_visible_is_no_error():
+    score = score_photo(annotated(visible=0), "right", POINTS, None)
+    assert score.mean_error is None and score.visible_share == 0
+
+
 def test_failed_pictures_lower_the_shares_and_not_the_mean():
     box = (0.0, 0.0, 100.0, 100.0)
     good = score_photo(
