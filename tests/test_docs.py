@@ -68,6 +68,7 @@ SHORTENED = {
     "eval detector": ["--count=2", "--render.forearm.share=1", *PLAIN],
     "bench infer": ["--runs=1", "--no-parts", "--batch=1"],
     "bench predict": ["--count=1", "--starts=0", "--photos=1", "--width=80"],
+    "bench eval": ["--count=4"],
     "bench train": ["--collectives=2", *PLAIN],
     "bench": ["--no-parts", "--runs=2", "--size=32", "--batch=2"],
     "export": ["--compare=2"],

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from i2uv_jax.cli import bench_infer, bench_predict, bench_train
+from i2uv_jax.cli import bench_eval, bench_infer, bench_predict, bench_train
 from i2uv_jax.cli.argument_types import positive_int
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.rendering import add_render_options, experiment_config, rendering_mishaps
@@ -44,6 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     bench_train.add_parser(verbs)
     bench_infer.add_parser(verbs)
     bench_predict.add_parser(verbs)
+    bench_eval.add_parser(verbs)
 
 
 def run_data(args: argparse.Namespace) -> int:
