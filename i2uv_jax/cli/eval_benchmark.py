@@ -314,7 +314,7 @@ def _print_motion(motion: dict | None) -> None:
 def _print_surfaces(surfaces: dict) -> None:
     for name, own in surfaces.items():
         print(
-            f"surface, {name:20} to truth {own['to_truth_mean_mm']:6.2f} mm, from truth "
+            f"surface, {name:32} to truth {own['to_truth_mean_mm']:6.2f} mm, from truth "
             f"{own['from_truth_mean_mm']:6.2f} mm, within 2 mm {100 * own['complete']:5.1f} %"
         )
 

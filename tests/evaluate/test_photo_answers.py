@@ -10,8 +10,9 @@ from i2uv_jax.imaging.crop import crop_whole
 from i2uv_jax.inference.hand_detector import DetectedHand
 
 
-def predictor(pictures, *, handedness, box_xyxy):
+def predictor(pictures, *, handedness, box_xyxy, keypoints=None):
     """Puts all keypoints at the middle of the box."""
+    assert keypoints is None
     answers = []
     for box, side in zip(box_xyxy, handedness, strict=True):
         middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
@@ -20,6 +21,9 @@ def predictor(pictures, *, handedness, box_xyxy):
             SimpleNamespace(keypoints_2d=points[:, :2], keypoints_3d_mm=points, handedness=side)
         )
     return answers
+
+
+predictor.takes_keypoints = False
 
 
 def photo(box_xywh=None, hand="right"):
