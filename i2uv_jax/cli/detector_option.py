@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 PALM, HEAT_MAP, _MEDIAPIPE, NONE = "palm", "heatmap", "mediapipe", "none"
 
+TELLS_NOTHING = "which tells the model no keypoints"
+"""What happens without a detector where the hands' places are known."""
+
 
 def add_detector_option(
     parser: argparse.ArgumentParser,

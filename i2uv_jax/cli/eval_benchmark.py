@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int
+from i2uv_jax.cli.detector_option import NONE, TELLS_NOTHING, add_detector_option, open_detector
 from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
@@ -60,6 +61,7 @@ def add_parsers(verbs: argparse._SubParsersAction) -> None:
         parser.add_argument(
             "--batch", type=positive_int, default=16, metavar="N", help="pictures at a time (16)"
         )
+        add_detector_option(parser, NONE, of_none=TELLS_NOTHING)
         if key == "hic":
             parser.add_argument(
                 "--surfaces",
@@ -105,6 +107,8 @@ def run_benchmark(args: argparse.Namespace) -> int:
             evaluation = evaluate(benchmark, answers)
         except ValueError as error:
             raise CommandError(error) from error
+        if args.pred is None and args.detector != NONE:
+            extra["detector"] = args.detector
         summary = {"model": name, **extra, **summarize(evaluation)}
         summary["motion"] = sequence_scores(evaluation)
         sections = []
@@ -161,14 +165,16 @@ def _ask(
 ) -> "list[Answer]":
     from i2uv_jax.evaluate.answers import answers_of_model
 
-    asked = answers_of_model(
-        model.predictor,
-        benchmark.samples,
-        batch_size=args.batch,
-        to_mano=model.to_mano,
-        keypoint_regressor=None if model.mano is None else model.mano.keypoint_regressor,
-    )
-    return listed(benchmark, asked, watch)
+    with open_detector(args.detector) as detector:
+        asked = answers_of_model(
+            model.predictor,
+            benchmark.samples,
+            batch_size=args.batch,
+            to_mano=model.to_mano,
+            keypoint_regressor=None if model.mano is None else model.mano.keypoint_regressor,
+            detector=detector,
+        )
+        return listed(benchmark, asked, watch)
 
 
 def _hic_surfaces(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int, seed
+from i2uv_jax.cli.detector_option import NONE, TELLS_NOTHING, add_detector_option, open_detector
 from i2uv_jax.cli.eval_benchmark import listed, print_summary, sample_rows
 from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import CommandError
@@ -58,13 +59,18 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--size", type=positive_int, metavar="S", help="side of the pictures (the model's)"
     )
+    add_detector_option(parser, NONE, of_none=TELLS_NOTHING)
     add_render_options(parser)
     parser.set_defaults(run=run_synthetic)
 
 
 def run_synthetic(args: argparse.Namespace) -> int:
     """Scores, writes and prints; returns the process's exit code."""
-    with InterruptWatch() as watch, rendering_mishaps():
+    with (
+        InterruptWatch() as watch,
+        rendering_mishaps(),
+        open_detector(args.detector) as detector,
+    ):
         from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.evaluate.answers import answers_of_model
         from i2uv_jax.evaluate.benchmark_page import (
@@ -98,6 +104,7 @@ def run_synthetic(args: argparse.Namespace) -> int:
                 batch_size=batch_size,
                 to_mano=None,
                 keypoint_regressor=None,
+                detector=detector,
             )
             return evaluate(benchmark, listed(benchmark, asked, watch))
 
@@ -106,6 +113,7 @@ def run_synthetic(args: argparse.Namespace) -> int:
             "model": str(args.model),
             "model_file": file_fingerprint(find_model(args.model)),
             "pictures_of": _what_is_drawn(args),
+            **({} if detector is None else {"detector": args.detector}),
             **summarize(evaluation),
             "motion": sequence_scores(evaluation),
         }

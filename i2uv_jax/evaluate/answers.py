@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from i2uv_jax.evaluate.sample import Sample, unknown
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
 from i2uv_jax.imaging.crop import BoxError, crop_from_box
 from i2uv_jax.imaging.read import ImageError
+from i2uv_jax.inference.hand_detector import PhotoDetector, find_in_box
 from i2uv_jax.inference.prediction import HandPrediction
 from i2uv_jax.inference.predictor import Predictor
 
@@ -43,6 +44,7 @@ def answers_of_model(
     batch_size: int,
     to_mano: Callable[[np.ndarray], np.ndarray] | None,
     keypoint_regressor: Float[np.ndarray, "21 n"] | None,
+    detector: PhotoDetector | None = None,
 ) -> Iterator[Answer]:
     """One answer a sample, in their order.
 
@@ -52,6 +54,8 @@ def answers_of_model(
     Args:
       to_mano: from the model's vertices to MANO's; None leaves them.
       keypoint_regressor: keypoints from the vertices after that; None takes the model's own.
+      detector: tells a model that takes keypoints those that it finds of the sample's hand; None
+        tells none.
     """
     for first in range(0, len(samples), batch_size):
         batch = samples[first : first + batch_size]
@@ -63,8 +67,12 @@ def answers_of_model(
         usable = [i for i, problem in enumerate(problems) if problem is None]
         hands: dict[int, HandPrediction] = {}
         if usable:
+            told = {}
+            if detector is not None and predictor.takes_keypoints:
+                told["keypoints"] = [_told(detector, photos[i], batch[i]) for i in usable]
             found = predictor(
                 [photos[i] for i in usable],
+                **told,
                 handedness=["left" if batch[i].is_left else "right" for i in usable],
                 box_xyxy=[batch[i].photo.box_xyxy for i in usable],
                 camera=np.stack([camera_matrix(batch[i]) for i in usable]),
@@ -75,6 +83,17 @@ def answers_of_model(
                 yield no_answer(problem)
             else:
                 yield _answer(sample, hands[index], to_mano, keypoint_regressor)
+
+
+def _told(
+    detector: PhotoDetector, photo: UInt8[np.ndarray, "h w 3"], sample: Sample
+) -> Float[np.ndarray, "21 3"] | None:
+    """Keypoints of the hand in the sample's box or, of the whole picture, of the likeliest."""
+    if sample.photo.box_xyxy is None:
+        found = next(iter(detector(photo)), None)
+    else:
+        found = find_in_box(detector, photo, sample.photo.box_xyxy)
+    return None if found is None else found.keypoints
 
 
 def place_hand(

@@ -1,5 +1,6 @@
 """Hands are put where the camera saw them, and carried over to another mesh on their surface."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from i2uv_jax.geometry.subdivision import subdivide_vertices
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.detail_chart import subdivision_of
 from i2uv_jax.hand.mano import load_mano
+from i2uv_jax.inference.hand_detector import DetectedHand
 from i2uv_jax.inference.prediction import HandPrediction
 from tests.mano_files import write_template
 
@@ -62,6 +64,31 @@ def test_a_known_bone_or_a_known_wrist_gives_the_hand_its_size_and_place():
         np.testing.assert_allclose(answered(**known), HAND - HAND[0] + PLACE, atol=1e-6)
     # Without either the hand keeps the size that was assumed, and is farther away.
     np.testing.assert_allclose(answered(), 1.25 * (HAND - HAND[0] + PLACE), atol=1e-6)
+
+
+def test_a_detector_tells_the_keypoints_of_the_hand_in_the_box():
+    told = []
+
+    class Model:
+        takes_keypoints = True
+
+        def __call__(self, pictures, *, keypoints, **_):
+            told.extend(keypoints)
+            return [prediction(1000 * HAND, seen(HAND + PLACE))] * len(pictures)
+
+    ours, others = np.full((21, 3), 3.0), np.full((21, 3), 9.0)
+
+    def detector(photo):
+        # The likelier one lies elsewhere.
+        return [DetectedHand((9, 9, 14, 14), "right", 0.9, others),
+                DetectedHand((1, 1, 8, 8), "right", 0.5, ours)]  # fmt: skip
+
+    boxed = dataclasses.replace(PHOTO, box_xyxy=(0, 0, 10, 10))
+    samples = [Sample(name, photo, pixels=PIXELS) for name, photo in (("a", boxed), ("b", PHOTO))]
+    list(answers_of_model(Model(), samples, batch_size=2, to_mano=None, keypoint_regressor=None,
+                          detector=detector))  # fmt: skip
+    np.testing.assert_array_equal(told[0], ours)
+    np.testing.assert_array_equal(told[1], others)
 
 
 def test_a_prediction_that_is_not_finite_is_named_and_no_hand():
