@@ -1,4 +1,5 @@
-"""Draws the hands on which a test holds the default model's error: pictures and true keypoints.
+"""Draws the hands on which a test holds the default model's error: pictures and true keypoints, in
+metres and in the pictures.
 
 python -m launch.draw_unseen_hands
 """
@@ -14,6 +15,8 @@ from PIL import Image
 from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.config import RenderConfig
 from i2uv_jax.data.generator import HandGenerator
+from i2uv_jax.geometry.camera import to_crop_space
+from i2uv_jax.geometry.keypoints import WRIST
 from i2uv_jax.hand.asset import load_hand
 
 _SEED = 8001
@@ -28,6 +31,8 @@ def main() -> None:
     out = parser.parse_args().out
     config = RenderConfig(image_size=_SIZE, uv_map_size=32)
     batch = jax.device_get(HandGenerator(config, load_hand(), _COUNT)(jax.random.key(_SEED)))
+    wrist_depth_m = batch.keypoints[:, WRIST, 2]
+    keypoints_crop = to_crop_space(batch.camera, batch.keypoints, wrist_depth_m)
     # All in one column, so that one JPEG holds them.
     column = np.round(255 * batch.image).astype(np.uint8).reshape(_COUNT * _SIZE, _SIZE, 3)
     jpeg = io.BytesIO()
@@ -37,6 +42,7 @@ def main() -> None:
         arrays,
         jpeg=np.frombuffer(jpeg.getvalue(), np.uint8),
         keypoints_m=np.asarray(batch.keypoints, np.float32),
+        keypoints_crop=np.asarray(keypoints_crop, np.float32),
     )
     write_atomically(out, arrays.getvalue())
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")

@@ -184,6 +184,8 @@ def _identity(model: DescribedModel) -> str:
             f"a square RGB crop about one right hand, {config.crop_size} x {config.crop_size} "
             "pixels (others are resized, left hands mirrored)"
         )
+        if config.takes_keypoints:
+            takes += "; what is known of its keypoints"
     gives = f"a UV position map of {config.uv_map_size} x {config.uv_map_size} texels"
     if config.affine is not None:
         gives += ", from it a mesh and 21 keypoints in millimetres, weak perspective"
@@ -252,7 +254,9 @@ def _title(metrics: Mapping[str, Any]) -> str:
         return f"Finding hands in generated scenes: {metrics.get('detector', 'unknown')}"
     drawn = metrics.get("pictures_of")
     name = "generated pictures" if metrics["benchmark"] == GENERATED else metrics["benchmark"]
-    return f"Hands of {name}" + (f": {drawn}" if drawn else "")
+    title = f"Hands of {name}" + (f": {drawn}" if drawn else "")
+    told = metrics.get("detector")
+    return f"{title}; keypoints told by {told}" if told else title
 
 
 def _evaluation(one: FinishedEvaluation) -> str:

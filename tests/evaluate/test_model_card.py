@@ -125,6 +125,11 @@ def test_the_card_of_a_model_that_tells_everything(written):
     assert "vertices, as they are" not in text and "PCK" not in text
 
 
+def test_who_told_keypoints_is_said(written):
+    card = model_card(described(), [written(SYNTHETIC | {"detector": "palm"})])
+    assert "generated pictures: hard.py, seed 9001; keypoints told by palm\n" in card
+
+
 def test_the_card_of_a_model_that_tells_nothing():
     lines = model_card(described({}, limits=None, licence=None), []).splitlines()
     seen = "At least 0 pictures seen (steps x batch, all runs)."
