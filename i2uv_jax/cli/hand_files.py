@@ -63,6 +63,15 @@ class PhotoHand:
         score = float(presence) * (1.0 if self.score is None else self.score)
         return {"score": round(score, 4), "presence": round(float(presence), 4)}
 
+    @property
+    def keypoint_scores(self) -> dict[str, list[float]]:
+        """Of models that tell, "keypoint_error_mm" and "keypoint_score" of the 21 keypoints as
+        `HandPrediction` has them."""
+        if self.prediction.keypoint_error_mm is None:
+            return {}
+        names = ("keypoint_error_mm", "keypoint_score")
+        return {name: _rounded(getattr(self.prediction, name)) for name in names}
+
 
 def write_hand_files(
     folder: Path,
@@ -136,6 +145,7 @@ def write_hand_files(
                 "box_xyxy": _rounded(hand.box_xyxy or (0, 0, width, height)),
                 "keypoints_2d": _rounded(hand.prediction.keypoints_2d),
                 "keypoints_3d": _rounded(hand.prediction.keypoints_3d_mm),
+                **hand.keypoint_scores,
                 "mesh": path.name,
                 "vertices": len(hand.prediction.vertices_mm),
             }
