@@ -85,6 +85,7 @@ def write_hand_files(
     additional: dict | None = None,
     numbered_stem: str | None = None,
     with_panel: bool = True,
+    show_errors: bool = False,
 ) -> list[Path]:
     """Writes STEM.glb, STEM.png (the panel) and, last, STEM.json; each whole or not at all.
 
@@ -102,6 +103,7 @@ def write_hand_files(
       additional: further entries of the JSON.
       numbered_stem: in place of STEM before the number of a hand.
       with_panel: False leaves the panel out.
+      show_errors: see `viewing.panel`.
 
     Returns:
       The paths.
@@ -130,7 +132,8 @@ def write_hand_files(
         path: glb_bytes(scene, predictor.hand.atlas) for path, scene in meshes.items()
     }
     if with_panel:
-        panel = photo_panel(photo, [hand.prediction for hand in hands], mask)
+        predictions = [hand.prediction for hand in hands]
+        panel = photo_panel(photo, predictions, mask, show_errors=show_errors)
         files[panel_path] = png_bytes(panel)
     numbers = {
         "image": image_name,

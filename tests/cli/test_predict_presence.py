@@ -62,6 +62,25 @@ def test_keypoints_have_their_errors_and_scores(hands_of):
     np.testing.assert_allclose(hand["keypoint_score"], np.exp(-error_mm / 20), atol=1e-3)
 
 
+def test_panels_are_coloured_by_errors_on_request(hands_of, tmp_path):
+    panels = []
+    for options in ((), ("--colour", "error")):
+        hands_of("right", *options)
+        panels.append(np.asarray(Image.open(tmp_path / "out" / "photo.png")).astype(int))
+    # The stand-in expects one error everywhere, below 15 mm: no blue meshes, but green to yellow.
+    plain, coloured = (panel[60:-60, -200:-60] for panel in panels)
+    changed = (plain != coloured).any(axis=-1)
+    assert changed.mean() > 0.1
+    assert (coloured[changed][:, 1] > coloured[changed][:, 2]).mean() > 0.95
+
+
+def test_colours_need_a_model_that_tells_errors(tiny_model_path, write_photo, tmp_path, capsys):
+    photo = str(write_photo("photo.png"))
+    words = ["predict", photo, "--out", str(tmp_path), "--model", str(tiny_model_path)]
+    assert main([*words, "--colour", "error"]) != 0
+    assert "--colour error: model" in capsys.readouterr().err
+
+
 def test_the_detector_s_side_holds_and_scores_are_multiplied(hands_of):
     whole = (0.0, 0.0, 64.0, 64.0)
     found = [DetectedHand(whole, "right", 0.5), DetectedHand(whole, "left", 0.9)]
