@@ -58,6 +58,9 @@ class AffineNetConfig:
     takes_keypoints: bool = False
     """With `coarse_to_fine`: let another network's keypoints help, where there are any
     (`models.keypoint_encoder`). To be trained with `DataConfig.told_share`."""
+    confidence: bool = False
+    """With `coarse_to_fine`: tell of each texel of the finest map, too, how far from the truth it
+    is to be expected. To be trained with `LossConfig.confidence_weight`."""
 
     def __post_init__(self) -> None:
         _check(self.encoder in ENCODER_NAMES, "encoder", f"one of {ENCODER_NAMES}", self.encoder)
@@ -75,18 +78,9 @@ class AffineNetConfig:
             "at least 3 integers with coarse_to_fine",
             channels,
         )
-        _check(
-            self.coarse_to_fine or not self.presence,
-            "presence",
-            "false without coarse_to_fine",
-            self.presence,
-        )
-        _check(
-            self.coarse_to_fine or not self.takes_keypoints,
-            "takes_keypoints",
-            "false without coarse_to_fine",
-            self.takes_keypoints,
-        )
+        for name in ("presence", "takes_keypoints", "confidence"):
+            value = getattr(self, name)
+            _check(self.coarse_to_fine or not value, name, "false without coarse_to_fine", value)
 
 
 @dataclass(frozen=True)
@@ -174,6 +168,11 @@ class HandNetConfig:
         return self.affine is not None and self.affine.takes_keypoints
 
     @property
+    def tells_confidence(self) -> bool:
+        """Whether the model says of each texel how far from the truth it is to be expected."""
+        return self.affine is not None and self.affine.confidence
+
+    @property
     def crop_size(self) -> int:
         """Side in pixels of the crops that the model is asked about: close-ups need more than
         what one look takes in."""
@@ -230,6 +229,9 @@ class LossConfig:
     absent_share: float = 0.25
     """How many such pictures go with each batch, as a share of it: mirror images of some of its
     own, which show left hands, and pictures without a hand (`training.negatives`)."""
+    confidence_weight: float = 0.0
+    """Weight of the negative log-likelihood of each texel's distance from the truth under what the
+    model says to expect (`AffineNetConfig.confidence`). It moves that head alone."""
 
     def __post_init__(self) -> None:
         for name in ("stage_terms", "final_terms"):
@@ -252,6 +254,8 @@ class LossConfig:
         )
         value = self.presence_weight
         _check(value >= 0, "loss.presence_weight", "at least 0", value)
+        value = self.confidence_weight
+        _check(value >= 0, "loss.confidence_weight", "at least 0", value)
         value = self.absent_share
         _check(0 < value <= 1, "loss.absent_share", "a share above 0, at most 1", value)
 
@@ -946,6 +950,12 @@ class ExperimentConfig:
             "loss.presence_weight",
             "0 without model.affine.presence",
             self.loss.presence_weight,
+        )
+        _check(
+            self.loss.confidence_weight == 0 or self.model.tells_confidence,
+            "loss.confidence_weight",
+            "0 without model.affine.confidence",
+            self.loss.confidence_weight,
         )
 
 

@@ -152,6 +152,23 @@ def presence_loss(logit: Float[Array, "*b"], absent_logit: Float[Array, "*n"]) -
     return (seen.mean() + absent.mean()) / 2
 
 
+def confidence_loss(
+    log_error: Float[Array, "b m m"],
+    uv_map: Float[Array, "b m m 3"],
+    true_uv_map: Float[Array, "b m m 3"],
+    texel_mask: Bool[Array, "m m"],
+) -> Float[Array, ""]:
+    """Mean negative log-likelihood inside the chart of the texels' distances from the truth.
+
+    A distance d is expected to follow p(d) = exp(-d / b) / b with b = exp(log_error), the Laplace
+    distribution of what is not negative: d / b + log b, least where b is the mean of d. It is
+    negative where d and b are small. The map counts as given: no gradient goes to it.
+    """
+    error = jax.lax.stop_gradient(uv_map - true_uv_map)
+    distance = jnp.linalg.norm(error, axis=-1)
+    return masked_mean(MaskedValues(distance * jnp.exp(-log_error) + log_error, texel_mask[None]))
+
+
 def resolve_term(term: str | TermFunction) -> tuple[str, TermFunction]:
     """A term's name in reports, and its function.
 
@@ -198,7 +215,7 @@ def total_loss(
 
     Returns:
         The total, and scalars by name: "total", "final/TERM", and "stageN/TERM" with the stages
-        numbered from 1, coarsest first.
+        numbered from 1, coarsest first; with `confidence_weight` also "confidence".
 
     Raises:
         ValueError: a term is unknown, or a term's input or a mask is missing.
@@ -223,6 +240,13 @@ def total_loss(
         if vertices_from_uv_map is not None:
             inputs = _with_mesh(inputs, vertices_from_uv_map, keypoint_regressor)
         add_terms("final", config.final_terms, 1.0, inputs)
+
+    if config.confidence_weight > 0:
+        inputs = _map_inputs(output.stage_uv_maps[-1], true_uv_map, texel_masks)
+        scalars["confidence"] = confidence_loss(
+            output.log_error, inputs.uv_map, inputs.true_uv_map, inputs.texel_mask
+        )
+        total = total + config.confidence_weight * scalars["confidence"]
     scalars["total"] = total
     return total, scalars
 
@@ -230,6 +254,8 @@ def total_loss(
 def mask_sizes(config: LossConfig, stage_sizes: tuple[int, ...], uv_map_size: int) -> set[int]:
     """The sizes of texel mask that `total_loss` asks for."""
     sizes = {stage_sizes[index] for index, _ in _weighted_stages(config, len(stage_sizes))}
+    if config.confidence_weight > 0:
+        sizes.add(stage_sizes[-1])
     return sizes | ({uv_map_size} if config.final_terms else set())
 
 

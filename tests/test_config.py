@@ -80,6 +80,12 @@ def test_overrides_are_validated_together(config):
             "loss.presence_weight=1",
             "loss.presence_weight: expected 0 without model.affine.presence",
         ),
+        ("model.affine.confidence=true", "confidence: expected false without coarse_to_fine"),
+        (
+            "loss.confidence_weight=1",
+            "loss.confidence_weight: expected 0 without model.affine.confidence",
+        ),
+        ("loss.confidence_weight=-1", "loss.confidence_weight: expected at least 0"),
         ("loss.absent_share=0", "loss.absent_share: expected a share above 0"),
         ("train.num_steps=none", "train.num_steps: expected int"),
         ("train=5", "set one of its parts"),

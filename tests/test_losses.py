@@ -123,6 +123,43 @@ def test_targets_are_sampled_corner_aligned():
     assert total == pytest.approx(0, abs=1e-6)
 
 
+def test_confidence_loss_by_hand():
+    # Distances 3, 4 and, of (0, 3, 4), 5; what lies outside the chart counts nothing. Expected are
+    # 1, 4 and 10: (3 / 1 + ln 1 + 4 / 4 + ln 4 + 5 / 10 + ln 10) / 3.
+    uv_map = jnp.array([[[3.0, 0, 0], [0, 4, 0]], [[0, 3, 4], [9, 9, 9]]])[None]
+    log_error = jnp.log(jnp.array([[[1.0, 4], [10, 100]]]))
+    loss = losses.confidence_loss(log_error, uv_map, jnp.zeros_like(uv_map), MASK)
+    assert loss == pytest.approx((4.5 + np.log(40)) / 3)
+
+
+def test_confidence_loss_is_least_where_the_distance_is_the_expected_one():
+    uv_map = jax.random.normal(jax.random.key(0), (2, 4, 4, 3))
+    truth, mask = jnp.zeros_like(uv_map), jnp.ones((4, 4), bool)
+    right = jnp.log(jnp.linalg.norm(uv_map, axis=-1))
+    value_and_grad = jax.value_and_grad(losses.confidence_loss)
+    least, gradient = value_and_grad(right, uv_map, truth, mask)
+    np.testing.assert_allclose(gradient, 0, atol=1e-7)
+    for wrong in (right + 0.1, right - 0.1):
+        assert value_and_grad(wrong, uv_map, truth, mask)[0] > least + 1e-3
+    # A texel that is where it belongs has a gradient, too.
+    assert jnp.isfinite(value_and_grad(right, truth, truth, mask)[1]).all()
+
+
+def test_confidence_is_of_affine_net_s_finest_map_and_leaves_the_maps_their_gradient():
+    output = network_output().replace(log_error=jnp.zeros((2, 4, 4)))
+    config = LossConfig(stage_terms=(), final_terms=(), confidence_weight=0.5)
+    assert mask_sizes(config, (2, 2, 4), 8) == {2, 4}
+    gradient, scalars = jax.grad(
+        lambda output: total_loss(config, output, ZERO_MAP, MASKS), has_aux=True
+    )(output)
+    # Wrong by 3 along each axis; a distance of 1 is expected, whose logarithm is 0.
+    assert scalars["confidence"] == pytest.approx(3 * np.sqrt(3))
+    assert scalars["total"] == pytest.approx(1.5 * np.sqrt(3))
+    for uv_map in (*gradient.stage_uv_maps, gradient.uv_map):
+        np.testing.assert_array_equal(uv_map, 0)
+    np.testing.assert_allclose(gradient.log_error, 0.5 * (1 - 3 * np.sqrt(3)) / 32, rtol=1e-5)
+
+
 def squared(inputs: LossInputs) -> MaskedValues:
     return MaskedValues((inputs.uv_map - inputs.true_uv_map) ** 2, jnp.ones(()))
 
@@ -179,10 +216,13 @@ def test_loss_does_not_depend_on_how_the_batch_is_sharded():
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
     uv_map = jax.random.normal(jax.random.key(0), (4, 4, 4, 3))
     mask = jnp.zeros((4, 4), bool).at[1:3, 1:].set(True)
-    config = LossConfig((("uv_l1", 1.0), ("uv_gradient", 1.0)), (1.0,), final_terms=())
+    config = LossConfig(
+        (("uv_l1", 1.0), ("uv_gradient", 1.0)), (1.0,), final_terms=(), confidence_weight=1.0
+    )
 
     @jax.jit
     def loss(uv_map):
-        return total_loss(config, HandNetOutput((uv_map,), uv_map), uv_map * 0, {4: mask})[0]
+        output = HandNetOutput((uv_map,), uv_map, log_error=uv_map[..., 0])
+        return total_loss(config, output, uv_map * 0, {4: mask})[0]
 
     assert loss(jax.device_put(uv_map, sharding)) == pytest.approx(float(loss(uv_map)), rel=1e-5)

@@ -63,6 +63,15 @@ class PhotoHand:
         score = float(presence) * (1.0 if self.score is None else self.score)
         return {"score": round(score, 4), "presence": round(float(presence), 4)}
 
+    @property
+    def keypoint_scores(self) -> dict[str, list[float]]:
+        """Of models that tell, "keypoint_error_mm" and "keypoint_score" of the 21 keypoints as
+        `HandPrediction` has them."""
+        if self.prediction.keypoint_error_mm is None:
+            return {}
+        names = ("keypoint_error_mm", "keypoint_score")
+        return {name: _rounded(getattr(self.prediction, name)) for name in names}
+
 
 def write_hand_files(
     folder: Path,
@@ -76,6 +85,7 @@ def write_hand_files(
     additional: dict | None = None,
     numbered_stem: str | None = None,
     with_panel: bool = True,
+    show_errors: bool = False,
 ) -> list[Path]:
     """Writes STEM.glb, STEM.png (the panel) and, last, STEM.json; each whole or not at all.
 
@@ -93,6 +103,7 @@ def write_hand_files(
       additional: further entries of the JSON.
       numbered_stem: in place of STEM before the number of a hand.
       with_panel: False leaves the panel out.
+      show_errors: see `viewing.panel`.
 
     Returns:
       The paths.
@@ -121,7 +132,8 @@ def write_hand_files(
         path: glb_bytes(scene, predictor.hand.atlas) for path, scene in meshes.items()
     }
     if with_panel:
-        panel = photo_panel(photo, [hand.prediction for hand in hands], mask)
+        predictions = [hand.prediction for hand in hands]
+        panel = photo_panel(photo, predictions, mask, show_errors=show_errors)
         files[panel_path] = png_bytes(panel)
     numbers = {
         "image": image_name,
@@ -136,6 +148,7 @@ def write_hand_files(
                 "box_xyxy": _rounded(hand.box_xyxy or (0, 0, width, height)),
                 "keypoints_2d": _rounded(hand.prediction.keypoints_2d),
                 "keypoints_3d": _rounded(hand.prediction.keypoints_3d_mm),
+                **hand.keypoint_scores,
                 "mesh": path.name,
                 "vertices": len(hand.prediction.vertices_mm),
             }

@@ -72,6 +72,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="draw each photo's panel, or none (those of photos that are named themselves)",
     )
     parser.add_argument(
+        "--colour",
+        choices=("plain", "error"),
+        default="plain",
+        help="of meshes in panels: error shows how far from the truth the model expects what it "
+        "shows, from green over yellow to red for 30 mm and more (plain)",
+    )
+    parser.add_argument(
         "--batch", type=positive_int, default=8, metavar="N", help="photos at a time (8)"
     )
     parser.add_argument(
@@ -104,6 +111,10 @@ def run(args: argparse.Namespace) -> int:
             raise CommandError(error) from error
         if args.hand == "auto" and not predictor.tells_presence:
             raise CommandError(f"--hand auto: model {args.model} does not tell which hand it sees")
+        if args.colour == "error" and not predictor.tells_confidence:
+            raise CommandError(
+                f"--colour error: model {args.model} on {backend} does not tell errors to expect"
+            )
         with open_detector(args.detector) as detector:
             make_output_folder(args.out)
             return predict_photos(args, photos, predictor, detector, watch)
@@ -313,6 +324,7 @@ class _Run:
             numbered_stem=self._numbered_stem(photo.stem, len(hands)),
             # A panel costs several times what the rest does, and of a folder few are looked at.
             with_panel=photo.is_named if self._args.panel is None else self._args.panel,
+            show_errors=self._args.colour == "error",
         )
 
     def _numbered_stem(self, stem: str, count: int) -> str:

@@ -36,8 +36,11 @@ class Similarity:
 
     def of_points(self, points: Float[Array, "b n 3"]) -> Float[Array, "b n 3"]:
         """Points in crop coordinates with a depth, which scales with the picture."""
-        depth = self.scale[:, None, None] * points[..., 2:]
-        return jnp.concatenate([self(points[..., :2]), depth], axis=-1)
+        return jnp.concatenate([self(points[..., :2]), self.of_lengths(points[..., 2:])], axis=-1)
+
+    def of_lengths(self, lengths: Float[Array, "b *n"]) -> Float[Array, "b *n"]:
+        """Lengths in crop sides, in the plane or in depth."""
+        return self.scale.reshape(-1, *(1,) * (lengths.ndim - 1)) * lengths
 
     def of_image(
         self, image: Float[Array, "b h h c"], size: int, *, by_picture: bool = False

@@ -62,7 +62,15 @@ def vertices_from_uv_map(
         raise ValueError(
             f"uv_map must have shape (..., {tables.size}, {tables.size}, 3), got {uv_map.shape}"
         )
-    texels = uv_map.reshape(*uv_map.shape[:-3], tables.size**2, 3)[..., tables.vertex_texels, :]
+    return vertex_values(tables, uv_map)
+
+
+def vertex_values(
+    tables: UvTables, texel_values: Float[Array, "*b m m c"]
+) -> Float[Array, "*b v c"]:
+    """Anything that texels have, at the vertices: samples as `vertices_from_uv_map` takes them."""
+    shape = (*texel_values.shape[:-3], tables.size**2, texel_values.shape[-1])
+    texels = texel_values.reshape(shape)[..., tables.vertex_texels, :]
     return jnp.sum(texels * tables.vertex_weights[..., None], axis=-2)
 
 

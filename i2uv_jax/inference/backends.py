@@ -28,8 +28,8 @@ def choose_backend(wanted: str, model: str | None = None) -> str:
     docs/benchmarks.md, else XLA.
 
     Args:
-      model: a name or file; one that tells presence or takes keypoints runs on XLA, as
-        exports leave that out.
+      model: a name or file; one that tells presence or confidence or takes keypoints runs on XLA,
+        as exports leave that out.
 
     Raises:
       ValueError: no such model, or the file is broken or foreign.
@@ -42,7 +42,8 @@ def choose_backend(wanted: str, model: str | None = None) -> str:
     if model is None:
         return "litert"
     config, _, _ = load_model_file(find_model(model))
-    return "xla" if config.tells_presence or config.takes_keypoints else "litert"
+    needs_xla = config.tells_presence or config.tells_confidence or config.takes_keypoints
+    return "xla" if needs_xla else "litert"
 
 
 def load_with_backend(

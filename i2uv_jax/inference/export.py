@@ -1,10 +1,11 @@
 """A model as one file for other runtimes, with all that its user must know inside.
 
-The network takes uint8 crops to UV maps; what a model tells of a hand's presence, and the keypoints
-that it might be told, are left out. What turns those maps into a mesh travels along as JSON, the
-card (`export_card`): in an ONNX file as the metadata "i2uv", in the others as `i2uv.json` in a zip
-archive behind the program, which their own readers do not look at. ONNX files hand the tables out
-as further outputs, too, since runtimes for JavaScript show no metadata.
+The network takes uint8 crops to UV maps; what a model tells of a hand's presence and of the errors
+to expect, and the keypoints that it might be told, are left out. What turns those maps into a mesh
+travels along as JSON, the card (`export_card`): in an ONNX file as the metadata "i2uv", in the
+others as `i2uv.json` in a zip archive behind the program, which their own readers do not look at.
+ONNX files hand the tables out as further outputs, too, since runtimes for JavaScript show no
+metadata.
 """
 
 import dataclasses

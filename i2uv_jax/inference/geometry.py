@@ -37,12 +37,17 @@ def drop(
     return points[..., :2] / stretch + principal[:, None, :]
 
 
+def hand_scale(keypoints: Float[Array, "b 21 3"], bone_length: float) -> Float[Array, "b"]:
+    """What lifted points are multiplied with such that the 20 bones sum up to `bone_length`."""
+    parents, children = jnp.array(KEYPOINT_EDGES).T
+    bones = keypoints[:, children] - keypoints[:, parents]
+    total = jnp.linalg.norm(bones, axis=-1).sum(axis=-1)
+    return bone_length / jnp.maximum(total, _MIN_LENGTH)
+
+
 def scale_to_hand(
     points: Float[Array, "b n 3"], keypoints: Float[Array, "b 21 3"], bone_length: float
 ) -> Float[Array, "b n 3"]:
     """Points relative to the wrist, scaled such that the 20 bones sum up to `bone_length`."""
-    parents, children = jnp.array(KEYPOINT_EDGES).T
-    bones = keypoints[:, children] - keypoints[:, parents]
-    total = jnp.linalg.norm(bones, axis=-1).sum(axis=-1)
-    scale = bone_length / jnp.maximum(total, _MIN_LENGTH)
+    scale = hand_scale(keypoints, bone_length)
     return (points - keypoints[:, WRIST, None]) * scale[:, None, None]

@@ -16,6 +16,9 @@ MIN_PRESENCE = 0.2
 """Crops of a lower `HandPrediction.presence` are taken for no hands where `i2uv predict` lets the
 model decide (`--hand auto`)."""
 
+KEYPOINT_SCORE_MM = 20.0
+"""The expected error of a keypoint at which its score is 1 / e; about a finger's width."""
+
 
 @dataclass(frozen=True)
 class HandPrediction:
@@ -48,6 +51,20 @@ class HandPrediction:
     presence: Float[np.ndarray, "*b"] | None = None
     """How likely the crop shows a hand of this side, 0 to 1, where either is as common as anything
     else; None of models that do not tell (`AffineNetConfig.presence`) and of other runtimes."""
+    vertex_error_mm: Float[np.ndarray, "*b v"] | None = None
+    """How far from the truth the model expects each vertex: in the crop and in depth relative to
+    the wrist, without any alignment, at the scale of `vertices_mm`. So errors of the hand's place
+    in the crop count, and that the scale is assumed does not. The model learned it on rendered
+    hands (`models.confidence`), where it errs less than on photos. None of models that do not tell
+    (`AffineNetConfig.confidence`) and of other runtimes."""
+    keypoint_error_mm: Float[np.ndarray, "*b 21"] | None = None
+    """The same of the keypoints: the means of their vertices' errors."""
+
+    @property
+    def keypoint_score(self) -> Float[np.ndarray, "*b 21"] | None:
+        """exp(-keypoint_error_mm / 20 mm): 1 where no error is expected, 0.37 where 20 mm are."""
+        error_mm = self.keypoint_error_mm
+        return None if error_mm is None else np.exp(-error_mm / KEYPOINT_SCORE_MM)
 
     @property
     def crop(self) -> SquareCrop:

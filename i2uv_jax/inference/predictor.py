@@ -171,6 +171,11 @@ class Predictor:
         return self.config.tells_presence and self._network is None
 
     @property
+    def tells_confidence(self) -> bool:
+        """Whether predictions have a `keypoint_error_mm` and a `vertex_error_mm`."""
+        return self.config.tells_confidence and self._network is None
+
+    @property
     def takes_keypoints(self) -> bool:
         """Whether it helps to tell `keypoints`."""
         return self.config.takes_keypoints and self._network is None
@@ -395,6 +400,9 @@ class PendingPrediction:
         is_left = np.array([self._rows[row].is_left for row in kept])
         faces = self._predictor.hand.faces
 
+        def errors_mm(name: str) -> Float[np.ndarray, "b n"] | None:
+            return found[name] * 1000 if name in found else None
+
         def to_pixels(points: Float[np.ndarray, "b n 2"]) -> Float[np.ndarray, "b n 2"]:
             pixels = [crop.to_pixels(p) for crop, p in zip(crops, points, strict=True)]
             return np.stack(pixels).astype(np.float32)
@@ -409,6 +417,8 @@ class PendingPrediction:
             crop_xyxy=np.array([crop.xyxy_px for crop in crops], np.float32),
             handedness=tuple("left" if left else "right" for left in is_left),
             presence=None if logit is None else _sigmoid(logit[kept]),
+            vertex_error_mm=errors_mm("vertex_error_m"),
+            keypoint_error_mm=errors_mm("keypoint_error_m"),
         )
 
 

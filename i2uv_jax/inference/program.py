@@ -25,9 +25,9 @@ from jaxtyping import Array, Bool, Float, UInt8
 
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
-from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
+from i2uv_jax.geometry.uv_map import build_tables, vertex_values, vertices_from_uv_map
 from i2uv_jax.hand.asset import Hand
-from i2uv_jax.inference.geometry import drop, lift, scale_to_hand
+from i2uv_jax.inference.geometry import drop, hand_scale, lift, scale_to_hand
 from i2uv_jax.models.folding import folded_norms
 from i2uv_jax.models.hand_net import build_model
 from i2uv_jax.models.looks import SeenHands, see_hands
@@ -58,7 +58,7 @@ def inference_config(
 
 
 def make_network(config: HandNetConfig, hand: Hand) -> Callable[..., SeenHands]:
-    """sRGB crops of right hands (0 to 255) to UV maps in crop coordinates, and to presence.
+    """sRGB crops of right hands (0 to 255) to UV maps in crop coordinates, and what else is told.
 
     The function takes variables, crops and, of models that take some, keypoints: x, y and z as in
     a texel, NaN where unknown; none at all is fine as well.
@@ -88,7 +88,12 @@ def make_network(config: HandNetConfig, hand: Hand) -> Callable[..., SeenHands]:
 
 
 def make_mesh(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Array]]:
-    """UV maps of the network to points, mirrored where the hand is a left one."""
+    """UV maps of the network to points, mirrored where the hand is a left one.
+
+    With the texels' expected errors, which have no side, also to those of vertices and keypoints,
+    "vertex_error_m" and "keypoint_error_m". Those of keypoints are means of the vertices', weighted
+    as the points are: as a mean moves no farther than its parts on average, they are upper bounds.
+    """
     tables = build_tables(hand.atlas, config.uv_map_size)
     bone_length_m = float(hand.mean_bone_length_m)
 
@@ -97,17 +102,27 @@ def make_mesh(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Arra
         is_left: Bool[Array, "b"],
         inverse_focal: Float[Array, "b"],
         principal: Float[Array, "b 2"],
+        texel_error: Float[Array, "b k k"] | None = None,
     ) -> dict[str, Array]:
         uv_map = jnp.where(is_left[:, None, None, None], _mirrored(uv_map), uv_map)
         vertices_crop = vertices_from_uv_map(tables, uv_map)
         vertices = lift(vertices_crop, inverse_focal, principal)
         keypoints = _regress(hand, vertices)
-        return {
+        points = {
             "uv_map": uv_map,
             "vertices_crop": vertices_crop[..., :2],
             "vertices_m": scale_to_hand(vertices, keypoints, bone_length_m),
             "keypoints_crop": drop(keypoints, inverse_focal, principal),
             "keypoints_m": scale_to_hand(keypoints, keypoints, bone_length_m),
+        }
+        if texel_error is None:
+            return points
+        tables_of_errors = build_tables(hand.atlas, config.stage_sizes[-1])
+        error = vertex_values(tables_of_errors, texel_error[..., None])
+        error *= hand_scale(keypoints, bone_length_m)[:, None, None]
+        return points | {
+            "vertex_error_m": error[..., 0],
+            "keypoint_error_m": _regress(hand, error)[..., 0],
         }
 
     return mesh
@@ -133,7 +148,7 @@ def make_whole(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Arr
         if keypoints is not None:
             keypoints = jnp.where(is_left[:, None, None], _mirrored(keypoints), keypoints)
         seen = network(variables, right, keypoints)
-        points = mesh(seen.uv_map, is_left, inverse_focal, principal)
+        points = mesh(seen.uv_map, is_left, inverse_focal, principal, seen.texel_error)
         if seen.presence_logit is None:
             return points
         return {**points, "presence_logit": seen.presence_logit}
@@ -206,7 +221,7 @@ def _mirrored(points: Float[Array, "*b 3"]) -> Float[Array, "*b 3"]:
     return points.at[..., 0].set(1 - points[..., 0])
 
 
-def _regress(hand: Hand, vertices: Float[Array, "b v 3"]) -> Float[Array, "b 21 3"]:
+def _regress(hand: Hand, vertices: Float[Array, "b v c"]) -> Float[Array, "b 21 c"]:
     return jnp.einsum(
         "kv,bvd->bkd", hand.keypoint_regressor, vertices, precision=jax.lax.Precision.HIGHEST
     )

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from i2uv_jax.config import STAGE_STRIDES, AffineNetConfig
+from i2uv_jax.models.confidence import CONFIDENCE, ConfidenceHead
 from i2uv_jax.models.hand_stage import HandStage
 from i2uv_jax.models.layers import call_block
 from i2uv_jax.models.resnet import ResNet
@@ -38,6 +39,9 @@ class AffineNetOutput(NamedTuple):
     """The UV map of every stage, coarsest first."""
     presence_logit: Float[Array, "b"] | None
     """Of a right hand's being seen; None unless the config asks for it."""
+    log_error: Float[Array, "b m m"] | None
+    """Log of the distance from the truth to expect of each texel of the finest map, in crop sides;
+    None unless the config asks for it."""
 
 
 class AffineNet(nn.Module):
@@ -122,4 +126,7 @@ class AffineNet(nn.Module):
                 rematerialise=self.rematerialise,
             )
             uv_maps.append(uv_map)
-        return AffineNetOutput(tuple(uv_maps), presence_logit)
+        log_error = None
+        if self.config.confidence:
+            log_error = ConfidenceHead(name=CONFIDENCE)(features)
+        return AffineNetOutput(tuple(uv_maps), presence_logit, log_error)

@@ -25,6 +25,9 @@ class HandNetOutput:
     """The model's answer: SRNet's map, or AffineNet's finest where there is no SRNet."""
     presence_logit: Float[Array, "b"] | None = None
     """Log odds that the picture shows a right hand; None unless `AffineNetConfig.presence`."""
+    log_error: Float[Array, "b m m"] | None = None
+    """Log of the distance from the truth to expect of each texel of AffineNet's finest map, in crop
+    sides; None unless `AffineNetConfig.confidence`."""
 
 
 class HandNet(nn.Module):
@@ -80,6 +83,7 @@ class HandNet(nn.Module):
             stage_uv_maps=seen.uv_maps,
             uv_map=self.refine(seen.uv_maps[-1]),
             presence_logit=seen.presence_logit,
+            log_error=seen.log_error,
         )
 
     def refine(self, uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b n n 3"]:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from i2uv_jax.geometry.keypoints import MIDDLE_MCP, WRIST
 from i2uv_jax.geometry.similarity import Similarity, upright_turn
-from i2uv_jax.models.hand_net import HandNet
+from i2uv_jax.models.hand_net import HandNet, HandNetOutput
 
 FILL = 0.8
 """The longer side of the hand's box in a close-up, in crop sides."""
@@ -33,6 +33,9 @@ class SeenHands(NamedTuple):
     """In coordinates of the pictures."""
     presence_logit: Float[Array, "b"] | None
     """What the last look says about a right hand's presence; None of models that do not tell."""
+    texel_error: Float[Array, "b k k"] | None
+    """The distance from the truth that the last look expects of each texel of AffineNet's finest
+    map, in sides of the pictures; None of models that do not tell."""
 
 
 def see_hands(
@@ -57,15 +60,23 @@ def see_hands(
     """
     size = model.config.image_size
     output = model.apply(variables, _shrunk(image, size), keypoints, train=False)
-    uv_map = output.uv_map
+    uv_map, texel_error = output.uv_map, _expected_error(output)
     for _ in range(model.config.looks - 1):
         vertices, found = mesh_from_uv_map(uv_map)
         to_closeup = closeup(vertices[..., :2], found[..., :2])
         seen = to_closeup.of_image(image, _SUPERSAMPLING * size, by_picture=model.by_picture)
         told = None if keypoints is None else to_closeup.of_points(keypoints)
         output = model.apply(variables, _shrunk(seen, size), told, train=False)
-        uv_map = to_closeup.inverse().of_uv_map(output.uv_map)
-    return SeenHands(uv_map, output.presence_logit)
+        to_picture = to_closeup.inverse()
+        uv_map, texel_error = to_picture.of_uv_map(output.uv_map), _expected_error(output)
+        if texel_error is not None:
+            texel_error = to_picture.of_lengths(texel_error)
+    return SeenHands(uv_map, output.presence_logit, texel_error)
+
+
+def _expected_error(output: HandNetOutput) -> Float[Array, "b k k"] | None:
+    """In sides of what the network saw."""
+    return None if output.log_error is None else jnp.exp(output.log_error)
 
 
 def closeup(vertices: Float[Array, "b v 2"], keypoints: Float[Array, "b 21 2"]) -> Similarity:

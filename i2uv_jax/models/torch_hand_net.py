@@ -34,6 +34,8 @@ class TorchOutput(NamedTuple):
 class TorchHandNet(nn.Module):
     """A picture network; its parameters and buffers are named as our variables, "a__b__kernel".
 
+    What a config's `confidence` adds is kept, and not computed.
+
     Kernels of convolutions are kept as matrices with a row for each output, as PyTorch's Muon takes
     them; with four axes they then lie in the memory format that was asked for.
     """

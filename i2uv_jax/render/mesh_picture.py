@@ -22,6 +22,7 @@ def draw_meshes(
     vertices: Float[np.ndarray, "k v 3"],
     faces: Int[np.ndarray, "f 3"],
     size: int,
+    colours: Float[np.ndarray, "v 3"] | None = None,
 ) -> UInt8[np.ndarray, "k size size 4"]:
     """Draws `k` views of a mesh, each `size` x `size`, as RGBA with antialiased outlines.
 
@@ -31,6 +32,7 @@ def draw_meshes(
         light; any unit between millimetres and pixels.
       faces: counter-clockwise seen from outside.
       size: side of each picture in pixels.
+      colours: of the vertices, 0 to 1; all have `MESH_COLOUR` for None.
     """
     fine = size * _SUPERSAMPLING
     fragments = rasterise(
@@ -50,15 +52,29 @@ def draw_meshes(
         corners = faces[face[index].ravel()[covered]]
         normals = vertex_normals(view_vertices, faces).astype(np.float32)[corners]
         own_weights = weights[index].reshape(-1, 3)[covered]
-        samples = np.zeros(fine * fine, np.float32)
-        samples[covered] = _brightness(np.einsum("nk,nkd->nd", own_weights, normals))
+        brightness = _brightness(np.einsum("nk,nkd->nd", own_weights, normals))
         alpha = _mean_of_blocks((face[index] >= 0).astype(np.float32))
         drawn = np.flatnonzero(alpha)
         alpha = alpha.ravel()[drawn]
-        shade = _mean_of_blocks(samples.reshape(fine, fine)).ravel()[drawn] / alpha
-        pixels = np.column_stack([shade[:, None] * np.float32(MESH_COLOUR), alpha])
+        if colours is None:
+            shade = _scattered_means(brightness, covered, fine)[drawn] / alpha
+            shades = shade[:, None] * np.float32(MESH_COLOUR)
+        else:
+            lit = brightness[:, None] * np.einsum("nk,nkc->nc", own_weights, colours[corners])
+            means = [_scattered_means(channel, covered, fine)[drawn] for channel in lit.T]
+            shades = np.column_stack(means) / alpha[:, None]
+        pixels = np.column_stack([shades, alpha])
         pictures[index].reshape(-1, 4)[drawn] = np.round(255 * np.clip(pixels, 0, 1))
     return pictures
+
+
+def _scattered_means(
+    values: Float[np.ndarray, " n"], places: Int[np.ndarray, " n"], fine: int
+) -> Float[np.ndarray, " pixels"]:
+    """Means over pixels of a picture of `fine` samples a side that is zero but at some places."""
+    samples = np.zeros(fine * fine, np.float32)
+    samples[places] = values
+    return _mean_of_blocks(samples.reshape(fine, fine)).ravel()
 
 
 def _mean_of_blocks(samples: Float[np.ndarray, "fh fw"]) -> Float[np.ndarray, "h w"]:

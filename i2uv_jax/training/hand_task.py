@@ -55,4 +55,9 @@ def _describe(scores: Scores) -> str:
         text += f", vertices {scores['told_aligned_vertex_mm']:.2f} mm where keypoints are told"
     if "side_accuracy" in scores:
         text += f", {scores['side_accuracy']:.1%} told from their mirror images"
+    if "expected_texel_mm" in scores:
+        text += (
+            f", texels {scores['texel_mm']:.2f} mm where {scores['expected_texel_mm']:.2f} mm are "
+            "expected"
+        )
     return text

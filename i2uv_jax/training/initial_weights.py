@@ -4,16 +4,26 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
+from jaxtyping import Array, PRNGKeyArray
 
 from i2uv_jax.config import AnyExperimentConfig, HandNetConfig
 from i2uv_jax.geometry.atlas import Atlas
+from i2uv_jax.models.confidence import CONFIDENCE
+from i2uv_jax.models.hand_net import build_model
 from i2uv_jax.models.hand_stage import KEYPOINT_ENCODER, PRESENCE
-from i2uv_jax.models.keypoint_encoder import KeypointEncoder, unknown_keypoints
 from i2uv_jax.models.model_files import find_model
 from i2uv_jax.models.weights import load_model_file, variable_shapes
 from i2uv_jax.models.widening import only_wider, widened
+
+_OPTIONAL_PARTS = {
+    "presence": PRESENCE,
+    "takes_keypoints": KEYPOINT_ENCODER,
+    "confidence": CONFIDENCE,
+}
+"""Options of `AffineNetConfig`, and the name of the module that each adds to the network."""
 
 
 def load_initial_variables(
@@ -22,8 +32,8 @@ def load_initial_variables(
     """ "params" and "batch_stats" of the model that `train.init_from` names; None if it names none.
 
     A model with a narrower encoder is widened to the config's (`models.widening`). One that tells
-    no presence, or takes no keypoints, where the config's does, starts undecided about the one and
-    deaf to the other.
+    no presence or no confidence, or takes no keypoints, where the config's does, starts undecided
+    about the first, with one confidence in all texels, and deaf to the last.
 
     Raises:
       ValueError: one line: there is no such model, it is damaged, it was trained on another UV
@@ -35,10 +45,7 @@ def load_initial_variables(
     trained, variables, card = load_model_file(find_model(name), type(config.model))
     wanted = variable_shapes(config.model)
     if isinstance(trained, HandNetConfig):
-        if config.model.tells_presence and not trained.tells_presence:
-            trained, variables = _with_presence(trained, variables, wanted)
-        if config.model.takes_keypoints and not trained.takes_keypoints:
-            trained, variables = _with_keypoint_encoder(trained, variables, config.train.seed)
+        trained, variables = _with_new_parts(trained, variables, config.model, config.train.seed)
         if only_wider(trained, config.model):
             rng = np.random.default_rng(config.train.seed)
             variables = widened(variables, trained.affine, config.model.affine.width, rng)
@@ -52,33 +59,40 @@ def load_initial_variables(
     return variables
 
 
-def _with_presence(
-    trained: HandNetConfig, variables: dict[str, Any], wanted: dict[str, Any]
+def _with_new_parts(
+    trained: HandNetConfig, variables: dict[str, Any], wanted: HandNetConfig, seed: int
 ) -> tuple[HandNetConfig, dict[str, Any]]:
-    """The model with an undecided head for presence, if it is of the kind that can have one."""
-    if trained.affine is None or not trained.affine.coarse_to_fine:
+    """The model with those optional parts fresh that only the wanted one has, if it is of the kind
+    that can have them."""
+    if trained.affine is None or wanted.affine is None or not trained.affine.coarse_to_fine:
         return trained, variables
-    head = {
-        path: np.zeros(leaf.shape, np.float32)
-        for path, leaf in flatten_dict(wanted).items()
-        if path[-2] == PRESENCE
+    new = {
+        option: name
+        for option, name in _OPTIONAL_PARTS.items()
+        if getattr(wanted.affine, option) and not getattr(trained.affine, option)
     }
-    variables = unflatten_dict(flatten_dict(variables) | head)
-    return replace(trained, affine=replace(trained.affine, presence=True)), variables
-
-
-def _with_keypoint_encoder(
-    trained: HandNetConfig, variables: dict[str, Any], seed: int
-) -> tuple[HandNetConfig, dict[str, Any]]:
-    """The model with an encoder that says nothing yet, if it is of the kind that can have one."""
-    if trained.affine is None or not trained.affine.coarse_to_fine:
+    if not new:
         return trained, variables
-    encoder = KeypointEncoder(trained.affine.decoder_channels[0])
-    made = encoder.init(jax.random.key(seed), unknown_keypoints(1))["params"]
-    place = ("params", "affine_net", "hand_stage", KEYPOINT_ENCODER)
-    added = {(*place, *path): np.asarray(leaf) for path, leaf in flatten_dict(made).items()}
+    added = _fresh_parts(wanted, set(new.values()), seed)
     variables = unflatten_dict(flatten_dict(variables) | added)
-    return replace(trained, affine=replace(trained.affine, takes_keypoints=True)), variables
+    affine = replace(trained.affine, **dict.fromkeys(new, True))
+    return replace(trained, affine=affine), variables
+
+
+def _fresh_parts(
+    config: HandNetConfig, modules: set[str], seed: int
+) -> dict[tuple[str, ...], np.ndarray]:
+    """What the network's own initialisers draw for some modules, by path."""
+    model, image = build_model(config), jnp.zeros((1, config.image_size, config.image_size, 3))
+
+    @jax.jit  # What is not returned is not even compiled.
+    def draw(key: PRNGKeyArray) -> dict[str, Array]:
+        drawn = flatten_dict(model.init(key, image, train=False), sep="/")
+        return {path: leaf for path, leaf in drawn.items() if modules & set(path.split("/"))}
+
+    # The default generator takes many times longer to compile.
+    drawn = jax.device_get(draw(jax.random.key(seed, impl="rbg")))
+    return {tuple(path.split("/")): leaf for path, leaf in drawn.items()}
 
 
 def _check_shapes(name: str, variables: dict[str, Any], wanted: dict[str, Any]) -> None:

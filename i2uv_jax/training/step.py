@@ -19,14 +19,18 @@ from i2uv_jax.geometry.camera import from_crop_space
 from i2uv_jax.geometry.keypoints import WRIST
 from i2uv_jax.geometry.uv_map import UvTables, build_tables, vertices_from_uv_map
 from i2uv_jax.losses import mask_sizes, resolve_term, total_loss
-from i2uv_jax.metrics import aligned_position_error, mean_position_error
+from i2uv_jax.metrics import aligned_position_error, mean_position_error, point_distances
 from i2uv_jax.models.hand_net import HandNet, HandNetOutput
 from i2uv_jax.models.looks import see_hands
+from i2uv_jax.ops.resize import resize_corner_aligned
 from i2uv_jax.training.gradient import GradientFunction, LossFunction, Metrics
 from i2uv_jax.training.state import TrainState, update_average
 from i2uv_jax.types import Batch, TrainingBatch
 
 _MM_PER_M = 1000.0
+
+_MIN_VARIANCE = 1e-4
+"""Square millimetres; lets the correlation with an expectation that is one number be about 0."""
 
 
 def build_loss(
@@ -127,6 +131,10 @@ def build_evaluation_step(
     pictures without a hand, "presence_handless": the mean probabilities of a right hand it gives
     to pictures, their mirror images and those; and "side_accuracy", the share of pictures that get
     a larger one than their mirror image.
+
+    Of a model that tells confidence also the mean distance of its map's texels from the truth, as
+    it is ("texel_mm") and as the model expects it ("expected_texel_mm"), and the correlation of the
+    two over a picture's texels ("confidence_correlation").
     """
 
     def mesh_from_uv_map(uv_map):
@@ -161,9 +169,32 @@ def build_evaluation_step(
             rows |= {f"told_{name}": values for name, values in told_rows.items()}
         if model.config.tells_presence:
             rows |= _presence_rows(seen.presence_logit, len(batch.image))
+        if seen.texel_error is not None:
+            expected = seen.texel_error[: len(batch.image)]
+            rows |= _confidence_rows(expected, uv_map, batch, tables)
         return uv_map, rows
 
     return evaluation_step
+
+
+def _confidence_rows(
+    expected: Float[Array, "b k k"], uv_map: Float[Array, "b m m 3"], batch: Batch, tables: UvTables
+) -> dict[str, Array]:
+    """Scores of expected distances of texels from the truth, in crop sides."""
+    size = (tables.size, tables.size)
+    expected = resize_corner_aligned(expected[..., None], size)[..., 0]
+    distance = point_distances(uv_map, batch.uv_map)
+    mm_per_side = _MM_PER_M * batch.keypoints[:, WRIST, 2] / batch.camera.focal
+    inside = np.asarray(tables.texel_mask)
+    # (2, b, texels of the chart)
+    both = mm_per_side[:, None] * jnp.stack([distance, expected])[..., inside]
+    mean, spread = both.mean(axis=-1), both.std(axis=-1)
+    covariance = jnp.prod(both - mean[..., None], axis=0).mean(axis=-1)
+    return {
+        "texel_mm": mean[0],
+        "expected_texel_mm": mean[1],
+        "confidence_correlation": covariance / jnp.maximum(spread[0] * spread[1], _MIN_VARIANCE),
+    }
 
 
 def _presence_rows(logit: Float[Array, "n"], num_pictures: int) -> dict[str, Array]:

@@ -62,7 +62,7 @@ class TorchLoss:
     """A config's weighted sum of terms, the presence's cross-entropy included.
 
     Raises:
-      ValueError: the config names a term that is missing here.
+      ValueError: the config asks for a term that is missing here.
     """
 
     def __init__(
@@ -75,6 +75,10 @@ class TorchLoss:
         for term, _ in (*config.stage_terms, *config.final_terms):
             if term not in _TERMS:
                 raise ValueError(f"--vs torch: knows the losses {list(_TERMS)}, got {term!r}")
+        if config.confidence_weight > 0:
+            raise ValueError(
+                "--vs torch: expected loss.confidence_weight 0, which it does not know"
+            )
         self._config = config
         self._masks = {
             size: torch.tensor(np.array(mask), dtype=torch.bool, device=device)

@@ -36,6 +36,7 @@ def overlay_mesh(
     faces: Int[np.ndarray, "f 3"],
     *,
     opacity: float = 0.75,
+    colours: Float[np.ndarray, "v 3"] | None = None,
 ) -> UInt8[np.ndarray, "s s 3"]:
     """The picture with the shaded mesh over it, half-transparent.
 
@@ -45,8 +46,9 @@ def overlay_mesh(
       vertices: the vertices in the camera frame, for depth and shading.
       faces: counter-clockwise seen from outside.
       opacity: 0 (nothing) to 1 (the hand is hidden).
+      colours: of the vertices, see `draw_meshes`.
     """
-    (layer,) = draw_meshes(points_px[None], vertices[None], faces, len(picture))
+    (layer,) = draw_meshes(points_px[None], vertices[None], faces, len(picture), colours)
     return composite(picture, layer, opacity=opacity)
 
 

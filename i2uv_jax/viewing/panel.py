@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from i2uv_jax.imaging.crop import crop_whole, extract
 from i2uv_jax.inference.prediction import HandPrediction
 from i2uv_jax.render.mesh_picture import draw_meshes
+from i2uv_jax.viewing.error_colours import error_colours
 from i2uv_jax.viewing.overlay import composite, overlay_mesh, overlay_skeleton
 from i2uv_jax.viewing.uv_colours import uv_map_colours
 
@@ -36,15 +37,20 @@ def photo_panel(
     photo: UInt8[np.ndarray, "h w 3"],
     predictions: Sequence[HandPrediction],
     mask: Bool[np.ndarray, "m m"],
+    *,
+    show_errors: bool = False,
 ) -> UInt8[np.ndarray, "ph pw 3"]:
     """The panel of one hand; of none or several, the photo with all of them, a row for each below.
 
     Args:
       photo: the whole picture.
       predictions: its hands, each without a leading dimension.
-      mask: as for `prediction_panel`.
+      mask, show_errors: as for `prediction_panel`.
     """
-    rows = [prediction_panel(photo, prediction, mask) for prediction in predictions]
+    rows = [
+        prediction_panel(photo, prediction, mask, show_errors=show_errors)
+        for prediction in predictions
+    ]
     if len(rows) == 1:
         return rows[0]
     height, width, _ = photo.shape
@@ -56,6 +62,7 @@ def photo_panel(
             size * square.to_crop(prediction.vertices_2d),
             prediction.vertices_mm.astype(np.float64),
             prediction.faces,
+            colours=error_colours(prediction.vertex_error_mm) if show_errors else None,
         )
     found = {0: "no hand found"}.get(len(rows), f"{len(rows)} hands")
     return _stacked([tile_row({"input": picture, found: overlaid}), *rows])
@@ -76,6 +83,8 @@ def prediction_panel(
     photo: UInt8[np.ndarray, "h w 3"],
     prediction: HandPrediction,
     mask: Bool[np.ndarray, "m m"],
+    *,
+    show_errors: bool = False,
 ) -> UInt8[np.ndarray, "ph pw 3"]:
     """Five tiles: the crop, the mesh and skeleton over it, the UV map, the mesh from two sides.
 
@@ -83,6 +92,8 @@ def prediction_panel(
       photo: the whole picture.
       prediction: the hand of this one picture.
       mask: which texels of the prediction's UV map lie inside the chart.
+      show_errors: whether the meshes have the colours of the errors that are expected of them
+        (`error_colours`), as only some predictions tell; else all have one colour.
     """
     crop = prediction.crop
     picture = extract(photo, crop, TILE_PX)
@@ -96,6 +107,7 @@ def prediction_panel(
         np.stack([vertices, side_vertices, back_vertices]),
         prediction.faces,
         TILE_PX,
+        error_colours(prediction.vertex_error_mm) if show_errors else None,
     )
     overlaid = overlay_skeleton(
         composite(picture, overlay, opacity=0.65), TILE_PX * crop.to_crop(prediction.keypoints_2d)

@@ -33,12 +33,14 @@ def rest_hand_map():
 
 @pytest.fixture
 def telling_model_path(tmp_path):
-    """A model file of a network that tells presence; to be used with `fast_network`."""
+    """A file of a network that tells presence and confidence; to be used with `fast_network`."""
     from i2uv_jax.config import AffineNetConfig, HandNetConfig
     from i2uv_jax.models.random_weights import random_variables
     from i2uv_jax.models.weights import save_model
 
-    affine = AffineNetConfig("resnet18", 0.125, (16, 8, 8), coarse_to_fine=True, presence=True)
+    affine = AffineNetConfig(
+        "resnet18", 0.125, (16, 8, 8), coarse_to_fine=True, presence=True, confidence=True
+    )
     config = HandNetConfig(affine, sr=None, image_size=64)
     path = tmp_path / "telling.safetensors"
     save_model(path, config, random_variables(config), {"name": "telling"})
@@ -50,7 +52,8 @@ def fast_network(monkeypatch, rest_hand_map):
     """Replaces the network, which takes seconds to compile, by one that always sees that hand.
 
     It moves the hand by the picture's brightness, so that results still depend on the picture. A
-    model that tells presence sees a right hand where the picture is brighter on the right.
+    model that tells presence sees a right hand where the picture is brighter on the right, and
+    expects errors of 0.05 crop sides.
     """
     import jax.numpy as jnp
 
@@ -64,7 +67,10 @@ def fast_network(monkeypatch, rest_hand_map):
     def apply_telling(variables, image, keypoints=None, *, train):
         left, right = (half.mean(axis=(1, 2, 3)) for half in jnp.split(image, 2, axis=2))
         output = apply(variables, image, keypoints, train=train)
-        return output.replace(presence_logit=9 * (right - left))
+        return output.replace(
+            presence_logit=9 * (right - left),
+            log_error=jnp.full((len(image), 16, 16), jnp.log(0.05)),
+        )
 
     def build_model(config):
         chosen = apply_telling if config.tells_presence else apply

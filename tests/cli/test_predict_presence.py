@@ -1,4 +1,4 @@
-"""`i2uv predict` with a model that tells presence: sides, scores, and pictures of no hand."""
+"""`i2uv predict` with a model that tells presence and confidence: sides, scores, no hand."""
 
 import json
 import math
@@ -48,6 +48,37 @@ def test_a_crop_that_shows_neither_hand_gives_none(hands_of, tmp_path, monkeypat
     assert hands_of("left", "--hand", "auto") == []
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"photo.json", "photo.png"}
     assert "no hand found" in capsys.readouterr().out
+
+
+def test_keypoints_have_their_errors_and_scores(hands_of):
+    (hand,) = hands_of("right")
+    error_mm = np.array(hand["keypoint_error_mm"])
+    # The stand-in expects 0.05 sides of a crop of 64 pixels everywhere, as long as this in space:
+    in_space, in_photo = (
+        np.linalg.norm(np.subtract(hand[name][12], hand[name][0])[:2])
+        for name in ("keypoints_3d", "keypoints_2d")
+    )
+    np.testing.assert_allclose(error_mm, np.full(21, 0.05 * 64 * in_space / in_photo), rtol=1e-3)
+    np.testing.assert_allclose(hand["keypoint_score"], np.exp(-error_mm / 20), atol=1e-3)
+
+
+def test_panels_are_coloured_by_errors_on_request(hands_of, tmp_path):
+    panels = []
+    for options in ((), ("--colour", "error")):
+        hands_of("right", *options)
+        panels.append(np.asarray(Image.open(tmp_path / "out" / "photo.png")).astype(int))
+    # The stand-in expects one error everywhere, below 15 mm: no blue meshes, but green to yellow.
+    plain, coloured = (panel[60:-60, -200:-60] for panel in panels)
+    changed = (plain != coloured).any(axis=-1)
+    assert changed.mean() > 0.1
+    assert (coloured[changed][:, 1] > coloured[changed][:, 2]).mean() > 0.95
+
+
+def test_colours_need_a_model_that_tells_errors(tiny_model_path, write_photo, tmp_path, capsys):
+    photo = str(write_photo("photo.png"))
+    words = ["predict", photo, "--out", str(tmp_path), "--model", str(tiny_model_path)]
+    assert main([*words, "--colour", "error"]) != 0
+    assert "--colour error: model" in capsys.readouterr().err
 
 
 def test_the_detector_s_side_holds_and_scores_are_multiplied(hands_of):

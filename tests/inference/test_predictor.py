@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import i2uv_jax
-from i2uv_jax.config import AffineNetConfig, HandNetConfig
+from i2uv_jax.config import AffineNetConfig, HandNetConfig, SRNetConfig
 from i2uv_jax.geometry.camera import project, to_crop_space
 from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES
 from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
@@ -222,6 +222,48 @@ def telling_predictor(monkeypatch):
         program, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
     )
     return Predictor(TELLING_CONFIG, {})
+
+
+def test_expected_errors_are_told_in_the_hand_s_millimetres(monkeypatch):
+    # 0.02 sides in the left half of AffineNet's map, which SRNet's is four times as fine as, and
+    # 0.05 in the right one.
+    error = jnp.where(jnp.arange(32) < 16, 0.02, 0.05)
+    affine = AffineNetConfig(decoder_channels=(8,) * 4, coarse_to_fine=True, confidence=True)
+    config = HandNetConfig(affine, SRNetConfig(size=128), image_size=128)
+
+    def apply(variables, image, keypoints, *, train):
+        return HandNetOutput(
+            stage_uv_maps=(),
+            uv_map=jnp.broadcast_to(true_uv_map(), (len(image), 128, 128, 3)),
+            log_error=jnp.broadcast_to(jnp.log(error), (len(image), 32, 32)),
+        )
+
+    monkeypatch.setattr(
+        program, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
+    )
+    predictor = Predictor(config, {})
+    found = predictor([noise(0, 200, 200)] * 2, handedness=("right", "left"))
+    assert predictor.tells_confidence
+    # A crop has 200 pixels a side; a hand's millimetres stand to its pixels as x and y do.
+    hand = found[0]
+    mm = hand.keypoints_3d_mm[12, :2] - hand.keypoints_3d_mm[0, :2]
+    pixels = hand.keypoints_2d[12] - hand.keypoints_2d[0]
+    mm_per_side = 200 * np.linalg.norm(mm) / np.linalg.norm(pixels)
+    least, most = np.array([0.02, 0.05]) * mm_per_side
+    assert found.vertex_error_mm.shape == (2, len(hand.vertices_mm))
+    np.testing.assert_allclose(hand.vertex_error_mm.min(), least, rtol=1e-3)
+    np.testing.assert_allclose(hand.vertex_error_mm.max(), most, rtol=1e-3)
+    regressor = load_hand().keypoint_regressor
+    np.testing.assert_allclose(hand.keypoint_error_mm, regressor @ hand.vertex_error_mm, rtol=1e-4)
+    np.testing.assert_allclose(hand.keypoint_score, np.exp(-hand.keypoint_error_mm / 20))
+    # Which texel is which does not depend on the side.
+    np.testing.assert_allclose(found[1].vertex_error_mm, hand.vertex_error_mm, rtol=1e-4)
+
+
+def test_models_that_do_not_tell_expect_nothing(tiny):
+    found = tiny(noise(0))
+    assert not tiny.tells_confidence
+    assert found.vertex_error_mm is found.keypoint_error_mm is found.keypoint_score is None
 
 
 def half_bright(is_right: bool) -> np.ndarray:

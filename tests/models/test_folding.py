@@ -40,11 +40,13 @@ def drawn_variables(config):
     return jax.tree.map_with_path(draw, variable_shapes(config))
 
 
-TOLD = dataclasses.replace(OURS, affine=dataclasses.replace(OURS.affine, takes_keypoints=True))
+TOLD = dataclasses.replace(
+    OURS, affine=dataclasses.replace(OURS.affine, takes_keypoints=True, confidence=True)
+)
 
 
 @pytest.mark.parametrize(
-    "config", [PUBLISHED, OURS, TOLD], ids=["published", "coarse to fine", "told keypoints"]
+    "config", [PUBLISHED, OURS, TOLD], ids=["published", "coarse to fine", "all options"]
 )
 def test_the_function_stays_the_same(config):
     model = build_model(dataclasses.replace(config, cpu_paths="off"))
@@ -54,15 +56,16 @@ def test_the_function_stays_the_same(config):
     if config.takes_keypoints:
         inputs.append(np.random.default_rng(2).uniform(0, 1, (2, 21, 3)).astype(np.float32))
     apply = functools.partial(model.apply, train=False)
-    plain = quick_jit(apply)(variables, *inputs).stage_uv_maps
+    plain = quick_jit(apply)(variables, *inputs)
     folded_variables = fold_batch_norm(variables)
     with folded_norms():
-        folded = quick_jit(functools.partial(model.apply, train=False))(
-            folded_variables, *inputs
-        ).stage_uv_maps
-    for one, other in zip(plain, folded, strict=True):
+        folded = quick_jit(functools.partial(model.apply, train=False))(folded_variables, *inputs)
+    for one, other in zip(plain.stage_uv_maps, folded.stage_uv_maps, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
         assert np.ptp(one[..., :2]) > 0.02
+    if config.tells_confidence:
+        np.testing.assert_allclose(plain.log_error, folded.log_error, rtol=1e-4)
+        assert np.ptp(plain.log_error) > 0.02
     names = {
         path[-1] for path in flatten_dict(folded_variables["params"]) if "stem" not in path[-2]
     }

@@ -40,7 +40,12 @@ class Pointer:
         depth = (up > 0.7).astype(jnp.float32)[:, None]
         points = [jnp.concatenate([p, depth], axis=-1) for p in (wrist, knuckle) * 2]
         uv_map = jnp.stack(points, axis=1).reshape(-1, 2, 2, 3)
-        return HandNetOutput(stage_uv_maps=(), uv_map=uv_map, presence_logit=depth[:, 0])
+        return HandNetOutput(
+            stage_uv_maps=(),
+            uv_map=uv_map,
+            presence_logit=depth[:, 0],
+            log_error=jnp.full((len(image), 2, 2), jnp.log(0.1)),
+        )
 
 
 def mesh_from_uv_map(uv_map):
@@ -109,6 +114,16 @@ def test_presence_is_what_the_last_look_says():
     # This network is sure of close-ups alone.
     once, twice = (see_hands(Pointer(looks), {}, image, mesh_from_uv_map) for looks in (1, 2))
     assert (once.presence_logit, twice.presence_logit) == (0, 1)
+
+
+def test_expected_errors_count_in_sides_of_the_picture():
+    # This network expects 0.1 sides of what it sees: of a close-up of 0.5 / FILL sides.
+    image = jnp.asarray(picture(*dots(37)))[None]
+    once, twice = (
+        see_hands(Pointer(looks), {}, image, mesh_from_uv_map).texel_error for looks in (1, 2)
+    )
+    np.testing.assert_allclose(once, np.full((1, 2, 2), 0.1), rtol=1e-6)
+    np.testing.assert_allclose(twice, np.full((1, 2, 2), 0.1 * 0.5 / FILL), rtol=0.02)
 
 
 def test_pictures_of_a_batch_are_framed_each_for_itself():

@@ -126,6 +126,28 @@ def test_a_model_that_takes_no_keypoints_starts_deaf_to_them(tmp_path, sheet_con
     jax.tree.map(np.testing.assert_array_equal, variables, load_initial_variables(plain, None))
 
 
+def test_parts_that_the_config_adds_start_fresh_together(tmp_path, sheet_config):
+    model = with_overrides(
+        sheet_config.model,
+        ["affine.coarse_to_fine=true", "affine.decoder_channels=16,8,8", "affine.presence=true"],
+    )
+    path = tmp_path / "start.safetensors"
+    save_model(path, model, random_variables(model), {})
+    overrides = ["affine.takes_keypoints=true", "affine.confidence=true"]
+    config = replace(
+        sheet_config,
+        model=with_overrides(model, overrides),
+        train=replace(sheet_config.train, init_from=str(path)),
+    )
+    net = load_initial_variables(config, None)["params"]["affine_net"]
+    head = net["confidence"]["conv"]
+    assert (head["kernel"] == 0).all() and head["bias"] == pytest.approx(np.log(0.03))
+    assert (net["hand_stage"]["keypoint_encoder"]["features"]["kernel"] == 0).all()
+    # What the model has is kept.
+    kept = random_variables(model)["params"]["affine_net"]["hand_stage"]["presence"]
+    np.testing.assert_array_equal(net["hand_stage"]["presence"]["kernel"], kept["kernel"])
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -16,7 +16,7 @@ from i2uv_jax.config_io import with_overrides
 from i2uv_jax.data.extended import ExtendedSource
 from i2uv_jax.data.handless import handless_extension
 from i2uv_jax.geometry.uv_map import build_tables
-from i2uv_jax.losses import presence_loss
+from i2uv_jax.losses import confidence_loss, presence_loss
 from i2uv_jax.models.hand_net import HandNetOutput
 from i2uv_jax.training import program
 from i2uv_jax.training import state as state_module
@@ -45,7 +45,12 @@ class TellingNet(nn.Module):
         halves = jnp.stack(jnp.split(image.mean(axis=(1, 3)), 2, axis=-1), axis=-1).mean(axis=1)
         logit = nn.Dense(1, name="presence")(halves)[:, 0]
         uv_map = nn.Conv(3, (3, 3), name="map")(nn.avg_pool(image, (4, 4), strides=(4, 4)))
-        return HandNetOutput(stage_uv_maps=(uv_map,), uv_map=uv_map, presence_logit=logit)
+        return HandNetOutput(
+            stage_uv_maps=(uv_map,),
+            uv_map=uv_map,
+            presence_logit=logit,
+            log_error=jax.lax.stop_gradient(image.mean(axis=3)[:, ::4, ::4]),
+        )
 
 
 def squared_error(output, batch):
@@ -141,6 +146,23 @@ def test_losses_of_maps_hear_nothing_of_negatives():
         terms["total"], plain_terms["total"] + 3.0 * terms["presence"], rtol=1e-6
     )
     assert np.abs(gradient["presence"]["kernel"]).min() > 0 == plain["presence"]["kernel"].max()
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_errors_of_negatives_are_none(devices):
+    def loss(output, batch):
+        total = confidence_loss(
+            output.log_error, output.uv_map, batch.uv_map, jnp.ones((2, 2), bool)
+        )
+        return total, {"confidence": total, "total": total}
+
+    batch, mesh = pictures(8, num_handless=2), make_mesh(devices)
+    output = TellingNet().apply({"params": first_params()}, batch.image, train=True)
+    expected, _ = loss(output, batch)
+    (shown,) = build_network_inputs(0.5, mesh)(jax.device_put(batch, batch_sharding(mesh)))
+    output = TellingNet().apply({"params": first_params()}, shown, train=True)
+    _, terms = build_presence_loss(loss, 1.0, mesh)(output, batch)
+    np.testing.assert_allclose(terms["confidence"], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -14,19 +14,19 @@ from i2uv_jax.training.step import build_evaluation_step
 class KnownAnswer:
     """Stands for a model: answers with a given map, whatever the picture."""
 
-    def __init__(self, uv_map, image_size):
-        self.uv_map = uv_map
+    def __init__(self, uv_map, image_size, log_error=None):
+        self.uv_map, self.log_error = uv_map, log_error
         self.config = SimpleNamespace(looks=1, image_size=image_size, tells_presence=False)
 
-    def apply(self, variables, image, *, train):
-        return HandNetOutput(stage_uv_maps=(), uv_map=self.uv_map)
+    def apply(self, variables, image, keypoints=None, *, train):
+        return HandNetOutput(stage_uv_maps=(), uv_map=self.uv_map, log_error=self.log_error)
 
 
-def errors_for(change_map, sheet_source, sheet_config):
+def errors_for(change_map, sheet_source, sheet_config, log_error=None):
     source = sheet_source(sheet_config)
     batch = source.training_batch(0)
     tables = build_tables(source.atlas, sheet_config.model.uv_map_size)
-    model = KnownAnswer(change_map(batch.uv_map), sheet_config.model.image_size)
+    model = KnownAnswer(change_map(batch.uv_map), sheet_config.model.image_size, log_error)
     return build_evaluation_step(model, tables, source.keypoint_regressor)({}, batch)[1]
 
 
@@ -49,6 +49,30 @@ def test_alignment_forgives_a_shift_that_the_plain_error_sees(sheet_source, shee
     # Points lie up to 150 mm from the wrist: a tenth of their mean distance is several mm.
     assert float((scaled["vertex_mm"] - plain["vertex_mm"]).min()) > 3
     assert float((scaled["aligned_vertex_mm"] - plain["aligned_vertex_mm"]).max()) < 1
+
+
+def test_expected_errors_stand_beside_true_ones(sheet_source, sheet_config):
+    size = sheet_config.model.uv_map_size
+    # Texels are wrong by 0.01 crop sides in the upper half of the map and by 0.02 in the lower one.
+    wrong = jnp.repeat(jnp.array([0.01, 0.02]), size // 2)[:, None]
+
+    def off(uv_map):
+        return uv_map.at[..., 0].add(wrong)
+
+    def score(expected):
+        log_error = jnp.broadcast_to(jnp.log(expected), (4, size, size))
+        return errors_for(off, sheet_source, sheet_config, log_error)
+
+    # The sheet is 0.5 m away, and the focal length 2.5 sides: a side is 200 mm.
+    rows = score(2 * wrong)
+    np.testing.assert_allclose(rows["texel_mm"], 3, rtol=0.2)
+    np.testing.assert_allclose(rows["expected_texel_mm"], 2 * rows["texel_mm"], rtol=1e-4)
+    np.testing.assert_allclose(rows["confidence_correlation"], 1, atol=1e-3)
+    rows = score(0.03 - wrong)
+    np.testing.assert_allclose(rows["confidence_correlation"], -1, atol=1e-3)
+    rows = score(0.03)
+    np.testing.assert_allclose(rows["expected_texel_mm"], 0.03 * 200, rtol=0.2)
+    np.testing.assert_allclose(rows["confidence_correlation"], 0, atol=0.01)
 
 
 def test_average_follows_its_definition():

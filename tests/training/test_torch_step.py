@@ -114,6 +114,15 @@ def test_muon_takes_the_same_kernels_about_as_far(program_of):
         (["train.rematerialise=true"], "train.rematerialise: expected False"),
         (["train.num_devices=2"], "devices: expected 1, got 2"),
         (["loss.final_terms=vertices:1"], "got 'vertices'"),
+        (
+            [
+                "model.affine.decoder_channels=16,8,8",
+                "model.affine.coarse_to_fine=true",
+                "model.affine.confidence=true",
+                "loss.confidence_weight=1",
+            ],
+            "expected loss.confidence_weight 0",
+        ),
     ],
 )
 def test_what_it_lacks_is_one_line(program_of, overrides, message):

@@ -1,6 +1,7 @@
 """Drawn meshes, skeletons and panels: what is where, and in which colour."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from i2uv_jax.geometry.keypoints import KEYPOINT_NAMES
 from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.inference.prediction import HandPrediction
-from i2uv_jax.render.mesh_picture import draw_meshes
+from i2uv_jax.render.mesh_picture import MESH_COLOUR, draw_meshes
+from i2uv_jax.viewing.error_colours import ERROR_COLOURS, error_colours
 from i2uv_jax.viewing.overlay import FINGER_COLOURS, composite, overlay_mesh, overlay_skeleton
 from i2uv_jax.viewing.panel import TILE_PX, prediction_panel, tile_row
 from i2uv_jax.viewing.png import png_bytes
@@ -144,6 +146,39 @@ def test_panel_shows_five_tiles():
         assert not (different[0].any() or different[-1].any())
     assert len(np.unique(tiles[2].reshape(-1, 3), axis=0)) > 1000
     assert (tiles[1][2, 2] == (20, 140, 60)).all()
+
+
+def test_errors_go_from_green_over_yellow_to_red():
+    colours = error_colours(np.array([0.0, 7.5, 15, 30, 100]))
+    np.testing.assert_array_equal(colours[[0, 2, 3]], list(ERROR_COLOURS.values()))
+    np.testing.assert_allclose(colours[1], colours[[0, 2]].mean(axis=0))
+    np.testing.assert_array_equal(colours[4], colours[3])
+
+
+def test_a_mesh_of_one_colour_is_the_same_by_vertex():
+    colours = np.tile(MESH_COLOUR, (len(SQUARE), 1))
+    plain = draw_meshes(SQUARE[None, :, :2], SQUARE[None], FACES, SIZE)
+    coloured = draw_meshes(SQUARE[None, :, :2], SQUARE[None], FACES, SIZE, colours)
+    np.testing.assert_allclose(coloured.astype(int), plain, atol=1)
+
+
+def test_a_panel_that_shows_errors_is_red_where_they_are_large():
+    photo = np.full((120, 200, 3), (20, 140, 60), np.uint8)
+    hand = load_hand()
+    mask = build_tables(hand.atlas, 64).texel_mask
+    prediction = rest_hand_prediction()
+    tip = prediction.keypoints_3d_mm[12]
+    error_mm = np.where(np.linalg.norm(prediction.vertices_mm - tip, axis=1) < 25, 40.0, 0.0)
+    panel = prediction_panel(
+        photo, replace(prediction, vertex_error_mm=error_mm), mask, show_errors=True
+    )
+    (behind,) = [panel[-TILE_PX - 8 : -8, 8 + 4 * (TILE_PX + 8) :].astype(int)]
+    red, green, _ = np.moveaxis(behind, -1, 0)
+    is_red, is_green = red > green + 50, green > red + 50
+    assert 0.001 < is_red.mean() < is_green.mean()
+    # The middle finger is the longest one, and what is red lies at its tip.
+    rows = np.arange(TILE_PX)
+    assert np.average(rows, weights=is_red.sum(1)) < np.average(rows, weights=is_green.sum(1))
 
 
 def test_png_is_lossless_and_repeatable():
