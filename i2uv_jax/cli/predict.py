@@ -257,13 +257,7 @@ class _Run:
                 return [unseen]
             found = [replace(inside, box_xyxy=box)]
         return [
-            _Place(
-                hand.box_xyxy,
-                given or hand.handedness or "right",
-                hand.score,
-                hand.keypoints if self._predictor.takes_keypoints else None,
-            )
-            for hand in found
+            _Place(**hand.for_model(self._predictor, given), score=hand.score) for hand in found
         ]
 
     def _infer(self, batch: list[_Loaded]) -> "Callable[[], list[_Answer]]":

@@ -88,12 +88,14 @@ def answers_of_model(
 def _told(
     detector: PhotoDetector, photo: UInt8[np.ndarray, "h w 3"], sample: Sample
 ) -> Float[np.ndarray, "21 3"] | None:
-    """Keypoints of the hand in the sample's box or, of the whole picture, of the likeliest."""
+    """Keypoints of the hand in the sample's box or, of the whole picture, of the likeliest; None
+    where it is taken for one of the other side."""
     if sample.photo.box_xyxy is None:
         found = next(iter(detector(photo)), None)
     else:
         found = find_in_box(detector, photo, sample.photo.box_xyxy)
-    return None if found is None else found.keypoints
+    is_asked = found is not None and (found.handedness == "left") == sample.is_left
+    return found.keypoints if is_asked else None
 
 
 def place_hand(

@@ -55,8 +55,12 @@ def given_boxes(predictor: Predictor) -> Answerer:
     """A model that is told the hands' boxes."""
 
     def answer(photos: Sequence[AskedPhoto]) -> list[PhotoAnswer | None]:
-        boxes = [photo.annotation.box_xyxy for photo in photos]
-        return _predict(predictor, photos, boxes, [photo.hand or "right" for photo in photos])
+        return _predict(
+            predictor,
+            photos,
+            box_xyxy=[photo.annotation.box_xyxy for photo in photos],
+            handedness=[photo.hand or "right" for photo in photos],
+        )
 
     return answer
 
@@ -73,16 +77,9 @@ def found_boxes(predictor: Predictor, detector: PhotoDetector) -> Answerer:
         seen = [index for index, hand in enumerate(found) if hand is not None]
         answers: list[PhotoAnswer | None] = [None] * len(photos)
         if seen:
-            boxes = [found[index].box_xyxy for index in seen]
-            sides = [photos[index].hand or found[index].handedness or "right" for index in seen]
-            keypoints = [found[index].keypoints for index in seen]
-            predicted = _predict(
-                predictor,
-                [photos[index] for index in seen],
-                boxes,
-                sides,
-                keypoints if predictor.takes_keypoints else None,
-            )
+            asked = [found[index].for_model(predictor, photos[index].hand) for index in seen]
+            columns = {name: [one[name] for one in asked] for name in asked[0]}
+            predicted = _predict(predictor, [photos[index] for index in seen], **columns)
             for index, one in zip(seen, predicted, strict=True):
                 answers[index] = one
         return answers
@@ -105,13 +102,8 @@ def mediapipe(hands: MediaPipeHands) -> Answerer:
     return answer
 
 
-def _predict(predictor, photos, boxes, sides, keypoints=None) -> list[PhotoAnswer | None]:
-    predictions = predictor(
-        [photo.pixels for photo in photos],
-        handedness=sides,
-        box_xyxy=boxes,
-        keypoints=keypoints,
-    )
+def _predict(predictor, photos, **asked) -> list[PhotoAnswer | None]:
+    predictions = predictor([photo.pixels for photo in photos], **asked)
     return [
         PhotoAnswer(one.keypoints_2d, one.keypoints_3d_mm, one.handedness, one)
         for one in predictions

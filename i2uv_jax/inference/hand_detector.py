@@ -42,7 +42,7 @@ from i2uv_jax.imaging.crop import (
     extract,
     extract_turned,
 )
-from i2uv_jax.inference.prediction import Handedness
+from i2uv_jax.inference.prediction import AskedHandedness, Handedness
 from i2uv_jax.inference.predictor import Predictor
 from i2uv_jax.models.detector import build_detector
 from i2uv_jax.models.folding import fold_batch_norm, folded_norms
@@ -104,10 +104,18 @@ class DetectedHand:
     the camera; in the order of `geometry.keypoints.KEYPOINT_NAMES`. None where the detector does
     not tell."""
 
-    def for_model(self, model: Predictor) -> dict[str, Any]:
-        """Arguments with which to ask a model about this hand."""
-        told = {"keypoints": self.keypoints} if model.takes_keypoints else {}
-        return {"box_xyxy": self.box_xyxy, "handedness": self.handedness or "right", **told}
+    def for_model(
+        self, model: Predictor, handedness: AskedHandedness | None = None
+    ) -> dict[str, Any]:
+        """Arguments with which to ask a model about this hand.
+
+        Args:
+          handedness: the side, whatever the detector says. Keypoints of what it took for a hand of
+            the other side mislead, and are left out.
+        """
+        side = handedness or self.handedness or "right"
+        told = self.keypoints if side == self.handedness and model.takes_keypoints else None
+        return {"box_xyxy": self.box_xyxy, "handedness": side, "keypoints": told}
 
 
 class PhotoDetector(Protocol):

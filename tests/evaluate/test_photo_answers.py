@@ -12,7 +12,7 @@ from i2uv_jax.inference.hand_detector import DetectedHand
 
 def predictor(pictures, *, handedness, box_xyxy, keypoints=None):
     """Puts all keypoints at the middle of the box."""
-    assert keypoints is None
+    assert keypoints is None or all(points is None for points in keypoints)
     answers = []
     for box, side in zip(box_xyxy, handedness, strict=True):
         middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
@@ -60,6 +60,15 @@ def test_the_detector_tells_the_side_where_nobody_else_does():
     (untold,) = found_boxes(predictor, lambda pixels: HANDS)([photo(hand=None)])
     (given,) = given_boxes(predictor)([photo((10, 20, 30, 40), hand=None)])
     assert untold.handedness == given.handedness == "right"
+
+
+def test_keypoints_count_only_for_the_side_that_was_seen():
+    hand = DetectedHand((0, 0, 20, 20), "left", 0.9, np.ones((21, 3)))
+    takes, takes_none = SimpleNamespace(takes_keypoints=True), predictor
+    assert hand.for_model(takes)["keypoints"] is hand.keypoints
+    assert hand.for_model(takes)["handedness"] == "left"
+    assert hand.for_model(takes, "right")["keypoints"] is None
+    assert hand.for_model(takes_none)["keypoints"] is None
 
 
 def test_nothing_found_asks_the_model_nothing():
