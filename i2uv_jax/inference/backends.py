@@ -18,7 +18,7 @@ from i2uv_jax.inference.export import FORMAT, export_model
 from i2uv_jax.inference.predictor import Predictor, load_model
 from i2uv_jax.inference.runtimes import Network, open_content
 from i2uv_jax.models.model_files import find_model
-from i2uv_jax.models.weights import load_model_file
+from i2uv_jax.models.weights import load_config_of_model, load_model_file
 
 _LITERT_MODULES = ("ai_edge_litert", "litert_converter")
 
@@ -41,7 +41,7 @@ def choose_backend(wanted: str, model: str | None = None) -> str:
         return "xla"
     if model is None:
         return "litert"
-    config, _, _ = load_model_file(find_model(model))
+    config = load_config_of_model(find_model(model))
     needs_xla = config.tells_presence or config.tells_confidence or config.takes_keypoints
     return "xla" if needs_xla else "litert"
 

@@ -8,6 +8,8 @@ numbers, where it comes from). The file needs no code to be read safely, and not
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,24 +100,27 @@ def load_model_file(
         ValueError: one line that names the file and what is wrong with it: missing, unreadable,
             truncated, no model of this package and kind, or tensors that do not fit its config.
     """
-    label = f"model file {path}"
-    if not Path(path).exists():
-        raise ValueError(f"{label}: no such file")
-    if Path(path).is_dir():
-        raise ValueError(f"{label}: is a directory")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
-            config, card = _parse_header(label, header, config_type)
-            names = list(file.keys())
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
-            _check_tensors(label, config, shapes)
-            tensors = {name: jnp.asarray(file.get_tensor(name), jnp.float32) for name in names}
-    except SafetensorError as error:
-        raise ValueError(f"{label}: truncated, or not a .safetensors file ({error})") from None
-    except OSError as error:
-        raise ValueError(f"{label}: cannot be read ({error.strerror or error})") from None
-    return config, unflatten_dict(tensors, sep="/"), card
+    label = _label(path)
+    with _opened(path) as file:
+        config, card = _parse_header(label, file.metadata() or {}, config_type)
+        names = list(file.keys())
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+        _check_tensors(label, config, shapes)
+        tensors = {name: file.get_tensor(name).astype(np.float32) for name in names}
+    # At once: one by one each shape would be a program of its own.
+    return config, unflatten_dict(jax.device_put(tensors), sep="/"), card
+
+
+def load_config_of_model(
+    path: str | os.PathLike, config_type: type[Config] = HandNetConfig
+) -> Config:
+    """Reads a model file's config alone, which takes no time.
+
+    Raises:
+        ValueError: as `load_model_file`, but whether the tensors fit is not looked at.
+    """
+    with _opened(path) as file:
+        return _parse_header(_label(path), file.metadata() or {}, config_type)[0]
 
 
 def load_picture_model(
@@ -133,6 +138,27 @@ def load_picture_model(
             "behind an AffineNet"
         )
     return config, variables, card
+
+
+def _label(path: str | os.PathLike) -> str:
+    return f"model file {path}"
+
+
+@contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[Any]:
+    """A model file; what is wrong with it while it is open becomes a ValueError of one line."""
+    label = _label(path)
+    if not Path(path).exists():
+        raise ValueError(f"{label}: no such file")
+    if Path(path).is_dir():
+        raise ValueError(f"{label}: is a directory")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except SafetensorError as error:
+        raise ValueError(f"{label}: truncated, or not a .safetensors file ({error})") from None
+    except OSError as error:
+        raise ValueError(f"{label}: cannot be read ({error.strerror or error})") from None
 
 
 def _parse_header(
@@ -177,7 +203,10 @@ def variable_shapes(config: NetworkConfig) -> dict[str, Any]:
     """The variables of a model as `jax.ShapeDtypeStruct`s; nothing is computed."""
     image = jax.ShapeDtypeStruct((1, config.input_size, config.input_size, 3), jnp.float32)
 
+    # Formulations for CPUs take long to trace, and have the same variables.
+    network = build_network(config).clone(cpu_paths=False)
+
     def init(key: jax.Array, image: jax.Array) -> dict[str, Any]:
-        return build_network(config).init(key, image, train=False)
+        return network.init(key, image, train=False)
 
     return jax.eval_shape(init, jax.random.key(0), image)
