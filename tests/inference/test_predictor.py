@@ -52,6 +52,14 @@ STUB_CONFIG = HandNetConfig(
 )
 
 
+def predictor_of(apply, config, monkeypatch) -> Predictor:
+    """A predictor whose network is a function of variables, pictures and keypoints."""
+    monkeypatch.setattr(
+        program, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
+    )
+    return Predictor(config, {})
+
+
 def stub_predictor(monkeypatch, make_uv_map) -> Predictor:
     """A predictor whose network is a plain function of the pictures it gets."""
 
@@ -59,10 +67,7 @@ def stub_predictor(monkeypatch, make_uv_map) -> Predictor:
         assert not train and keypoints is None
         return HandNetOutput(stage_uv_maps=(), uv_map=make_uv_map(image))
 
-    monkeypatch.setattr(
-        program, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
-    )
-    return Predictor(STUB_CONFIG, {})
+    return predictor_of(apply, STUB_CONFIG, monkeypatch)
 
 
 def placed_rest_hand():
@@ -172,10 +177,7 @@ def told_predictor(monkeypatch):
         uv_map = jnp.broadcast_to(point[:, None, None], (len(image), 128, 128, 3))
         return HandNetOutput(stage_uv_maps=(), uv_map=uv_map)
 
-    monkeypatch.setattr(
-        program, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
-    )
-    return Predictor(TOLD_CONFIG, {})
+    return predictor_of(apply, TOLD_CONFIG, monkeypatch)
 
 
 def test_told_keypoints_reach_the_network_in_crop_coordinates(told_predictor):
@@ -218,10 +220,7 @@ def telling_predictor(monkeypatch):
         uv_map = jnp.broadcast_to(true_uv_map(), (len(image), 128, 128, 3))
         return HandNetOutput(stage_uv_maps=(), uv_map=uv_map, presence_logit=logit)
 
-    monkeypatch.setattr(
-        program, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
-    )
-    return Predictor(TELLING_CONFIG, {})
+    return predictor_of(apply, TELLING_CONFIG, monkeypatch)
 
 
 def test_expected_errors_are_told_in_the_hand_s_millimetres(monkeypatch):
@@ -238,10 +237,7 @@ def test_expected_errors_are_told_in_the_hand_s_millimetres(monkeypatch):
             log_error=jnp.broadcast_to(jnp.log(error), (len(image), 32, 32)),
         )
 
-    monkeypatch.setattr(
-        program, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
-    )
-    predictor = Predictor(config, {})
+    predictor = predictor_of(apply, config, monkeypatch)
     found = predictor([noise(0, 200, 200)] * 2, handedness=("right", "left"))
     assert predictor.tells_confidence
     # A crop has 200 pixels a side; a hand's millimetres stand to its pixels as x and y do.
