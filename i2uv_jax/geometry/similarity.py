@@ -32,7 +32,7 @@ class Similarity:
 
     def of_uv_map(self, uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b m m 3"]:
         """A UV position map, whose depth scales with the picture."""
-        return self.of_points(uv_map.reshape(len(uv_map), -1, 3)).reshape(uv_map.shape)
+        return self.of_points(uv_map.reshape(uv_map.shape[0], -1, 3)).reshape(uv_map.shape)
 
     def of_points(self, points: Float[Array, "b n 3"]) -> Float[Array, "b n 3"]:
         """Points in crop coordinates with a depth, which scales with the picture."""

@@ -32,7 +32,7 @@ class KeypointEncoder(nn.Module):
         is_known = jnp.isfinite(keypoints)
         centred = _GAIN * (keypoints - jnp.array([0.5, 0.5, 0.0]))
         x = jnp.stack([jnp.where(is_known, centred, 0), is_known.astype(jnp.float32)], axis=-1)
-        x = x.reshape(len(keypoints), -1)
+        x = x.reshape(keypoints.shape[0], -1)
         for number in (1, 2):
             dense = nn.Dense(
                 _NUM_HIDDEN,

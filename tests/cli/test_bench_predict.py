@@ -86,7 +86,9 @@ def test_json(run, detector, made_up_starts, capsys):
     assert rows["command"]["cpu"]["median"] == 3
     folder = described["folder"]
     assert (folder["photos"], folder["batch"], folder["aim"]) == (5, 2, 0.8)
-    assert folder["photos_per_second"] == pytest.approx(5 / folder["seconds"], rel=0.01)
+    # Seconds are told to the millisecond.
+    per_second = folder["photos_per_second"]
+    assert per_second * folder["seconds"] == pytest.approx(5, abs=0.001 * per_second)
     share = folder["photos_per_second"] / folder["network_photos_per_second"]
     assert folder["share_of_network"] == pytest.approx(share, abs=1e-3)
     ((_, module, name, *words),) = made_up_starts
