@@ -69,7 +69,9 @@ def answers_of_model(
         if usable:
             told = {}
             if detector is not None and predictor.takes_keypoints:
-                told["keypoints"] = [_told(detector, photos[i], batch[i]) for i in usable]
+                told["keypoints"] = [
+                    _told(predictor, detector, photos[i], batch[i]) for i in usable
+                ]
             found = predictor(
                 [photos[i] for i in usable],
                 **told,
@@ -86,7 +88,10 @@ def answers_of_model(
 
 
 def _told(
-    detector: PhotoDetector, photo: UInt8[np.ndarray, "h w 3"], sample: Sample
+    predictor: Predictor,
+    detector: PhotoDetector,
+    photo: UInt8[np.ndarray, "h w 3"],
+    sample: Sample,
 ) -> Float[np.ndarray, "21 3"] | None:
     """Keypoints of the hand in the sample's box or, of the whole picture, of the likeliest; None
     where it is taken for one of the other side."""
@@ -94,8 +99,9 @@ def _told(
         found = next(iter(detector(photo)), None)
     else:
         found = find_in_box(detector, photo, sample.photo.box_xyxy)
-    is_asked = found is not None and (found.handedness == "left") == sample.is_left
-    return found.keypoints if is_asked else None
+    if found is None:
+        return None
+    return found.for_model(predictor, "left" if sample.is_left else "right")["keypoints"]
 
 
 def place_hand(

@@ -13,6 +13,7 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from i2uv_jax.config import LandmarkNetConfig
+from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
 from i2uv_jax.models.layers import Conv
 from i2uv_jax.ops.depthwise import depthwise_conv2d
 
@@ -21,8 +22,6 @@ STAGES = ((3, 1, 1, 1), (3, 2, 2, 4), (5, 2, 2, 6), (3, 2, 3, 6), (5, 1, 3, 6), 
 
 _EXPANSION = 6
 """Of all blocks but the first of a stage."""
-
-_NUM_KEYPOINTS = 21
 
 
 @struct.dataclass
@@ -79,12 +78,12 @@ class LandmarkNet(nn.Module):
                 x = block(x)
         seen = _Widened(3, expansion=_EXPANSION, cpu_paths=self.cpu_paths, name="exit")(x)
         features = seen.mean(axis=(1, 2))
-        points = (-1, _NUM_KEYPOINTS, 3)
+        points = (-1, NUM_KEYPOINTS, 3)
         return LandmarkNetOutput(
             presence_logit=nn.Dense(1, name="presence")(features)[:, 0],
             right_logit=nn.Dense(1, name="right")(features)[:, 0],
-            keypoints=nn.Dense(3 * _NUM_KEYPOINTS, name="keypoints")(features).reshape(points),
-            world_m=nn.Dense(3 * _NUM_KEYPOINTS, name="world")(features).reshape(points),
+            keypoints=nn.Dense(3 * NUM_KEYPOINTS, name="keypoints")(features).reshape(points),
+            world_m=nn.Dense(3 * NUM_KEYPOINTS, name="world")(features).reshape(points),
         )
 
 
