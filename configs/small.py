@@ -30,13 +30,14 @@ def get_config() -> ExperimentConfig:
                 upsample_last=True,
                 presence=True,
                 takes_keypoints=True,
+                confidence=True,
             ),
             sr=SRNetConfig(channels=(8,), kernels=(5, 3), residual=True, size=32),
             image_size=64,
             looks=2,
         ),
         render=RenderConfig(supersampling=2, closeup_share=0.7),
-        data=DataConfig(reuse=6, told_share=0.75),
+        data=DataConfig(reuse=6, told_share=0.85),
         loss=LossConfig(
             stage_terms=(
                 ("uv_l1", 3.0),
@@ -47,6 +48,7 @@ def get_config() -> ExperimentConfig:
             final_terms=(("uv_l1", 3.0), ("uv_aligned", 4.0), ("uv_gradient", 1.0)),
             presence_weight=0.2,
             absent_share=0.2,
+            confidence_weight=0.01,
         ),
         optim=OptimConfig(
             algorithm="muon",

@@ -112,6 +112,7 @@ class AffineNet(nn.Module):
                 concat_uv_map=stage >= 4 or self.config.coarse_to_fine,
                 upsample_last=self.config.upsample_last,
                 correct=self.config.coarse_to_fine,
+                takes_keypoints=self.config.takes_keypoints,
                 dtype=self.dtype,
                 cpu_paths=self.cpu_paths,
                 by_picture=self.by_picture,
@@ -122,6 +123,7 @@ class AffineNet(nn.Module):
                 features,
                 stage_skips[stage - 1],
                 uv_map,
+                keypoints,
                 train=train,
                 rematerialise=self.rematerialise,
             )

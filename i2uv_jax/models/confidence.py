@@ -17,8 +17,12 @@ from i2uv_jax.models.layers import Conv
 CONFIDENCE = "confidence"
 """Name of the head in AffineNet."""
 
-FIRST_ERROR = 0.03
+FIRST_ERROR = 0.1
 """What is expected of every texel before anything is learned, in crop sides."""
+
+_GAIN = 10.0
+"""Of the convolution's answer: the optimiser's steps are of one size for all parameters that no
+norm follows, and small, since others' answers are coordinates; a logarithm has farther to go."""
 
 
 class ConfidenceHead(nn.Module):
@@ -31,11 +35,7 @@ class ConfidenceHead(nn.Module):
 
     @nn.compact
     def __call__(self, features: Float[Array, "b m m c"]) -> Float[Array, "b m m"]:
-        log_error = Conv(
-            1,
-            1,
-            kernel_init=nn.initializers.zeros,
-            bias_init=nn.initializers.constant(np.log(FIRST_ERROR)),
-            name="conv",
-        )(jax.lax.stop_gradient(features).astype(jnp.float32))
-        return log_error[..., 0]
+        change = Conv(1, 1, kernel_init=nn.initializers.zeros, name="conv")(
+            jax.lax.stop_gradient(features).astype(jnp.float32)
+        )
+        return np.log(FIRST_ERROR) + _GAIN * change[..., 0]

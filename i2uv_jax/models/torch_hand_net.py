@@ -19,8 +19,10 @@ from i2uv_jax.hand.mean_hand import mean_uv_map
 from i2uv_jax.models.hand_net import IMAGENET_MEAN, IMAGENET_STD
 from i2uv_jax.models.hand_stage import FIRST_SIZE, KEYPOINT_ENCODER
 from i2uv_jax.models.keypoint_encoder import KEYPOINT_FEATURES
+from i2uv_jax.models.keypoint_pull import MIN_SHARE, keypoint_tables
 from i2uv_jax.models.layers import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 from i2uv_jax.models.resnet import RESNETS
+from i2uv_jax.models.uv_decoder import PULL_FEATURES, PULL_FOLLOWED, PULL_GAIN
 
 
 class TorchOutput(NamedTuple):
@@ -72,10 +74,15 @@ class TorchHandNet(nn.Module):
         if config.affine.coarse_to_fine:
             mean_hand = mean_uv_map(config.stage_sizes[0])
             self.register_buffer("mean_hand", torch.tensor(np.array(mean_hand)))
+        for size in set(config.stage_sizes) if config.takes_keypoints else ():
+            for table, values in zip(("regressor", "nearness"), keypoint_tables(size), strict=True):
+                self.register_buffer(f"keypoint_{table}_{size}", torch.tensor(values))
 
     def forward(self, image: torch.Tensor, keypoints: torch.Tensor | None = None) -> TorchOutput:
         """(b, 3, s, s), 0 to 1, and (b, 21, 3) told keypoints, where the model takes some."""
         affine = self.config.affine
+        if affine.takes_keypoints and keypoints is None:
+            keypoints = image.new_full((len(image), NUM_KEYPOINTS, 3), torch.nan)
         skips = self._encoder((image - self.mean) / self.deviation)
         x, uv_map, uv_maps, presence_logit = skips[-1], None, [], None
         order = (skips[4], skips[3], skips[2], skips[1], skips[0], None)
@@ -96,6 +103,10 @@ class TorchHandNet(nn.Module):
             joined = [x, skip]
             if uv_map is not None:
                 uv_map = _resize(uv_map, size)
+                if affine.takes_keypoints:
+                    pull, known = self._pull(uv_map, keypoints)
+                    told = torch.cat([PULL_GAIN * pull, known], dim=1)
+                    joined[0] = x = x + self._conv(told.to(x.dtype), f"{name}__{PULL_FEATURES}")
                 if stage == 2:
                     joined[0] = _connect(x, uv_map)
                 if skip is not None:
@@ -105,6 +116,8 @@ class TorchHandNet(nn.Module):
             x = torch.cat([part for part in joined if part is not None], dim=1)
             x = self._conv_norm_relu(x, f"{name}__merge")
             head = self._conv(x, f"{name}__head__conv").float()
+            if affine.takes_keypoints:
+                head = head + pull * self._conv(x, f"{name}__{PULL_FOLLOWED}").float()
             uv_map = uv_map + head if affine.coarse_to_fine else head
             uv_maps.append(uv_map)
         return TorchOutput(tuple(uv_maps), self._refine(uv_map), presence_logit)
@@ -141,7 +154,7 @@ class TorchHandNet(nn.Module):
         root, size = "affine_net__hand_stage__", self.config.stage_sizes[0]
         x = self._dense(features.permute(0, 2, 3, 1).flatten(1), f"{root}dense")
         if self.config.takes_keypoints:
-            x = x + self._told(keypoints, f"{root}{KEYPOINT_ENCODER}__", len(x))
+            x = x + self._told(keypoints, f"{root}{KEYPOINT_ENCODER}__")
         x = F.relu(self._norm(x, f"{root}norm"))
         texels = self._dense(x, f"{root}texels").unflatten(1, (size, size, -1)).permute(0, 3, 1, 2)
         x = x.float()
@@ -158,10 +171,23 @@ class TorchHandNet(nn.Module):
         logit = self._dense(x, f"{root}presence")[:, 0] if self.config.affine.presence else None
         return texels, uv_map.unflatten(1, (size, size)).permute(0, 3, 1, 2), logit
 
-    def _told(self, keypoints: torch.Tensor | None, root: str, count: int) -> torch.Tensor:
+    def _pull(
+        self, uv_map: torch.Tensor, keypoints: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What told keypoints want of texels: see `keypoint_pull.keypoint_pull`."""
+        size = uv_map.shape[-1]
+        tables = (getattr(self, f"keypoint_{name}_{size}") for name in ("regressor", "nearness"))
+        regressor, nearness = tables
+        is_known = keypoints.isfinite()
+        own = regressor @ uv_map.flatten(2).transpose(1, 2)
+        move = (keypoints - own).where(is_known, 0)
+        known = nearness @ is_known.to(own.dtype)
+        pull = nearness @ move / known.clamp(min=MIN_SHARE)
+        pull, known = (x.transpose(1, 2).unflatten(2, (size, size)) for x in (pull, known))
+        return pull, known
+
+    def _told(self, keypoints: torch.Tensor, root: str) -> torch.Tensor:
         """Features of told keypoints: see `keypoint_encoder.KeypointEncoder`."""
-        if keypoints is None:
-            keypoints = torch.full((count, NUM_KEYPOINTS, 3), torch.nan, device=self.mean.device)
         is_known = keypoints.isfinite()
         centred = 4 * (keypoints - torch.tensor([0.5, 0.5, 0.0]).to(keypoints))
         x = torch.stack([centred.where(is_known, 0), is_known.to(centred.dtype)], dim=-1).flatten(1)

@@ -11,11 +11,19 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from i2uv_jax.models.keypoint_encoder import unknown_keypoints
+from i2uv_jax.models.keypoint_pull import keypoint_pull
 from i2uv_jax.models.layers import Conv, ConvNormRelu
 from i2uv_jax.ops.grid_sample import grid_sample
 from i2uv_jax.ops.resize import resize_corner_aligned
 
 HEAD_INIT_SCALE = 1e-3
+
+PULL_FEATURES, PULL_FOLLOWED = "pull_features", "pull_followed"
+"""Names of the layers that read the pull of told keypoints, and that say how far to follow it."""
+
+PULL_GAIN = 10.0
+"""Of pulls as features: they are about a tenth of the crop's side."""
 
 
 def neutral_uv(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
@@ -81,6 +89,8 @@ class UvDecoderStage(nn.Module):
     """Whether the first convolution works before the upsampling instead of after it."""
     correct: bool = False
     """Whether the head predicts the difference from the previous map, instead of a whole map."""
+    takes_keypoints: bool = False
+    """Whether keypoints can be told; only with a previous map."""
     dtype: jnp.dtype = jnp.float32
     cpu_paths: bool = False
     by_picture: bool = False
@@ -92,9 +102,15 @@ class UvDecoderStage(nn.Module):
         features: Float[Array, "b k k c"],
         skip: Float[Array, "b h w d"] | None,
         previous_uv_map: Float[Array, "b k k 3"] | None,
+        keypoints: Float[Array, "b 21 3"] | None = None,
         *,
         train: bool,
     ) -> tuple[Float[Array, "b size size channels"], Float[Array, "b size size 3"]]:
+        """Features of the texels, and the map.
+
+        Args:
+          keypoints: as `keypoint_pull` takes them; None tells nothing.
+        """
         conv_block: Callable = lambda name: ConvNormRelu(  # noqa: E731
             self.channels, dtype=self.dtype, cpu_paths=self.cpu_paths, name=name
         )
@@ -103,6 +119,12 @@ class UvDecoderStage(nn.Module):
             x = self._resize(conv_block("up")(features, train=train))
         else:
             x = conv_block("up")(self._resize(features), train=train)
+        if self.takes_keypoints:
+            told = unknown_keypoints(1) if keypoints is None else keypoints
+            pull, known = keypoint_pull(uv_map, told)
+            # Both layers say nothing before they have learned.
+            told_features = jnp.concatenate([PULL_GAIN * pull, known], axis=-1)
+            x = x + self._zeros(PULL_FEATURES, self.channels, self.dtype)(told_features)
         joined = [x, skip]
         if uv_map is not None:
             if self.move_features:
@@ -113,7 +135,14 @@ class UvDecoderStage(nn.Module):
                 joined.append(uv_map.astype(self.dtype))
         x = jnp.concatenate([part for part in joined if part is not None], axis=-1)
         x = conv_block("merge")(x, train=train)
-        return x, UvHead(name="head")(x, uv_map if self.correct else None)
+        new_uv_map = UvHead(name="head")(x, uv_map if self.correct else None)
+        if self.takes_keypoints:
+            new_uv_map += pull * self._zeros(PULL_FOLLOWED, 3, jnp.float32)(x)
+        return x, new_uv_map
+
+    def _zeros(self, name: str, features: int, dtype: jnp.dtype) -> Conv:
+        """A 1x1 convolution that says 0 at first."""
+        return Conv(features, 1, kernel_init=nn.initializers.zeros, dtype=dtype, name=name)
 
     def _connect(self, features: Float[Array, "b h w c"], uv_map: Float[Array, "b m m 3"]) -> Array:
         return affine_connection(

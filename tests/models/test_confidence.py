@@ -9,6 +9,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 from i2uv_jax.config import AffineNetConfig, HandNetConfig, SRNetConfig
+from i2uv_jax.models.confidence import FIRST_ERROR
 from i2uv_jax.models.hand_net import build_model
 from i2uv_jax.models.random_weights import random_variables
 from i2uv_jax.models.weights import variable_shapes
@@ -60,7 +61,7 @@ def test_a_fresh_head_expects_one_error_everywhere_and_changes_no_map(image):
     # At the size of AffineNet's finest map, not of SRNet's.
     assert output.log_error.shape == (2, 8, 8) and output.uv_map.shape == (2, 12, 12, 3)
     assert output.log_error.dtype == jnp.float32
-    np.testing.assert_allclose(jnp.exp(output.log_error), 0.03, rtol=1e-6)
+    np.testing.assert_allclose(jnp.exp(output.log_error), FIRST_ERROR, rtol=1e-6)
     del variables["params"]["affine_net"]["confidence"]
     plain = quick_jit(lambda: build_model(PLAIN).apply(variables, image, train=False))()
     assert plain.log_error is None
