@@ -1,5 +1,5 @@
-"""What parts of the generator are worth on photos: trains `configs/small.py` for the same short time
-without each of them, scores every run on annotated photos and prints a table.
+"""What parts of the generator are worth on photos: trains `configs/small.py` for the same short
+time without each of them, scores every run on annotated photos and prints a table.
 
 python -m launch.ablate_data --photos DIR --skins SKINS --backgrounds PICTURES --out runs/ablation
 

@@ -16,6 +16,7 @@ from i2uv_jax.cli import export
 from i2uv_jax.cli.main import main
 from i2uv_jax.config import HandNetConfig, SRNetConfig, plain_looks
 from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.imaging.video import open_video_writer
 from i2uv_jax.models.random_weights import random_variables
 from i2uv_jax.models.weights import save_model
 from i2uv_jax.registration import fitting
@@ -31,6 +32,7 @@ DOCUMENTS = {
     "README.md": {
         "demo",
         "predict",
+        "track",
         "info",
         "train",
         "join",
@@ -48,6 +50,7 @@ DOCUMENTS = {
     "docs/scaling.md": {"bench"},
     "docs/base.md": {"bench"},
     "docs/detection.md": {"predict", "eval"},
+    "docs/video.md": {"track"},
 }
 """Documents with commands, and the verbs that each shows."""
 
@@ -108,6 +111,15 @@ def photo(tmp_path):
     Image.fromarray(255 - pixels).save(folder / "another.png")
     (folder / "annotations.json").write_text('[{"file": "photo.png"}]')
     return folder / "photo.png"
+
+
+@pytest.fixture
+def video(tmp_path):
+    pytest.importorskip("av")
+    with open_video_writer(tmp_path / "clip.mp4", 25) as writer:
+        for number in range(2):
+            writer.write(np.full((48, 64, 3), 99, np.uint8), number / 25)
+    return tmp_path / "clip.mp4"
 
 
 @pytest.fixture
@@ -211,6 +223,8 @@ def test_every_i2uv_command_succeeds(request, tmp_path, photo, monkeypatch, comm
         if extra in RUNTIMES:
             pytest.importorskip(RUNTIMES[extra], reason=f"needs the extra {extra}")
     own = {"PHOTO": photo, "DIR": photo.parent, "FILE": photo.parent / "annotations.json"}
+    if "VIDEO" in words:
+        own["VIDEO"] = request.getfixturevalue("video")
     if "SCANS" in words:
         # `tests/registration` fits real scans.
         monkeypatch.setattr(fitting, "HandFitter", StandIn)
@@ -243,12 +257,10 @@ def test_the_readme_s_python_example_runs(request, photo):
     names = {"photo": np.asarray(Image.open(photo))}
     exec(example, names)
     assert names["hand"].vertices_mm.shape[-1] == 3
-    (further,) = [
-        text
-        for language, text in code_blocks(request.config.rootpath / "docs" / "detection.md")
-        if language
-    ]
-    exec(further, names)
+    for document in ("detection.md", "video.md"):
+        blocks = code_blocks(request.config.rootpath / "docs" / document)
+        (further,) = [text for language, text in blocks if language]
+        exec(further, names)
     assert isinstance(names["hands"], list)
 
 
@@ -259,7 +271,7 @@ def test_documents_name_only_extras_and_files_that_exist(request):
     ]
     documents = ("README.md", "BUILD.md", "docs/data.md", "docs/datasets.md", "docs/evaluation.md",
                  "docs/benchmarks.md", "docs/export.md", "docs/detection.md",
-                 "docs/training.md", "docs/scaling.md", "docs/base.md",
+                 "docs/training.md", "docs/scaling.md", "docs/base.md", "docs/video.md",
                  "launch/README.md")  # fmt: skip
     text = "".join((root / name).read_text() for name in documents)
     named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)

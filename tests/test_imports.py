@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "config_io": "config",
     "measuring": "",
     "ops": "",
-    "imaging": "",
+    "imaging": "atomic_file",
     "geometry": "types ops",
     "hand": "config types restricted_pickle ops geometry",
     "metrics": "geometry",

@@ -112,15 +112,11 @@ def write_hand_files(
       OSError: a file cannot be written.
     """
     height, width, _ = photo.shape
-    mask = build_tables(predictor.hand.atlas, predictor.config.uv_map_size).texel_mask
+    mask = _texel_mask(predictor)
     mesh_path, panel_path, numbers_path = (folder / f"{stem}{suffix}" for suffix in SUFFIXES)
     meshes: dict[Path, list[SceneHand]] = {}
     if hands:
-        wrists = wrists_mm([hand.prediction for hand in hands], width, height)
-        in_scene = [
-            _scene_hand(hand.prediction, mask, tuple(wrist.tolist()))
-            for hand, wrist in zip(hands, wrists, strict=True)
-        ]
+        in_scene = _scene([hand.prediction for hand in hands], mask, width, height)
         meshes[mesh_path] = in_scene
     own_paths = [mesh_path] * len(hands)
     if len(hands) > 1:
@@ -143,12 +139,7 @@ def write_hand_files(
         "seconds": round(seconds, 4),
         "hands": [
             {
-                "handedness": hand.prediction.handedness,
-                **hand.scores,
-                "box_xyxy": _rounded(hand.box_xyxy or (0, 0, width, height)),
-                "keypoints_2d": _rounded(hand.prediction.keypoints_2d),
-                "keypoints_3d": _rounded(hand.prediction.keypoints_3d_mm),
-                **hand.keypoint_scores,
+                **hand_numbers(hand, width, height),
                 "mesh": path.name,
                 "vertices": len(hand.prediction.vertices_mm),
             }
@@ -160,6 +151,40 @@ def write_hand_files(
     for path, content in files.items():
         write_atomically(path, content)
     return list(files)
+
+
+def hand_numbers(hand: PhotoHand, width: int, height: int) -> dict:
+    """What JSON files tell of a hand: its side, scores, box and keypoints."""
+    return {
+        "handedness": hand.prediction.handedness,
+        **hand.scores,
+        "box_xyxy": _rounded(hand.box_xyxy or (0, 0, width, height)),
+        "keypoints_2d": _rounded(hand.prediction.keypoints_2d),
+        "keypoints_3d": _rounded(hand.prediction.keypoints_3d_mm),
+        **hand.keypoint_scores,
+    }
+
+
+def scene_bytes(
+    predictions: Sequence[HandPrediction], predictor: Predictor, width: int, height: int
+) -> bytes:
+    """A GLB file with the hands of a picture of that size, as they stand to each other."""
+    scene = _scene(predictions, _texel_mask(predictor), width, height)
+    return glb_bytes(scene, predictor.hand.atlas)
+
+
+def _texel_mask(predictor: Predictor) -> Bool[np.ndarray, "m m"]:
+    return build_tables(predictor.hand.atlas, predictor.config.uv_map_size).texel_mask
+
+
+def _scene(
+    predictions: Sequence[HandPrediction], mask: Bool[np.ndarray, "m m"], width: int, height: int
+) -> list[SceneHand]:
+    wrists = wrists_mm(predictions, width, height)
+    return [
+        _scene_hand(prediction, mask, tuple(wrist.tolist()))
+        for prediction, wrist in zip(predictions, wrists, strict=True)
+    ]
 
 
 def _scene_hand(

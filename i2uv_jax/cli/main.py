@@ -9,10 +9,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from i2uv_jax.cli import bench, data, demo, eval, export, info, join, predict, train
+from i2uv_jax.cli import bench, data, demo, eval, export, info, join, predict, track, train
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 
-_VERBS = (demo, predict, info, export, train, join, eval, data, bench)
+_VERBS = (demo, predict, track, info, export, train, join, eval, data, bench)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from i2uv_jax.cli.argument_types import positive_int
 from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detector
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.model_options import add_model_options, open_predictor
 from i2uv_jax.cli.photo_list import Photo, list_photos
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="the one hand's box in pixels of the photo; only its side and keypoints are detected",
     )
     add_detector_option(parser, PALM)
-    parser.add_argument(
-        "--model", default="small", metavar="NAME|PATH", help="a shipped model or a file (small)"
-    )
+    add_model_options(parser, "photos")
     parser.add_argument(
         "--panel",
         action=argparse.BooleanOptionalAction,
@@ -78,15 +76,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="of meshes in panels: error shows how far from the truth the model expects what it "
         "shows, from green over yellow to red for 30 mm and more (plain)",
     )
-    parser.add_argument(
-        "--batch", type=positive_int, default=8, metavar="N", help="photos at a time (8)"
-    )
-    parser.add_argument(
-        "--backend",
-        default="auto",
-        choices=("auto", "xla", "onnx", "litert"),
-        help="what runs the network: auto takes the fastest that is installed (auto)",
-    )
     parser.set_defaults(run=run)
 
 
@@ -96,24 +85,15 @@ def run(args: argparse.Namespace) -> int:
 
     with InterruptWatch() as watch:
         from i2uv_jax.cli.hand_files import make_output_folder
-        from i2uv_jax.inference.backends import choose_backend, load_with_backend
         from i2uv_jax.inference.cache import keep_compiled_programs
 
         keep_compiled_programs()
-        try:
-            backend = choose_backend(args.backend, args.model)
-            if args.backend == "auto" and backend != "xla":
-                print(f"backend: {backend}", file=sys.stderr)
-            predictor = load_with_backend(
-                args.model, backend, batch_size=min(args.batch, len(photos))
-            )
-        except ValueError as error:
-            raise CommandError(error) from error
+        predictor = open_predictor(args, batch_size=min(args.batch, len(photos)))
         if args.hand == "auto" and not predictor.tells_presence:
             raise CommandError(f"--hand auto: model {args.model} does not tell which hand it sees")
         if args.colour == "error" and not predictor.tells_confidence:
             raise CommandError(
-                f"--colour error: model {args.model} on {backend} does not tell errors to expect"
+                f"--colour error: model {args.model} on this backend tells no errors to expect"
             )
         with open_detector(args.detector) as detector:
             make_output_folder(args.out)

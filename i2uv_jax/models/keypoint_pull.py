@@ -1,5 +1,5 @@
-"""How far each texel of a map would have to move for the map's keypoints to be where another network
-has seen them.
+"""How far each texel of a map would have to move for the map's keypoints to be where another
+network has seen them.
 
 A decoder stage that is told this may follow it as far as the picture bears it out, and the next
 stage sees what is left: features of the told keypoints alone (`keypoint_encoder`) leave their hand

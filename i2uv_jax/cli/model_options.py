@@ -1,0 +1,44 @@
+"""Which model a verb runs on pictures, and on what: the options, and their predictor."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from i2uv_jax.cli.argument_types import positive_int
+from i2uv_jax.cli.failure import CommandError
+
+if TYPE_CHECKING:
+    from i2uv_jax.inference.predictor import Predictor
+
+
+def add_model_options(parser: argparse.ArgumentParser, pictures: str) -> None:
+    """Adds `--model`, `--batch` and `--backend`; `pictures` is what a batch is made of."""
+    parser.add_argument(
+        "--model", default="small", metavar="NAME|PATH", help="a shipped model or a file (small)"
+    )
+    parser.add_argument(
+        "--batch", type=positive_int, default=8, metavar="N", help=f"{pictures} at a time (8)"
+    )
+    parser.add_argument(
+        "--backend",
+        default="auto",
+        choices=("auto", "xla", "onnx", "litert"),
+        help="what runs the network: auto takes the fastest that is installed (auto)",
+    )
+
+
+def open_predictor(args: argparse.Namespace, batch_size: int) -> "Predictor":
+    """The model that the options name; says on stderr if it does not run on XLA.
+
+    Raises:
+      CommandError: there is no such model, its file is damaged, or the backend is not installed.
+    """
+    from i2uv_jax.inference.backends import choose_backend, load_with_backend
+
+    try:
+        backend = choose_backend(args.backend, args.model)
+        if args.backend == "auto" and backend != "xla":
+            print(f"backend: {backend}", file=sys.stderr)
+        return load_with_backend(args.model, backend, batch_size=batch_size)
+    except ValueError as error:
+        raise CommandError(error) from error

@@ -1,0 +1,263 @@
+"""`i2uv track`: videos in; the hands of every frame, and a video with the meshes over it, out."""
+
+import argparse
+import itertools
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detector
+from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
+from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.model_options import add_model_options, open_predictor
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import UInt8
+
+    from i2uv_jax.imaging.video import Frame, Video
+    from i2uv_jax.inference.hand_detector import DetectedHand, PhotoDetector
+    from i2uv_jax.inference.prediction import HandPrediction
+    from i2uv_jax.inference.predictor import Predictor
+    from i2uv_jax.inference.tracking import TrackedHand
+
+    _Hands = list[tuple[TrackedHand, HandPrediction]]
+
+_DESCRIPTION = """Find and reconstruct the hands in every frame of videos (needs the extra `video`).
+For VIDEO.mp4 the output folder gets VIDEO.jsonl: a line about the video, then one for each frame
+with its hands, which keep their number ("track") from frame to frame, and a last line that says if
+the video was done to its end; VIDEO.mp4, the meshes over the frames; and with --meshes the folder
+VIDEO with a .glb for each frame. Hands are smoothed over time, the less the faster they move. A
+video that cannot be used costs one line; the others are still done."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Adds the verb to a command line."""
+    parser = subparsers.add_parser(
+        "track", help="find and reconstruct the hands in videos", description=_DESCRIPTION
+    )
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="video files")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
+    parser.add_argument(
+        "--hand", choices=("left", "right"), help="which all hands are (as detected)"
+    )
+    add_detector_option(parser, PALM, of_none="which takes every frame as one hand")
+    add_model_options(parser, "frames")
+    parser.add_argument(
+        "--overlay",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="write the video with the meshes over it, or do not",
+    )
+    parser.add_argument("--meshes", action="store_true", help="write a .glb for each frame")
+    parser.add_argument(
+        "--smooth",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="smooth hands over time, or give each frame's as it is",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Tracks as the arguments say; returns the process's exit code."""
+    _check_names(args.videos, args.out)
+    with InterruptWatch() as watch:
+        from i2uv_jax.cli.hand_files import make_output_folder
+        from i2uv_jax.imaging.video import VideoError, open_video
+        from i2uv_jax.inference.cache import keep_compiled_programs
+
+        keep_compiled_programs()
+        predictor = open_predictor(args, batch_size=args.batch)
+        num_failed = 0
+        with open_detector(args.detector) as detector:
+            make_output_folder(args.out)
+            for path in args.videos:
+                try:
+                    with open_video(path) as video:
+                        if not _Run(args, video, predictor, detector, watch).run():
+                            return EXIT_INTERRUPTED
+                except VideoError as error:
+                    print(f"i2uv track: error: {error}", file=sys.stderr)
+                    num_failed += 1
+    return EXIT_FAILED if num_failed else 0
+
+
+def _check_names(videos: list[Path], out: Path) -> None:
+    """Refuses what would overwrite an input, or one result with another."""
+    by_stem: dict[str, Path] = {}
+    for video in videos:
+        other = by_stem.setdefault(video.stem.lower(), video)
+        if other is not video:
+            raise CommandError(f"{video}: its results would have the names of those of {other}")
+        if video.absolute() == (out / f"{video.stem}.mp4").absolute():
+            raise CommandError(f"{video}: would be replaced by its result, choose another --out")
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A frame and the hands that were found in it."""
+
+    frame: "Frame"
+    found: "list[DetectedHand]"
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What is written for a frame."""
+
+    line: str
+    overlay: "UInt8[np.ndarray, 'h w 3'] | None"
+
+
+class _Run:
+    """One video on its way through the pipeline."""
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        video: "Video",
+        predictor: "Predictor",
+        detector: "PhotoDetector | None",
+        watch: InterruptWatch,
+    ) -> None:
+        from i2uv_jax.inference.tracking import HandSmoother, HandTracker
+
+        self._args = args
+        self._video = video
+        self._predictor = predictor
+        self._detector = detector
+        self._watch = watch
+        self._tracker = HandTracker()
+        self._smoother = HandSmoother() if args.smooth else None
+        self._mesh_folder = args.out / video.path.stem if args.meshes else None
+
+    def run(self) -> bool:
+        """Does the video; False if it was interrupted, what was done until then being kept.
+
+        Raises:
+          VideoError: the video is damaged; likewise.
+          CommandError: results cannot be written.
+        """
+        from tqdm import tqdm
+
+        from i2uv_jax.atomic_file import written_atomically
+        from i2uv_jax.imaging.video import VideoError, open_video_writer
+        from i2uv_jax.inference.stream import stream
+
+        path, out = self._video.path, self._args.out
+        rate = self._video.frames_per_second
+        start, num_done, end, damage = time.monotonic(), 0, "complete", None
+        frames = stream(
+            self._video.frames(),
+            load=self._look,
+            infer=self._infer,
+            finish=self._draw,
+            expected=(),
+            batch_size=self._args.batch,
+        )
+        bar = tqdm(total=self._video.num_frames, unit="frame", disable=not sys.stderr.isatty())
+        try:
+            with ExitStack() as stack:
+                if self._mesh_folder is not None:
+                    self._mesh_folder.mkdir(exist_ok=True)
+                place = stack.enter_context(written_atomically(out / f"{path.stem}.jsonl"))
+                lines = stack.enter_context(open(place, "x", encoding="utf-8"))
+                writer = None
+                if self._args.overlay:
+                    overlay_path = out / f"{path.stem}.mp4"
+                    writer = stack.enter_context(open_video_writer(overlay_path, rate))
+                head = {"video": str(path), "model": self._predictor.name}
+                print(json.dumps({**head, "frames_per_second": rate}), file=lines)
+                try:
+                    with bar, closing(frames):
+                        for outcome in frames:
+                            self._watch.check()
+                            print(outcome.result.line, file=lines)
+                            if writer is not None:
+                                writer.write(outcome.result.overlay, outcome.item.seconds)
+                            num_done += 1
+                            bar.update(1)
+                except KeyboardInterrupt:
+                    end = "interrupted"
+                except VideoError as error:
+                    end, damage = "damaged", error
+                print(json.dumps({"frames": num_done, "end": end}), file=lines)
+        except OSError as error:
+            reason = error.strerror or error
+            raise CommandError(f"{path}: results cannot be written ({reason})") from error
+        seconds = time.monotonic() - start
+        print(f"{path}: {num_done} frames in {seconds:.1f} s, {end}, written to {out}", flush=True)
+        if damage is not None:
+            raise damage
+        return end != "interrupted"
+
+    def _look(self, frame: "Frame") -> _Seen:
+        from i2uv_jax.inference.hand_detector import DetectedHand
+
+        if self._detector is not None:
+            return _Seen(frame, self._detector(frame.pixels))
+        height, width, _ = frame.pixels.shape
+        return _Seen(frame, [DetectedHand((0.0, 0.0, float(width), float(height)), None, 1.0)])
+
+    def _infer(self, batch: list[_Seen]) -> "Callable[[], list[_Hands]]":
+        # Batches come in the frames' order, which linking and smoothing need.
+        tracked = [self._tracker.update(seen.frame.seconds, seen.found) for seen in batch]
+        prepared = [
+            self._predictor.prepare(
+                seen.frame.pixels,
+                **hand.found.for_model(self._predictor, self._args.hand or hand.handedness),
+            )
+            for seen, hands in zip(batch, tracked, strict=True)
+            for hand in hands
+        ]
+        pending = self._predictor.start(prepared) if prepared else None
+
+        def wait() -> "list[_Hands]":
+            own = iter(() if pending is None else pending.result())
+            return [
+                [
+                    (hand, self._smoothed(seen.frame.seconds, hand, prediction))
+                    for hand, prediction in zip(
+                        hands, itertools.islice(own, len(hands)), strict=True
+                    )
+                ]
+                for seen, hands in zip(batch, tracked, strict=True)
+            ]
+
+        return wait
+
+    def _smoothed(
+        self, seconds: float, hand: "TrackedHand", prediction: "HandPrediction"
+    ) -> "HandPrediction":
+        if self._smoother is None:
+            return prediction
+        return self._smoother(seconds, hand.track, prediction)
+
+    def _draw(self, frame: "Frame", seen: _Seen, hands: "_Hands") -> _Drawn:
+        from i2uv_jax.atomic_file import write_atomically
+        from i2uv_jax.cli.hand_files import PhotoHand, hand_numbers, scene_bytes
+        from i2uv_jax.viewing.frame_overlay import overlay_hands
+
+        predictions = [prediction for _, prediction in hands]
+        height, width, _ = frame.pixels.shape
+        numbers = [
+            {
+                "track": hand.track,
+                **hand_numbers(
+                    PhotoHand(prediction, hand.found.box_xyxy, hand.found.score), width, height
+                ),
+            }
+            for hand, prediction in hands
+        ]
+        if self._mesh_folder is not None and predictions:
+            content = scene_bytes(predictions, self._predictor, width, height)
+            write_atomically(self._mesh_folder / f"{frame.number:06d}.glb", content)
+        line = {"frame": frame.number, "seconds": round(frame.seconds, 6), "hands": numbers}
+        overlay = overlay_hands(frame.pixels, predictions) if self._args.overlay else None
+        return _Drawn(json.dumps(line), overlay)

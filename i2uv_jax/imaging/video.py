@@ -1,0 +1,162 @@
+"""Reading videos frame by frame, and writing them; with PyAV, which the extra `video` installs."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from i2uv_jax.atomic_file import written_atomically
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
+
+_CLOCK = Fraction(1, 90_000)
+"""Tick of written videos, in seconds: a multiple of all usual frame rates."""
+
+_USUAL_RATE = Fraction(30)
+"""Frames per second of files that do not tell."""
+
+
+class VideoError(ValueError):
+    """A video cannot be read or written; one line that names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a video."""
+
+    number: int
+    """Counted from 0."""
+    seconds: float
+    """From the start of the video."""
+    pixels: UInt8[np.ndarray, "h w 3"]
+    """sRGB, upright as players show it."""
+
+
+class Video:
+    """An open video; `frames` reads it once, from its start."""
+
+    def __init__(self, path: Path, container) -> None:
+        self.path = path
+        self._container = container
+        self._stream = container.streams.video[0]
+        # Frames are decoded by several threads, while others work on those before.
+        self._stream.thread_type = "AUTO"
+        self.frames_per_second = float(self._stream.average_rate or _USUAL_RATE)
+        self.num_frames = self._stream.frames or None
+        """As the file tells; None where it does not."""
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames in the order in which they are shown.
+
+        Raises:
+          VideoError: the rest of the file is damaged.
+        """
+        import av
+
+        number = 0
+        try:
+            for frame in self._container.decode(self._stream):
+                turns = round(frame.rotation / 90) % 4
+                pixels = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
+                seconds = number / self.frames_per_second if frame.time is None else frame.time
+                yield Frame(number, float(seconds), pixels)
+                number += 1
+        except av.FFmpegError as error:
+            reason = error.strerror or error
+            raise VideoError(f"{self.path}: damaged after {number} frames ({reason})") from error
+        if number == 0:
+            raise VideoError(f"{self.path}: holds no frame")
+
+
+@contextmanager
+def open_video(path: str | os.PathLike) -> Iterator[Video]:
+    """Opens a video for reading.
+
+    Raises:
+      VideoError: the file is missing, no video, or PyAV is.
+    """
+    av = _import_av()
+    path = Path(path)
+    try:
+        container = av.open(os.fspath(path))
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(f"{path}: cannot be read ({error.strerror or error})") from error
+    with container:
+        if not container.streams.video:
+            raise VideoError(f"{path}: has no pictures")
+        yield Video(path, container)
+
+
+class VideoWriter:
+    """Writes an MP4 (H.264) frame by frame; see `open_video_writer`."""
+
+    def __init__(self, path: Path, frames_per_second: float) -> None:
+        """
+        Args:
+          frames_per_second: about; each frame tells its own time.
+
+        Raises:
+          VideoError: PyAV is missing.
+        """
+        self._av = _import_av()
+        self._path = path
+        self._rate = Fraction(frames_per_second).limit_denominator(1001)
+        self._container = None
+        self._stream = None
+
+    def write(self, pixels: UInt8[np.ndarray, "h w 3"], seconds: float) -> None:
+        """Appends a frame; of an odd width or height, which H.264 lacks, without the last pixels.
+
+        Args:
+          pixels: of the same size as the frames before.
+          seconds: from the start of the video, later than those of the frame before.
+
+        Raises:
+          OSError: the file cannot be written.
+        """
+        height, width = (side // 2 * 2 for side in pixels.shape[:2])
+        if self._stream is None:
+            self._container = self._av.open(os.fspath(self._path), "w", format="mp4")
+            self._stream = self._container.add_stream("libx264", rate=self._rate)
+            self._stream.width, self._stream.height = width, height
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.codec_context.time_base = _CLOCK
+        shown = np.ascontiguousarray(pixels[:height, :width])
+        frame = self._av.VideoFrame.from_ndarray(shown, format="rgb24")
+        frame.time_base, frame.pts = _CLOCK, round(seconds / _CLOCK)
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        """Ends the file; there is none if no frame was written."""
+        if self._stream is not None:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+            self._stream = None
+
+
+@contextmanager
+def open_video_writer(path: str | os.PathLike, frames_per_second: float) -> Iterator[VideoWriter]:
+    """A writer whose MP4 takes its name, whole, at the end; after an exception there is none.
+
+    Raises:
+      VideoError: PyAV is missing.
+      OSError: the file cannot be written.
+    """
+    with (
+        written_atomically(path) as temporary,
+        closing(VideoWriter(temporary, frames_per_second)) as writer,
+    ):
+        yield writer
+
+
+def _import_av():
+    try:
+        import av
+    except ImportError as error:
+        raise VideoError("videos need PyAV: install i2uv-jax[video]") from error
+    return av

@@ -1,0 +1,126 @@
+"""`i2uv track`: what it writes for a video, and for one that is broken or interrupted."""
+
+import json
+
+import numpy as np
+import pytest
+import trimesh
+
+from i2uv_jax.cli.main import main
+from i2uv_jax.imaging.video import open_video, open_video_writer
+from i2uv_jax.inference import hand_detector
+from i2uv_jax.inference.hand_detector import DetectedHand
+
+pytest.importorskip("av")
+
+NUM_FRAMES = 11
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A video whose brightness tells the frame: frame n is at about 20 n."""
+    path = tmp_path / "in" / "clip.mp4"
+    path.parent.mkdir()
+    with open_video_writer(path, 25) as writer:
+        for number in range(NUM_FRAMES):
+            writer.write(np.full((60, 80, 3), 20 * number, np.uint8), number / 25)
+    return path
+
+
+@pytest.fixture
+def track(tmp_path, tiny_model_path, fast_network, monkeypatch):
+    """Runs the verb with a detector that finds a hand that moves 2 pixels a frame, from frame 2
+    on; gives the exit code and the lines of the JSON."""
+
+    class Detector:
+        def __init__(self, fails_at):
+            self.fails_at = fails_at
+
+        def compile(self):
+            pass
+
+        def __call__(self, frame):
+            number = round(frame.mean() / 20)
+            if number == self.fails_at:
+                raise KeyboardInterrupt
+            left = 10.0 + 2 * number
+            return [DetectedHand((left, 5, left + 40, 45), "left", 0.9)] if number >= 2 else []
+
+    def run(*arguments, fails_at=None, stem="clip"):
+        monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: Detector(fails_at))
+        words = ["track", *map(str, arguments), "--out", str(tmp_path / "out"), "--batch", "4"]
+        code = main([*words, "--model", str(tiny_model_path), "--backend", "xla"])
+        lines = tmp_path / "out" / f"{stem}.jsonl"
+        rows = [json.loads(line) for line in lines.read_text().splitlines()] if code != 2 else []
+        return code, rows
+
+    return run
+
+
+def test_every_frame_has_a_line_and_the_hand_one_number(track, clip, tmp_path):
+    code, (head, *frames, end) = track(clip)
+    assert code == 0
+    assert head["frames_per_second"] == pytest.approx(25)
+    assert end == {"frames": NUM_FRAMES, "end": "complete"}
+    assert [frame["frame"] for frame in frames] == list(range(NUM_FRAMES))
+    assert [len(frame["hands"]) for frame in frames] == [0, 0] + [1] * 9
+    hands = [frame["hands"][0] for frame in frames[2:]]
+    assert {(hand["track"], hand["handedness"]) for hand in hands} == {(1, "left")}
+    assert [hand["box_xyxy"][0] for hand in hands] == [10 + 2 * n for n in range(2, 11)]
+    assert np.shape(hands[0]["keypoints_3d"]) == (21, 3)
+    with open_video(tmp_path / "out" / "clip.mp4") as video:
+        overlaid = list(video.frames())
+    assert [frame.number for frame in overlaid] == list(range(NUM_FRAMES))
+    assert np.ptp(overlaid[0].pixels) < 10  # no hand
+    assert np.ptp(overlaid[5].pixels) > 50
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"clip.jsonl", "clip.mp4"}
+
+
+def test_meshes_without_an_overlay(track, clip, tmp_path):
+    assert track(clip, "--meshes", "--no-overlay")[0] == 0
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {"clip.jsonl", "clip"}
+    names = sorted(path.name for path in (out / "clip").iterdir())
+    assert names == [f"{number:06d}.glb" for number in range(2, NUM_FRAMES)]
+    assert len(trimesh.load_scene(out / "clip" / names[0]).geometry) == 1
+
+
+def test_smoothing_follows_slowly(track, clip):
+    _, (_, *raw, _) = track(clip, "--no-smooth", "--no-overlay")
+    _, (_, *smooth, _) = track(clip, "--no-overlay")
+    first, last = 2, NUM_FRAMES - 1
+    assert smooth[first] == raw[first]
+    moved = {
+        name: frames[last]["hands"][0]["keypoints_2d"][0][0]
+        - frames[first]["hands"][0]["keypoints_2d"][0][0]
+        for name, frames in (("raw", raw), ("smooth", smooth))
+    }
+    assert 0 < moved["smooth"] < moved["raw"]
+
+
+def test_a_broken_video_costs_only_itself(track, clip, tmp_path, capsys):
+    broken = tmp_path / "in" / "broken.mp4"
+    broken.write_text("no video")
+    code, rows = track(broken, clip, "--no-overlay")
+    assert code == 1
+    assert rows[-1]["end"] == "complete"
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "broken.mp4: cannot be read" in error
+
+
+def test_an_interrupted_run_keeps_what_it_has_done(track, clip, tmp_path):
+    code, rows = track(clip, fails_at=6)
+    assert code == 130
+    assert rows[-1]["end"] == "interrupted"
+    assert rows[-1]["frames"] == len(rows) - 2 < NUM_FRAMES
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names <= {"clip.jsonl", "clip.mp4"}
+
+
+def test_results_replace_neither_inputs_nor_each_other(track, clip, tmp_path, capsys):
+    assert main(["track", str(clip), "--out", str(clip.parent)]) == 2
+    assert "would be replaced" in capsys.readouterr().err
+    other = tmp_path / "clip.mov"
+    assert track(clip, other)[0] == 2
+    assert "clip.mov: its results would have the names" in capsys.readouterr().err

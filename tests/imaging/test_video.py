@@ -1,0 +1,102 @@
+"""Videos come back as they were written, upright, and damaged ones say what is wrong."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from i2uv_jax.imaging.video import VideoError, open_video, open_video_writer
+
+av = pytest.importorskip("av")
+
+LEVELS = (20, 80, 140, 200)
+
+
+def write(path, width=64, height=48, levels=LEVELS):
+    with open_video_writer(path, 25) as writer:
+        for number, level in enumerate(levels):
+            writer.write(np.full((height, width, 3), level, np.uint8), number / 25)
+    return path
+
+
+def read(path):
+    with open_video(path) as video:
+        return list(video.frames())
+
+
+def test_frames_come_back_in_order_with_their_times(tmp_path):
+    path = write(tmp_path / "clip.mp4")
+    frames = read(path)
+    assert [frame.number for frame in frames] == [0, 1, 2, 3]
+    np.testing.assert_allclose([frame.seconds for frame in frames], np.arange(4) / 25, atol=1e-3)
+    for frame, level in zip(frames, LEVELS, strict=True):
+        assert frame.pixels.shape == (48, 64, 3)
+        np.testing.assert_allclose(frame.pixels, level, atol=3)
+    with open_video(path) as video:
+        assert video.frames_per_second == pytest.approx(25)
+        assert video.num_frames == 4
+    assert [file.name for file in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+def test_odd_sides_lose_a_pixel(tmp_path):
+    assert read(write(tmp_path / "odd.mp4", 65, 49))[0].pixels.shape == (48, 64, 3)
+
+
+def test_a_turned_phone_s_video_is_upright(tmp_path):
+    path = tmp_path / "turned.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.set_display_rotation(90)  # counter-clockwise
+        pixels = np.zeros((48, 64, 3), np.uint8)
+        pixels[:, 32:] = 255
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    (frame,) = read(path)
+    assert frame.pixels.shape == (64, 48, 3)
+    # What was on the right is now above.
+    assert frame.pixels[:24].min() > 200
+    assert frame.pixels[40:].max() < 50
+
+
+def test_what_is_no_video_is_named(tmp_path):
+    text = tmp_path / "text.mp4"
+    text.write_text("no video")
+    for path in (text, tmp_path / "missing.mp4"):
+        with pytest.raises(VideoError, match=path.name) as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_cut_file_gives_what_is_left_and_says_so(tmp_path):
+    whole = tmp_path / "whole.mkv"
+    with av.open(str(whole), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = 64, 48
+        rng = np.random.default_rng(0)
+        for _ in range(50):
+            noise = rng.integers(0, 256, (48, 64, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
+        container.mux(stream.encode(None))
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    frames = []
+    with open_video(cut) as video:
+        try:
+            frames.extend(video.frames())
+        except VideoError as error:
+            assert "cut.mkv: damaged after" in str(error)
+    assert 10 < len(frames) < 40
+
+
+def test_a_failed_writer_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), open_video_writer(tmp_path / "clip.mp4", 25) as writer:
+        writer.write(np.zeros((48, 64, 3), np.uint8), 0.0)
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_pyav_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(VideoError, match=r"i2uv-jax\[video\]"), open_video(tmp_path / "clip.mp4"):
+        pass
