@@ -179,7 +179,15 @@ def no_pictures_to_compare_on(monkeypatch):
     monkeypatch.setattr(
         export,
         "_rendered_hands",
-        lambda config, count: np.zeros((count, *2 * [config.image_size], 3), np.uint8),
+        lambda config, count: (
+            [
+                {
+                    "image": np.zeros((*2 * [config.crop_size], 3), np.uint8),
+                    "keypoints": np.full((21, 3), np.nan, np.float32),
+                }
+            ]
+            * count
+        ),
     )
 
 

@@ -137,7 +137,7 @@ def _measured(args: argparse.Namespace, folder: Path, watch: InterruptWatch) -> 
     from i2uv_jax.inference.cache import keep_compiled_programs
 
     keep_compiled_programs()
-    backend = choose_backend(args.backend, args.model)
+    backend = choose_backend(args.backend)
     on_progress("single hands")
     rows = _single_hands(args, drawn, load_with_backend(args.model, backend), folder) | rows
     described = {

@@ -11,7 +11,6 @@ from i2uv_jax.cli.failure import CommandError
 
 if TYPE_CHECKING:
     import numpy as np
-    from jaxtyping import UInt8
 
     from i2uv_jax.config import HandNetConfig
     from i2uv_jax.inference.predictor import Network
@@ -61,10 +60,10 @@ def run(args: argparse.Namespace) -> int:
         hand = load_hand()
         num_drawn = args.compare + (_NUM_CALIBRATION if args.int8 else 0)
         print(f"rendering {num_drawn} hands ...", file=sys.stderr, flush=True)
-        crops = _rendered_hands(config, num_drawn)
+        hands = _rendered_hands(config, num_drawn)
         content = export_model(
             args.format, config, variables, hand, args.model,
-            calibration=crops[args.compare :] if args.int8 else None,
+            calibration=hands[args.compare :] if args.int8 else None,
         )  # fmt: skip
         network, _ = open_content(content)
     except ValueError as error:
@@ -74,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise CommandError(f"--out {args.out}: cannot be written ({error.strerror})") from error
     print(f"{args.out}: {len(content) / 1e6:.1f} MB")
-    mean, largest = _differences_mm(config, variables, network, crops[: args.compare])
+    mean, largest = _differences_mm(config, variables, network, hands[: args.compare])
     print(
         f"vertices against JAX on {args.compare} rendered hands: mean difference {mean:.4f} mm, "
         f"largest {largest:.4f} mm"
@@ -82,33 +81,54 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _rendered_hands(config: "HandNetConfig", count: int) -> "UInt8[np.ndarray, 'n s s 3']":
-    """Right hands as the training pictures show them, of the model's size."""
+def _rendered_hands(config: "HandNetConfig", count: int) -> "list[dict[str, np.ndarray]]":
+    """Inputs of a network: right hands as the training pictures show them, and the true keypoints
+    of every other one."""
     import jax
     import numpy as np
 
     from i2uv_jax.config import RenderConfig
     from i2uv_jax.data.generator import HandGenerator
+    from i2uv_jax.geometry.camera import to_crop_space
+    from i2uv_jax.geometry.keypoints import WRIST
     from i2uv_jax.hand.asset import load_hand
+    from i2uv_jax.inference.export import IMAGE, KEYPOINTS
 
     batch_size = min(count, 8)
-    render = RenderConfig(image_size=config.image_size, uv_map_size=16)
+    render = RenderConfig(image_size=config.crop_size, uv_map_size=16)
     generator = HandGenerator(render, load_hand(), batch_size)
-    keys = jax.random.split(jax.random.key(7), -(-count // batch_size))
-    images = np.concatenate([np.asarray(generator(key).image) for key in keys])[:count]
-    return np.round(255 * images).astype(np.uint8)
+    hands = []
+    for key in jax.random.split(jax.random.key(7), -(-count // batch_size)):
+        batch = generator(key)
+        keypoints = np.array(
+            to_crop_space(batch.camera, batch.keypoints, batch.keypoints[:, WRIST, 2])
+        )
+        keypoints[1::2] = np.nan
+        crops = np.round(255 * np.asarray(batch.image)).astype(np.uint8)
+        hands += [
+            {IMAGE: crop, KEYPOINTS: points} for crop, points in zip(crops, keypoints, strict=True)
+        ]
+    return hands[:count]
 
 
 def _differences_mm(
-    config: "HandNetConfig", variables: dict, network: "Network", crops: "np.ndarray"
+    config: "HandNetConfig",
+    variables: dict,
+    network: "Network",
+    hands: "list[dict[str, np.ndarray]]",
 ) -> tuple[float, float]:
     """Mean and largest distance between vertices, each mesh in its own size from its wrist on."""
     import numpy as np
 
+    from i2uv_jax.inference.export import IMAGE, KEYPOINTS
     from i2uv_jax.inference.predictor import Predictor
 
+    crops = [hand[IMAGE] for hand in hands]
+    told = {}
+    if config.takes_keypoints:
+        told["keypoints"] = [config.crop_size * hand[KEYPOINTS] for hand in hands]
     meshes = [
-        Predictor(config, variables, batch_size=8, network=runtime)(list(crops)).vertices_mm
+        Predictor(config, variables, batch_size=8, network=runtime)(crops, **told).vertices_mm
         for runtime in (None, network)
     ]
     distances = np.linalg.norm(meshes[0] - meshes[1], axis=-1)

@@ -36,7 +36,7 @@ def open_predictor(args: argparse.Namespace, batch_size: int) -> "Predictor":
     from i2uv_jax.inference.backends import choose_backend, load_with_backend
 
     try:
-        backend = choose_backend(args.backend, args.model)
+        backend = choose_backend(args.backend)
         if args.backend == "auto" and backend != "xla":
             print(f"backend: {backend}", file=sys.stderr)
         return load_with_backend(args.model, backend, batch_size=batch_size)

@@ -18,32 +18,18 @@ from i2uv_jax.inference.export import FORMAT, export_model
 from i2uv_jax.inference.predictor import Predictor, load_model
 from i2uv_jax.inference.runtimes import Network, open_content
 from i2uv_jax.models.model_files import find_model
-from i2uv_jax.models.weights import load_config_of_model, load_model_file
+from i2uv_jax.models.weights import load_model_file
 
 _LITERT_MODULES = ("ai_edge_litert", "litert_converter")
 
 
-def choose_backend(wanted: str, model: str | None = None) -> str:
+def choose_backend(wanted: str) -> str:
     """What "auto" stands for: LiteRT on CPUs where it is installed, the faster one by
-    docs/benchmarks.md, else XLA.
-
-    Args:
-      model: a name or file; one that tells presence or confidence or takes keypoints runs on XLA,
-        as exports leave that out.
-
-    Raises:
-      ValueError: no such model, or the file is broken or foreign.
-    """
+    docs/benchmarks.md, else XLA."""
     if wanted != "auto":
         return wanted
     installed = all(importlib.util.find_spec(module) for module in _LITERT_MODULES)
-    if not installed or jax.default_backend() != "cpu":
-        return "xla"
-    if model is None:
-        return "litert"
-    config = load_config_of_model(find_model(model))
-    needs_xla = config.tells_presence or config.tells_confidence or config.takes_keypoints
-    return "xla" if needs_xla else "litert"
+    return "litert" if installed and jax.default_backend() == "cpu" else "xla"
 
 
 def load_with_backend(

@@ -1,9 +1,9 @@
 """A model as one file for other runtimes, with all that its user must know inside.
 
-The network takes uint8 crops to UV maps; what a model tells of a hand's presence and of the errors
-to expect, and the keypoints that it might be told, are left out. What turns those maps into a mesh
-travels along as JSON, the card (`export_card`): in an ONNX file as the metadata "i2uv", in the
-others as `i2uv.json` in a zip archive behind the program, which their own readers do not look at.
+The network takes uint8 crops, and keypoints if the model can be told any, to UV maps and what else
+the model tells. What turns those maps into a mesh travels along as JSON, the card (`export_card`):
+in an ONNX file as the metadata "i2uv", in the others as `i2uv.json` in a zip archive behind the
+program, which their own readers do not look at.
 ONNX files hand the tables out as further outputs, too, since runtimes for JavaScript show no
 metadata.
 """
@@ -14,24 +14,25 @@ import json
 import zipfile
 from collections.abc import Callable, Sequence
 from importlib import metadata
+from typing import Any
 
 import jax
 import jax.export
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import UInt8
 
 from i2uv_jax.config import HandNetConfig
-from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES, KEYPOINT_NAMES
+from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES, KEYPOINT_NAMES, NUM_KEYPOINTS
 from i2uv_jax.geometry.uv_map import build_tables
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.inference.program import make_network
 from i2uv_jax.models.folding import fold_batch_norm
+from i2uv_jax.models.looks import SeenHands
 
 FORMATS = ("stablehlo", "onnx", "litert")
 CARD_NAME = "i2uv"
-FORMAT = "i2uv_jax export 1"
-INPUT, OUTPUT = "image", "uv_map"
+FORMAT = "i2uv_jax export 2"
+IMAGE, KEYPOINTS = "image", "keypoints"
+"""Names of the inputs; the outputs have those of `SeenHands`' fields."""
 STABLEHLO_PLATFORMS = ("cpu", "cuda", "tpu")
 
 
@@ -46,14 +47,15 @@ def export_model(
     hand: Hand,
     name: str,
     *,
-    calibration: Sequence[UInt8[np.ndarray, "s s 3"]] | None = None,
+    calibration: Sequence[dict[str, np.ndarray]] | None = None,
 ) -> bytes:
     """The file's content.
 
     Args:
       file_format: one of `FORMATS`.
       name: how the card calls the model.
-      calibration: crops of hands; given, a LiteRT model computes its convolutions in int8.
+      calibration: inputs by name, each for one hand; given, a LiteRT model computes its
+        convolutions in int8.
 
     Raises:
       MissingRuntimeError: the format's extra is not installed.
@@ -64,21 +66,34 @@ def export_model(
     if calibration is not None and file_format != "litert":
         raise ValueError(f"int8: only the format litert has it, not {file_format}")
     network, folded = make_network(portable(config), hand), fold_batch_norm(variables)
-    size = config.crop_size
     card = export_card(config, hand, name, "int8" if calibration is not None else "float32")
 
-    def function(crops: jax.Array) -> jax.Array:
-        return network(folded, crops).uv_map
+    def function(*inputs: jax.Array) -> dict[str, jax.Array]:
+        return told(network(folded, *inputs))
 
     if file_format == "onnx":
-        return _onnx(function, size, card)
-    card["input"]["shape"][0] = "batch" if file_format == "stablehlo" else 1
+        return _onnx(function, card)
     if file_format == "stablehlo":
         (batch,) = jax.export.symbolic_shape("batch")
-        spec = jax.ShapeDtypeStruct((batch, size, size, 3), jnp.uint8)
-        exported = jax.export.export(jax.jit(function), platforms=STABLEHLO_PLATFORMS)(spec)
+        specs = _specs(card, batch)
+        exported = jax.export.export(jax.jit(function), platforms=STABLEHLO_PLATFORMS)(*specs)
         return with_card(bytes(exported.serialize()), card)
-    return with_card(_litert(function, size, calibration), card)
+    for entry in (*card["inputs"], *card["outputs"]):
+        entry["shape"][0] = 1
+    return with_card(_litert(function, card, calibration), card)
+
+
+def told(seen: SeenHands) -> dict[str, jax.Array]:
+    """What a model tells, by the names of outputs."""
+    return {name: value for name, value in seen._asdict().items() if value is not None}
+
+
+def _specs(card: dict, batch: Any) -> list[jax.ShapeDtypeStruct]:
+    """Of the inputs, with that as the batch."""
+    return [
+        jax.ShapeDtypeStruct((batch, *entry["shape"][1:]), entry["dtype"])
+        for entry in card["inputs"]
+    ]
 
 
 def portable(config: HandNetConfig) -> HandNetConfig:
@@ -91,26 +106,13 @@ def export_card(config: HandNetConfig, hand: Hand, name: str, precision: str) ->
     tables = build_tables(hand.atlas, config.uv_map_size)
     keypoints, vertices = np.nonzero(hand.keypoint_regressor)
     weights = hand.keypoint_regressor[keypoints, vertices]
-    size, map_size = config.crop_size, config.uv_map_size
     return {
         "format": FORMAT,
         "name": name,
         "version": metadata.version("i2uv-jax"),
         "precision": precision,
-        "input": {
-            "name": INPUT,
-            "shape": ["batch", size, size, 3],
-            "dtype": "uint8",
-            "meaning": "sRGB, 0 to 255, rows from the top: a square around a right hand, its side "
-            "1.25 times the hand's longer side; mirror left hands in x and the result back",
-        },
-        "output": {
-            "name": OUTPUT,
-            "shape": ["batch", map_size, map_size, 3],
-            "dtype": "float32",
-            "meaning": "x right and y down, 0 to 1 over the square; z away from the camera, "
-            "relative to the wrist, in the square's sides",
-        },
+        "inputs": _inputs(config),
+        "outputs": _outputs(config),
         "mean_bone_length_mm": round(1000 * float(hand.mean_bone_length_m), 4),
         "bone_edges": KEYPOINT_EDGES,
         "keypoint_names": KEYPOINT_NAMES,
@@ -125,6 +127,47 @@ def export_card(config: HandNetConfig, hand: Hand, name: str, precision: str) ->
     }
 
 
+def _inputs(config: HandNetConfig) -> list[dict]:
+    size = config.crop_size
+    image = {
+        "name": IMAGE,
+        "shape": ["batch", size, size, 3],
+        "dtype": "uint8",
+        "meaning": "sRGB, 0 to 255, rows from the top: a square around a right hand, its side 1.25 "
+        "times the hand's longer side; mirror left hands in x and the result back",
+    }
+    keypoints = {
+        "name": KEYPOINTS,
+        "shape": ["batch", NUM_KEYPOINTS, 3],
+        "dtype": "float32",
+        "meaning": "where somebody sees them, in the coordinates of uv_map; NaN is unknown, each "
+        "number by itself",
+    }
+    return [image, keypoints] if config.takes_keypoints else [image]
+
+
+def _outputs(config: HandNetConfig) -> list[dict]:
+    map_size, error_size = config.uv_map_size, config.stage_sizes[-1]
+    outputs = {
+        "uv_map": (
+            [map_size, map_size, 3],
+            "x right and y down, 0 to 1 over the square; z away from the camera, relative to the "
+            "wrist, in the square's sides",
+        )
+    }
+    if config.tells_presence:
+        outputs["presence_logit"] = [], "log odds that the square shows a right hand"
+    if config.tells_confidence:
+        outputs["texel_error"] = (
+            [error_size, error_size],
+            "the distance from the truth to expect of each texel, in the square's sides",
+        )
+    return [
+        {"name": name, "shape": ["batch", *shape], "dtype": "float32", "meaning": meaning}
+        for name, (shape, meaning) in outputs.items()
+    ]
+
+
 def with_card(program: bytes, card: dict) -> bytes:
     """The program, and behind it a zip archive with the card."""
     content = io.BytesIO(program)
@@ -135,7 +178,7 @@ def with_card(program: bytes, card: dict) -> bytes:
     return content.getvalue()
 
 
-def _onnx(function: Callable, size: int, card: dict) -> bytes:
+def _onnx(function: Callable, card: dict) -> bytes:
     try:
         from i2uv_jax.inference.onnx_graph import onnx_model
     except ImportError as error:
@@ -151,28 +194,28 @@ def _onnx(function: Callable, size: int, card: dict) -> bytes:
         "mean_bone_length_mm": np.array(card["mean_bone_length_mm"], np.float32),
         "faces": np.array(card["faces"], np.int32),
     }
-    model = onnx_model(
-        function,
-        (size, size, 3),
-        np.dtype(np.uint8),
-        input_name=INPUT,
-        output_name=OUTPUT,
-        constants=tables,
-    )
+    inputs = {
+        entry["name"]: (tuple(entry["shape"][1:]), np.dtype(entry["dtype"]))
+        for entry in card["inputs"]
+    }
+    model = onnx_model(function, inputs, constants=tables)
     model.metadata_props.add(key=CARD_NAME, value=json.dumps(card))
     return model.SerializeToString()
 
 
-def _litert(function: Callable, size: int, calibration: Sequence[np.ndarray] | None) -> bytes:
+def _litert(
+    function: Callable, card: dict, calibration: Sequence[dict[str, np.ndarray]] | None
+) -> bytes:
     try:
         from i2uv_jax.inference.litert_graph import litert_model, quantised
     except ImportError as error:
         raise missing_runtime("litert", error) from error
-    spec = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
-    model = litert_model(function, spec, input_name=INPUT, output_name=OUTPUT)
+    names = [entry["name"] for entry in card["inputs"]]
+    model = litert_model(function, dict(zip(names, _specs(card, 1), strict=True)))
     if calibration is None:
         return model
-    return quantised(model, INPUT, [crop[None] for crop in calibration])
+    hands = [{name: hand[name][None] for name in names} for hand in calibration]
+    return quantised(model, hands)
 
 
 def missing_runtime(extra: str, error: ImportError) -> MissingRuntimeError:

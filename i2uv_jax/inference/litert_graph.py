@@ -5,7 +5,7 @@ The converter reads StableHLO and wants every shape fixed, the batch's too.
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
@@ -17,14 +17,17 @@ SIGNATURE = "serving_default"
 
 
 def litert_model(
-    function: Callable, spec: jax.ShapeDtypeStruct, *, input_name: str, output_name: str
+    function: Callable[..., dict[str, jax.Array]], inputs: dict[str, jax.ShapeDtypeStruct]
 ) -> bytes:
-    """Converts a function of one array of a fixed shape to one array.
+    """Converts a function of arrays of fixed shapes to outputs by name.
 
     Raises:
       RuntimeError: the converter met an operation that it does not know.
     """
-    text = jax.jit(function).lower(spec).as_text()
+    lowered = jax.jit(function).lower(*inputs.values())
+    text = lowered.as_text()
+    # JAX flattens dictionaries in the order of their sorted keys.
+    outputs = sorted(lowered.out_info)
     context = ir.Context()
     converter_api_ext.prepare_mlir_context(context)
     context.allow_unregistered_dialects = True
@@ -35,7 +38,7 @@ def litert_model(
             # JAX's notes on partitions, which the converter does not know.
             if name.startswith("mhlo."):
                 del attributes[name]
-        converter_api_ext.set_signature(module.operation, SIGNATURE, [input_name], [output_name])
+        converter_api_ext.set_signature(module.operation, SIGNATURE, list(inputs), outputs)
         converter_api_ext.run_convert_to_tfl_passes(
             module, passmanager.PassManager(), converter_api_ext.ConvertToTFLConfig()
         )
@@ -44,11 +47,11 @@ def litert_model(
         return path.read_bytes()
 
 
-def quantised(model: bytes, input_name: str, pictures: Iterable[np.ndarray]) -> bytes:
+def quantised(model: bytes, inputs: Sequence[dict[str, np.ndarray]]) -> bytes:
     """Convolutions in int8; all else, the arithmetic on coordinates above all, stays float.
 
     Args:
-      pictures: what the model may be given; their activations decide the ranges.
+      inputs: what the model may be given, by name; their activations decide the ranges.
     """
     from ai_edge_quantizer import qtyping, quantizer
 
@@ -71,5 +74,5 @@ def quantised(model: bytes, input_name: str, pictures: Iterable[np.ndarray]) -> 
                 compute_precision=qtyping.ComputePrecision.INTEGER,
             ),
         )
-        ranges = plan.calibrate({SIGNATURE: [{input_name: picture} for picture in pictures]})
+        ranges = plan.calibrate({SIGNATURE: list(inputs)})
         return bytes(plan.quantize(ranges).quantized_model)

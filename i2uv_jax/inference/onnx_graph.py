@@ -42,33 +42,34 @@ class _Value:
 
 
 def onnx_model(
-    function: Callable,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
+    function: Callable[..., dict[str, jax.Array]],
+    inputs: dict[str, tuple[tuple[int, ...], np.dtype]],
     *,
-    input_name: str,
-    output_name: str,
     constants: dict[str, np.ndarray],
 ) -> onnx.ModelProto:
     """Converts a function of one batch.
 
     Args:
-      function: takes an array of (batch, *shape), returns one whose first axis is the batch.
+      function: takes an array of (batch, *shape) for each input, returns outputs by name; the first
+        axis of all is the batch.
+      inputs: shape (without the batch) and type of each, by name.
       constants: further outputs of the model, the same for every input.
 
     Raises:
       ValueError: the function holds an operation that this module does not know.
     """
     (batch,) = jax_export.symbolic_shape("batch")
-    spec = jax.ShapeDtypeStruct((batch, *shape), dtype)
-    closed = jax.make_jaxpr(function)(spec)
-    graph = _Graph(batch, input_name)
-    (variable,) = closed.jaxpr.invars
-    (result,) = graph.run(closed, [_Value(input_name, variable.aval.shape)])
-    (output,) = closed.jaxpr.outvars
-    graph.add("Identity", [graph.dense(result, output.aval)], output_name=output_name)
-    inputs = [_value_info(input_name, variable.aval)]
-    outputs = [_value_info(output_name, output.aval)]
+    specs = [jax.ShapeDtypeStruct((batch, *shape), dtype) for shape, dtype in inputs.values()]
+    closed, told = jax.make_jaxpr(function, return_shape=True)(*specs)
+    graph = _Graph(batch, next(iter(inputs)))
+    given = [_Value(name, spec.shape) for name, spec in zip(inputs, specs, strict=True)]
+    # JAX flattens dictionaries in the order of their sorted keys.
+    results = zip(sorted(told), graph.run(closed, given), closed.jaxpr.outvars, strict=True)
+    outputs = []
+    for name, result, variable in results:
+        graph.add("Identity", [graph.dense(result, variable.aval)], output_name=name)
+        outputs.append(_value_info(name, variable.aval))
+    input_infos = [_value_info(name, spec) for name, spec in zip(inputs, specs, strict=True)]
     for name, array in constants.items():
         graph.initializers.append(numpy_helper.from_array(array, f"{name}_values"))
         graph.nodes.append(helper.make_node("Identity", [f"{name}_values"], [name]))
@@ -78,7 +79,7 @@ def onnx_model(
             )
         )
     model = helper.make_model(
-        helper.make_graph(graph.nodes, "i2uv", inputs, outputs, graph.initializers),
+        helper.make_graph(graph.nodes, "i2uv", input_infos, outputs, graph.initializers),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=_IR_VERSION,
         producer_name="i2uv_jax",
@@ -438,6 +439,8 @@ _ELEMENTWISE = {
     )},
     "lt": "Less", "le": "LessOrEqual", "gt": "Greater", "ge": "GreaterOrEqual", "eq": "Equal",
     "logistic": "Sigmoid",
+    # Of NaN and infinity the difference from themselves is NaN, which equals nothing.
+    "is_finite": lambda graph, names: graph.add("Equal", 2 * [graph.add("Sub", 2 * names)]),
     "ne": lambda graph, names: graph.add("Not", [graph.add("Equal", names)]),
     "rsqrt": lambda graph, names: graph.add("Reciprocal", [graph.add("Sqrt", names)]),
     "clamp": lambda graph, names: graph.add("Min", [graph.add("Max", names[:2]), names[2]]),

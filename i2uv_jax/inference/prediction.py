@@ -50,13 +50,13 @@ class HandPrediction:
     """As it was given, or told by the model: one value for one picture, a tuple for a batch."""
     presence: Float[np.ndarray, "*b"] | None = None
     """How likely the crop shows a hand of this side, 0 to 1, where either is as common as anything
-    else; None of models that do not tell (`AffineNetConfig.presence`) and of other runtimes."""
+    else; None of models that do not tell (`AffineNetConfig.presence`)."""
     vertex_error_mm: Float[np.ndarray, "*b v"] | None = None
     """How far from the truth the model expects each vertex: in the crop and in depth relative to
     the wrist, without any alignment, at the scale of `vertices_mm`. So errors of the hand's place
     in the crop count, and that the scale is assumed does not. The model learned it on rendered
     hands (`models.confidence`), where it errs less than on photos. None of models that do not tell
-    (`AffineNetConfig.confidence`) and of other runtimes."""
+    (`AffineNetConfig.confidence`)."""
     keypoint_error_mm: Float[np.ndarray, "*b 21"] | None = None
     """The same of the keypoints: the means of their vertices' errors."""
 

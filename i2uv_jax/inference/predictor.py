@@ -40,8 +40,8 @@ from i2uv_jax.inference.program import (
     input_shapes,
     make_mesh,
     make_whole,
+    mesh_shapes,
     replicated,
-    view_shapes,
 )
 from i2uv_jax.models.folding import fold_batch_norm
 from i2uv_jax.models.model_files import find_model
@@ -50,8 +50,9 @@ from i2uv_jax.models.weights import load_picture_model
 MAX_BATCH_SIZE = 32
 """Larger batches are worked through in pieces of this size, which bounds the memory."""
 
-Network = Callable[[UInt8[np.ndarray, "b s s 3"]], Float[np.ndarray, "b m m 3"]]
-"""Another runtime's network: crops of right hands to UV maps."""
+Network = Callable[..., dict[str, np.ndarray]]
+"""Another runtime's network: uint8 crops of right hands and keypoints (or None) to what
+`SeenHands` holds, by name."""
 
 
 def load_model(
@@ -137,7 +138,7 @@ class Predictor:
           hand: the hand whose atlas and keypoints the model was trained on; the default hand.
           precision: one of `inference.program.PRECISIONS`.
           super_resolution: False leaves SRNet out: a coarser map, sooner.
-          network: another runtime that computes the same UV maps in place of XLA.
+          network: another runtime that computes the same in place of XLA.
 
         Raises:
           ValueError: `batch_size` is below 1, weights are not finite, the model was trained on
@@ -168,17 +169,17 @@ class Predictor:
     @property
     def tells_presence(self) -> bool:
         """Whether predictions have a `presence`, and "auto" may stand for a hand's side."""
-        return self.config.tells_presence and self._network is None
+        return self.config.tells_presence
 
     @property
     def tells_confidence(self) -> bool:
         """Whether predictions have a `keypoint_error_mm` and a `vertex_error_mm`."""
-        return self.config.tells_confidence and self._network is None
+        return self.config.tells_confidence
 
     @property
     def takes_keypoints(self) -> bool:
         """Whether it helps to tell `keypoints`."""
-        return self.config.takes_keypoints and self._network is None
+        return self.config.takes_keypoints
 
     @property
     def compiled_batch_sizes(self) -> tuple[int, ...]:
@@ -342,14 +343,27 @@ class Predictor:
 
     def _compile_around(self, batch_size: int) -> Callable[..., dict]:
         """Another runtime for the network, and the compiled geometry after it."""
-        size = self.config.uv_map_size
-        uv_map = jax.ShapeDtypeStruct((batch_size, size, size, 3), np.float32)
-        shapes = (uv_map, *view_shapes(batch_size))
-        compiled = compile_batched(make_mesh(self.config, self.hand), (), shapes)
+        compiled = compile_batched(
+            make_mesh(self.config, self.hand), (), mesh_shapes(self.config, batch_size)
+        )
 
-        def run(crops: np.ndarray, is_left: np.ndarray, *camera: np.ndarray) -> dict:
+        def run(
+            crops: np.ndarray,
+            is_left: np.ndarray,
+            inverse_focal: np.ndarray,
+            principal: np.ndarray,
+            keypoints: np.ndarray | None = None,
+        ) -> dict:
             right = np.where(is_left[:, None, None, None], crops[:, :, ::-1], crops)
-            return compiled(self._network(right), is_left, *camera)
+            if keypoints is not None:
+                mirrored = keypoints * np.float32([-1, 1, 1]) + np.float32([1, 0, 0])
+                keypoints = np.where(is_left[:, None, None], mirrored, keypoints)
+            seen = self._network(right, keypoints)
+            errors = (seen["texel_error"],) if self.tells_confidence else ()
+            points = compiled(seen["uv_map"], is_left, inverse_focal, principal, *errors)
+            if self.tells_presence:
+                points["presence_logit"] = seen["presence_logit"]
+            return points
 
         return run
 

@@ -166,8 +166,18 @@ def input_shapes(config: HandNetConfig, batch_size: int) -> tuple[jax.ShapeDtype
     return (*shapes, jax.ShapeDtypeStruct((batch_size, NUM_KEYPOINTS, 3), jnp.float32))
 
 
+def mesh_shapes(config: HandNetConfig, batch_size: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """What `mesh` takes."""
+    size, error_size = config.uv_map_size, config.stage_sizes[-1]
+    uv_map = jax.ShapeDtypeStruct((batch_size, size, size, 3), jnp.float32)
+    shapes = (uv_map, *view_shapes(batch_size))
+    if not config.tells_confidence:
+        return shapes
+    return (*shapes, jax.ShapeDtypeStruct((batch_size, error_size, error_size), jnp.float32))
+
+
 def view_shapes(batch_size: int) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """What `mesh` takes besides UV maps."""
+    """What `mesh` takes besides maps."""
     return (
         jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
         jax.ShapeDtypeStruct((batch_size,), jnp.float32),

@@ -5,6 +5,7 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -14,8 +15,8 @@ import numpy as np
 from i2uv_jax.inference.export import (
     CARD_NAME,
     FORMAT,
-    INPUT,
-    OUTPUT,
+    IMAGE,
+    KEYPOINTS,
     MissingRuntimeError,
     missing_runtime,
 )
@@ -29,7 +30,8 @@ _NOT_WHOLE = "truncated, or not an exported model"
 def open_export(path: str | os.PathLike) -> tuple[Network, dict]:
     """The network and the card of an exported file of any format.
 
-    The network raises a ValueError for crops that are not of its shape and type.
+    The network raises a ValueError for crops that are not of its shape and type, and for keypoints
+    that it does not take; without any, those of models that take some are unknown.
 
     Raises:
       MissingRuntimeError: its runtime is not installed.
@@ -60,17 +62,29 @@ def open_content(content: bytes) -> tuple[Network, dict]:
         network = _stablehlo_network(content)
     if card.get("format") != FORMAT:
         raise ValueError(f"expected the format {FORMAT!r}, got {card.get('format')!r}")
-    shape = tuple(card["input"]["shape"][1:])
+    expected = {entry["name"]: entry for entry in card["inputs"]}
 
-    def checked(crops: np.ndarray) -> np.ndarray:
-        if crops.shape[1:] != shape or crops.dtype != np.uint8:
-            raise ValueError(
-                f"{INPUT}: expected uint8 of shape (batch, {', '.join(map(str, shape))}), got "
-                f"{crops.dtype} of shape {crops.shape}"
-            )
-        return network(crops)
+    def checked(crops: np.ndarray, keypoints: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        if keypoints is not None and KEYPOINTS not in expected:
+            raise ValueError(f"{KEYPOINTS}: expected none, as the model takes none")
+        given = {IMAGE: crops}
+        if KEYPOINTS in expected:
+            unknown = np.full((len(crops), *expected[KEYPOINTS]["shape"][1:]), np.nan, np.float32)
+            given[KEYPOINTS] = unknown if keypoints is None else keypoints
+        for name, array in given.items():
+            _check(name, array, expected[name])
+        return network(given)
 
     return checked, card
+
+
+def _check(name: str, array: np.ndarray, expected: dict) -> None:
+    shape, dtype = tuple(expected["shape"][1:]), expected["dtype"]
+    if array.shape[1:] != shape or array.dtype != dtype:
+        raise ValueError(
+            f"{name}: expected {dtype} of shape (batch, {', '.join(map(str, shape))}), got "
+            f"{array.dtype} of shape {array.shape}"
+        )
 
 
 def _card_behind(content: bytes) -> dict | None:
@@ -81,25 +95,37 @@ def _card_behind(content: bytes) -> dict | None:
         return None
 
 
-def _stablehlo_network(content: bytes) -> Network:
+_ByName = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+"""Inputs to outputs, in the order of the card."""
+
+
+def _stablehlo_network(content: bytes) -> _ByName:
     try:
         call = jax.jit(jax.export.deserialize(bytearray(content)).call)
     except Exception as error:  # Its reader raises whatever a wrong offset leads to.
         raise ValueError(f"not readable as jax.export's ({type(error).__name__})") from error
-    return lambda crops: np.asarray(call(crops))
+    return lambda inputs: jax.device_get(call(*inputs.values()))
 
 
-def _litert_network(content: bytes) -> Network:
+def _litert_network(content: bytes) -> _ByName:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         raise missing_runtime("litert", error) from error
     interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
     run = interpreter.get_signature_runner()
-    return lambda crops: np.concatenate([run(**{INPUT: crop[None]})[OUTPUT] for crop in crops])
+
+    def network(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        hands = [
+            run(**{name: row[None] for name, row in zip(inputs, rows, strict=True)})
+            for rows in zip(*inputs.values(), strict=True)
+        ]
+        return {name: np.concatenate([hand[name] for hand in hands]) for name in hands[0]}
+
+    return network
 
 
-def _onnx_network(content: bytes) -> tuple[Network, dict]:
+def _onnx_network(content: bytes) -> tuple[_ByName, dict]:
     try:
         import onnxruntime
     except ImportError as error:
@@ -112,5 +138,10 @@ def _onnx_network(content: bytes) -> tuple[Network, dict]:
         )
     except Exception as error:  # Its errors share no class of their own.
         raise ValueError(_NOT_WHOLE) from error
-    card = session.get_modelmeta().custom_metadata_map.get(CARD_NAME, "{}")
-    return lambda crops: session.run([OUTPUT], {INPUT: crops})[0], json.loads(card)
+    card = json.loads(session.get_modelmeta().custom_metadata_map.get(CARD_NAME, "{}"))
+    outputs = [entry["name"] for entry in card.get("outputs", ())]
+
+    def network(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return dict(zip(outputs, session.run(outputs, inputs), strict=True))
+
+    return network, card

@@ -111,18 +111,6 @@ def load_model_file(
     return config, unflatten_dict(jax.device_put(tensors), sep="/"), card
 
 
-def load_config_of_model(
-    path: str | os.PathLike, config_type: type[Config] = HandNetConfig
-) -> Config:
-    """Reads a model file's config alone, which takes no time.
-
-    Raises:
-        ValueError: as `load_model_file`, but whether the tensors fit is not looked at.
-    """
-    with _opened(path) as file:
-        return _parse_header(_label(path), file.metadata() or {}, config_type)[0]
-
-
 def load_picture_model(
     path: str | os.PathLike,
 ) -> tuple[HandNetConfig, dict[str, Any], dict[str, Any]]:

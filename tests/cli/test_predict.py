@@ -114,7 +114,7 @@ def test_backends_give_the_same_hand(run_real, tmp_path, write_photo, capsys, mo
 def test_a_backend_is_named_where_it_is_not_the_usual_one(
     run, write_photo, capsys, monkeypatch, chosen, said
 ):
-    monkeypatch.setattr(backends, "choose_backend", lambda wanted, model: chosen)
+    monkeypatch.setattr(backends, "choose_backend", lambda wanted: chosen)
     monkeypatch.setattr(
         backends,
         "load_with_backend",

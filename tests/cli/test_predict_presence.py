@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from i2uv_jax.cli.main import main
-from i2uv_jax.inference import backends, hand_detector, prediction
+from i2uv_jax.inference import hand_detector, prediction
 from i2uv_jax.inference.hand_detector import DetectedHand
 
 # What the stand-in says of a picture with one black and one half grey half.
@@ -101,13 +101,3 @@ def test_a_model_that_does_not_tell_cannot_be_asked(tiny_model_path, tmp_path, c
     words = ["predict", str(tmp_path / "photo.png"), "--out", str(tmp_path / "out")]
     assert main([*words, "--model", str(tiny_model_path), "--hand", "auto"]) == 2
     assert "does not tell which hand it sees" in capsys.readouterr().err
-
-
-def test_exports_leave_presence_out_so_they_are_not_chosen(
-    telling_model_path, tiny_model_path, monkeypatch
-):
-    monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: name)
-    monkeypatch.setattr(backends.jax, "default_backend", lambda: "cpu")
-    assert backends.choose_backend("auto", telling_model_path) == "xla"
-    assert backends.choose_backend("auto", tiny_model_path) == "litert"
-    assert backends.choose_backend("onnx", telling_model_path) == "onnx"

@@ -2,14 +2,15 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 import zipfile
 
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict, unflatten_dict
 
-import i2uv_jax
 from i2uv_jax.config import AffineNetConfig, HandNetConfig, SRNetConfig
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.inference import export as export_module
@@ -24,6 +25,10 @@ OURS = HandNetConfig(
     SRNetConfig((4,), (5, 3), residual=True, size=32),
     image_size=32,
     looks=2,
+)
+TELLING = dataclasses.replace(
+    OURS,
+    affine=dataclasses.replace(OURS.affine, presence=True, takes_keypoints=True, confidence=True),
 )
 PUBLISHED = HandNetConfig(
     AffineNetConfig("resnet50", 0.125, (16, 8, 8, 8, 8, 4)),
@@ -74,14 +79,50 @@ def test_same_meshes_as_jax(exported, file_format, config):
     size = config.crop_size
     crops = smooth_crops(3, size)
     assert differences_mm(config, variables, network, crops).max() < 0.01
-    assert np.ptp(network(crops)[:, ..., :2]) > 0.02
-    assert card["input"]["shape"][1:] == [size, size, 3]
+    assert np.ptp(network(crops)["uv_map"][..., :2]) > 0.02
+    assert [entry["name"] for entry in card["inputs"]] == ["image"]
+    assert [entry["name"] for entry in card["outputs"]] == ["uv_map"]
+    assert card["inputs"][0]["shape"][1:] == [size, size, 3]
     with pytest.raises(
         ValueError, match=rf"uint8 of shape \(batch, {size}, {size}, 3\), got float"
     ):
         network(crops.astype(np.float32))
     with pytest.raises(ValueError, match=r"got uint8 of shape \(3, 16, 16, 3\)"):
         network(crops[:, :16, :16])
+    with pytest.raises(ValueError, match="keypoints: expected none"):
+        network(crops, np.zeros((3, 21, 3), np.float32))
+
+
+@pytest.mark.parametrize("file_format", SUFFIX)
+def test_what_is_told_to_a_model_and_by_it(exported, file_format):
+    # Layers that coordinates and logarithms are multiplied by: random ones magnify every rounding.
+    variables = {
+        name: (0.01 if "pull" in name or "confidence" in name else 1) * array
+        for name, array in flatten_dict(random_variables(TELLING), sep="/").items()
+    }
+    variables = unflatten_dict(variables, sep="/")
+    network, card = open_export(exported(file_format, TELLING, variables, "telling"))
+    assert [entry["name"] for entry in card["inputs"]] == ["image", "keypoints"]
+    outputs = {entry["name"]: tuple(entry["shape"][1:]) for entry in card["outputs"]}
+    crops = smooth_crops(4, TELLING.crop_size)
+    told = {name: array.shape[1:] for name, array in network(crops).items()}
+    assert told == outputs == {"uv_map": (32, 32, 3), "presence_logit": (), "texel_error": (8, 8)}
+    keypoints = np.random.default_rng(0).uniform(0, TELLING.crop_size, (4, 21, 3))
+    keypoints[1, ::2] = np.nan
+    keypoints[2, :, 2] = np.nan
+    options = {
+        "handedness": ["right", "left", "left", "auto"],
+        "keypoints": [*keypoints[:3], None],
+    }
+    ours, theirs = (
+        Predictor(TELLING, variables, batch_size=5, network=runtime)(list(crops), **options)
+        for runtime in (None, network)
+    )
+    np.testing.assert_allclose(theirs.vertices_mm, ours.vertices_mm, atol=0.01)
+    np.testing.assert_allclose(theirs.presence, ours.presence, atol=1e-5)
+    np.testing.assert_allclose(theirs.keypoint_error_mm, ours.keypoint_error_mm, rtol=1e-4)
+    untold = Predictor(TELLING, variables, batch_size=5)(list(crops))
+    assert np.abs(untold.vertices_mm - ours.vertices_mm)[0].max() > 0.1
 
 
 def test_int8_is_smaller_and_near(exported):
@@ -90,10 +131,11 @@ def test_int8_is_smaller_and_near(exported):
     variables = random_variables(config)
     crops = smooth_crops(12, 64)
     whole = exported("litert", config, variables, "whole")
-    path = exported("litert", config, variables, "int8", calibration=list(crops[4:]))
+    hands = [{"image": crop} for crop in crops[4:]]
+    path = exported("litert", config, variables, "int8", calibration=hands)
     network, card = open_export(path)
-    float_map = open_export(whole)[0](crops[:4])
-    error = np.abs(network(crops[:4]) - float_map)
+    float_map = open_export(whole)[0](crops[:4])["uv_map"]
+    error = np.abs(network(crops[:4])["uv_map"] - float_map)
     assert 0 < error.mean() < 0.05 * np.ptp(float_map)
     assert card["precision"] == "int8"
 
@@ -104,29 +146,23 @@ def test_int8_is_smaller_and_near(exported):
     assert program_size(path) < 0.6 * program_size(whole)
 
 
-def test_a_dozen_lines_without_this_package_give_the_same_hand(exported, tiny_model_path):
-    config, variables, _ = load_model_file(tiny_model_path)
-    path = exported("onnx", config, variables, "tiny")
+def test_a_dozen_lines_without_this_package_give_the_same_hand(exported, request):
+    config, variables = TELLING, random_variables(TELLING)
+    path = exported("onnx", config, variables, "hand")
     (crop,) = smooth_crops(1, config.crop_size)
     np.save(path.with_suffix(".npy"), crop)
+    document = (request.config.rootpath / "docs" / "export.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", document, flags=re.DOTALL)
     code = f"""
-import json, numpy as np, onnxruntime
-crop = np.load({str(path.with_suffix(".npy"))!r})
-session = onnxruntime.InferenceSession({str(path)!r})
-card = json.loads(session.get_modelmeta().custom_metadata_map["i2uv"])
-(uv_map,) = session.run(["uv_map"], {{"image": crop[None]}})[0]
-texels = uv_map.reshape(-1, 3)[card["vertex_texels"]]
-vertices = (texels * np.array(card["vertex_weights"])[..., None]).sum(axis=1)
-entries = card["keypoint_regressor"]
-regressor = np.zeros((21, len(vertices)))
-regressor[entries["keypoints"], entries["vertices"]] = entries["weights"]
-keypoints = regressor @ vertices
-bones = np.array([keypoints[b] - keypoints[a] for a, b in card["bone_edges"]])
-scale = card["mean_bone_length_mm"] / np.linalg.norm(bones, axis=1).sum()
-print(json.dumps(((vertices - keypoints[0]) * scale).tolist()))
+import numpy as np
+crop = np.load("hand.npy")
+{example}
+print(json.dumps(vertices_mm.tolist()))
 """
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    expected = i2uv_jax.load_model(tiny_model_path)(crop).vertices_mm
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True, cwd=path.parent
+    )
+    expected = Predictor(config, variables)(crop).vertices_mm
     np.testing.assert_allclose(json.loads(shown.stdout), expected, atol=0.01)
 
 
