@@ -184,6 +184,7 @@ def no_pictures_to_compare_on(monkeypatch):
                 {
                     "image": np.zeros((*2 * [config.crop_size], 3), np.uint8),
                     "keypoints": np.full((21, 3), np.nan, np.float32),
+                    "true_mm": np.zeros((21, 3)),
                 }
             ]
             * count

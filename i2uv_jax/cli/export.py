@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from i2uv_jax.inference.predictor import Network
 
 _DESCRIPTION = """Write a model as one file for another runtime, and compare the two on rendered
-hands: distances between the vertices of their meshes. Formats: stablehlo (jax.export; for CPU, CUDA
-and TPU), onnx and litert, the latter two with an extra of their names. docs/export.md shows how to
-use the files without this package."""
+hands: distances between the vertices of their meshes, and how far the keypoints of either are from
+the truth. Formats: stablehlo (jax.export; for CPU, CUDA and TPU), onnx and litert, the latter two
+with an extra of their names. docs/export.md shows how to use the files without this package."""
 
 _NUM_CALIBRATION = 64
 """Rendered hands that int8's ranges are taken from."""
+
+_TRUE_MM = "true_mm"
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -34,7 +36,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--format", required=True, choices=("stablehlo", "onnx", "litert"))
     parser.add_argument("--out", required=True, type=Path, metavar="FILE")
-    parser.add_argument("--int8", action="store_true", help="convolutions in int8 (litert only)")
+    parser.add_argument(
+        "--int8",
+        nargs="?",
+        const="weights",
+        choices=("weights", "convolutions"),
+        help="litert only: store the weights in int8 and compute in float (weights, the default), "
+        "or compute the convolutions in int8",
+    )
     parser.add_argument(
         "--compare", type=positive_int, default=16, metavar="N", help="hands to compare on (16)"
     )
@@ -50,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from i2uv_jax.models.model_files import find_model
     from i2uv_jax.models.weights import load_picture_model
 
-    if args.int8 and args.format != "litert":
+    if args.int8 is not None and args.format != "litert":
         raise CommandError(f"--int8: only the format litert has it, not {args.format}")
     if not args.out.parent.is_dir() or args.out.is_dir():
         raise CommandError(f"--out {args.out}: expected a file in a folder that exists")
@@ -58,12 +67,12 @@ def run(args: argparse.Namespace) -> int:
         config, variables, _ = load_picture_model(find_model(args.model))
         keep_compiled_programs()
         hand = load_hand()
-        num_drawn = args.compare + (_NUM_CALIBRATION if args.int8 else 0)
+        num_drawn = args.compare + (_NUM_CALIBRATION if args.int8 == "convolutions" else 0)
         print(f"rendering {num_drawn} hands ...", file=sys.stderr, flush=True)
         hands = _rendered_hands(config, num_drawn)
         content = export_model(
             args.format, config, variables, hand, args.model,
-            calibration=hands[args.compare :] if args.int8 else None,
+            int8=args.int8, calibration=hands[args.compare :],
         )  # fmt: skip
         network, _ = open_content(content)
     except ValueError as error:
@@ -73,17 +82,13 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise CommandError(f"--out {args.out}: cannot be written ({error.strerror})") from error
     print(f"{args.out}: {len(content) / 1e6:.1f} MB")
-    mean, largest = _differences_mm(config, variables, network, hands[: args.compare])
-    print(
-        f"vertices against JAX on {args.compare} rendered hands: mean difference {mean:.4f} mm, "
-        f"largest {largest:.4f} mm"
-    )
+    _compare(config, variables, network, hands[: args.compare])
     return 0
 
 
 def _rendered_hands(config: "HandNetConfig", count: int) -> "list[dict[str, np.ndarray]]":
     """Inputs of a network: right hands as the training pictures show them, and the true keypoints
-    of every other one."""
+    of every other one; and all true ones in millimetres."""
     import jax
     import numpy as np
 
@@ -105,31 +110,44 @@ def _rendered_hands(config: "HandNetConfig", count: int) -> "list[dict[str, np.n
         )
         keypoints[1::2] = np.nan
         crops = np.round(255 * np.asarray(batch.image)).astype(np.uint8)
+        true_mm = 1000 * np.asarray(batch.keypoints)
         hands += [
-            {IMAGE: crop, KEYPOINTS: points} for crop, points in zip(crops, keypoints, strict=True)
+            {IMAGE: crop, KEYPOINTS: told, _TRUE_MM: true}
+            for crop, told, true in zip(crops, keypoints, true_mm, strict=True)
         ]
     return hands[:count]
 
 
-def _differences_mm(
+def _compare(
     config: "HandNetConfig",
     variables: dict,
     network: "Network",
     hands: "list[dict[str, np.ndarray]]",
-) -> tuple[float, float]:
-    """Mean and largest distance between vertices, each mesh in its own size from its wrist on."""
+) -> None:
+    """Prints how far apart the two are, each mesh in its own size from its wrist on, and their
+    keypoints' errors."""
     import numpy as np
 
     from i2uv_jax.inference.export import IMAGE, KEYPOINTS
     from i2uv_jax.inference.predictor import Predictor
+    from i2uv_jax.metrics import aligned_position_error
 
     crops = [hand[IMAGE] for hand in hands]
     told = {}
     if config.takes_keypoints:
         told["keypoints"] = [config.crop_size * hand[KEYPOINTS] for hand in hands]
-    meshes = [
-        Predictor(config, variables, batch_size=8, network=runtime)(crops, **told).vertices_mm
+    ours, theirs = (
+        Predictor(config, variables, batch_size=8, network=runtime)(crops, **told)
         for runtime in (None, network)
+    )
+    distances = np.linalg.norm(ours.vertices_mm - theirs.vertices_mm, axis=-1)
+    print(
+        f"vertices against JAX on {len(hands)} rendered hands: mean difference "
+        f"{distances.mean():.4f} mm, largest {distances.max():.4f} mm"
+    )
+    true_mm = np.array([hand[_TRUE_MM] for hand in hands])
+    errors = [
+        float(aligned_position_error(found.keypoints_3d_mm, true_mm).mean())
+        for found in (ours, theirs)
     ]
-    distances = np.linalg.norm(meshes[0] - meshes[1], axis=-1)
-    return float(distances.mean()), float(distances.max())
+    print(f"keypoints against the truth, aligned: {errors[1]:.2f} mm (JAX: {errors[0]:.2f} mm)")

@@ -34,6 +34,8 @@ FORMAT = "i2uv_jax export 2"
 IMAGE, KEYPOINTS = "image", "keypoints"
 """Names of the inputs; the outputs have those of `SeenHands`' fields."""
 STABLEHLO_PLATFORMS = ("cpu", "cuda", "tpu")
+INT8 = ("weights", "convolutions")
+"""What a LiteRT file can have in int8: weights alone, or convolutions with all that they take."""
 
 
 class MissingRuntimeError(ValueError):
@@ -47,15 +49,17 @@ def export_model(
     hand: Hand,
     name: str,
     *,
-    calibration: Sequence[dict[str, np.ndarray]] | None = None,
+    int8: str | None = None,
+    calibration: Sequence[dict[str, np.ndarray]] = (),
 ) -> bytes:
     """The file's content.
 
     Args:
       file_format: one of `FORMATS`.
       name: how the card calls the model.
-      calibration: inputs by name, each for one hand; given, a LiteRT model computes its
-        convolutions in int8.
+      int8: one of `INT8`, for LiteRT; None is float.
+      calibration: inputs by name, each for one hand: what `int8="convolutions"` takes its ranges
+        from.
 
     Raises:
       MissingRuntimeError: the format's extra is not installed.
@@ -63,10 +67,13 @@ def export_model(
     """
     if file_format not in FORMATS:
         raise ValueError(f"format: expected one of {FORMATS}, got {file_format!r}")
-    if calibration is not None and file_format != "litert":
+    if int8 not in (None, *INT8):
+        raise ValueError(f"int8: expected one of {INT8}, got {int8!r}")
+    if int8 is not None and file_format != "litert":
         raise ValueError(f"int8: only the format litert has it, not {file_format}")
     network, folded = make_network(portable(config), hand), fold_batch_norm(variables)
-    card = export_card(config, hand, name, "int8" if calibration is not None else "float32")
+    precision = "float32" if int8 is None else f"int8 {int8}"
+    card = export_card(config, hand, name, precision)
 
     def function(*inputs: jax.Array) -> dict[str, jax.Array]:
         return told(network(folded, *inputs))
@@ -80,7 +87,7 @@ def export_model(
         return with_card(bytes(exported.serialize()), card)
     for entry in (*card["inputs"], *card["outputs"]):
         entry["shape"][0] = 1
-    return with_card(_litert(function, card, calibration), card)
+    return with_card(_litert(function, card, int8, calibration), card)
 
 
 def told(seen: SeenHands) -> dict[str, jax.Array]:
@@ -204,18 +211,27 @@ def _onnx(function: Callable, card: dict) -> bytes:
 
 
 def _litert(
-    function: Callable, card: dict, calibration: Sequence[dict[str, np.ndarray]] | None
+    function: Callable,
+    card: dict,
+    int8: str | None,
+    calibration: Sequence[dict[str, np.ndarray]],
 ) -> bytes:
     try:
-        from i2uv_jax.inference.litert_graph import litert_model, quantised
+        from i2uv_jax.inference.litert_graph import (
+            litert_model,
+            with_int8_convolutions,
+            with_int8_weights,
+        )
     except ImportError as error:
         raise missing_runtime("litert", error) from error
     names = [entry["name"] for entry in card["inputs"]]
     model = litert_model(function, dict(zip(names, _specs(card, 1), strict=True)))
-    if calibration is None:
-        return model
-    hands = [{name: hand[name][None] for name in names} for hand in calibration]
-    return quantised(model, hands)
+    if int8 == "weights":
+        return with_int8_weights(model)
+    if int8 == "convolutions":
+        hands = [{name: hand[name][None] for name in names} for hand in calibration]
+        return with_int8_convolutions(model, hands)
+    return model
 
 
 def missing_runtime(extra: str, error: ImportError) -> MissingRuntimeError:

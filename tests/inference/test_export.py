@@ -125,19 +125,20 @@ def test_what_is_told_to_a_model_and_by_it(exported, file_format):
     assert np.abs(untold.vertices_mm - ours.vertices_mm)[0].max() > 0.1
 
 
-def test_int8_is_smaller_and_near(exported):
+@pytest.mark.parametrize("int8", ["weights", "convolutions"])
+def test_int8_is_smaller_and_near(exported, int8):
     # LiteRT's XNNPACK refuses the float program at 32 pixels, whose last features are one pixel.
     config = dataclasses.replace(PUBLISHED, image_size=64)
     variables = random_variables(config)
     crops = smooth_crops(12, 64)
     whole = exported("litert", config, variables, "whole")
     hands = [{"image": crop} for crop in crops[4:]]
-    path = exported("litert", config, variables, "int8", calibration=hands)
+    path = exported("litert", config, variables, int8, int8=int8, calibration=hands)
     network, card = open_export(path)
     float_map = open_export(whole)[0](crops[:4])["uv_map"]
     error = np.abs(network(crops[:4])["uv_map"] - float_map)
     assert 0 < error.mean() < 0.05 * np.ptp(float_map)
-    assert card["precision"] == "int8"
+    assert card["precision"] == f"int8 {int8}"
 
     def program_size(path):
         with zipfile.ZipFile(path) as archive:
@@ -185,7 +186,7 @@ def test_files_of_others_and_of_another_version(exported, tiny_model_path, tmp_p
     with pytest.raises(ValueError, match=r"old\.stablehlo: expected the format .* got .*export 0"):
         open_export(path)
     with pytest.raises(ValueError, match="int8: only the format litert"):
-        export_model("onnx", config, variables, load_hand(), "it", calibration=[])
+        export_model("onnx", config, variables, load_hand(), "it", int8="weights")
 
 
 @pytest.mark.parametrize(("file_format", "module"), [("onnx", "onnx"), ("litert", "litert")])
