@@ -50,6 +50,11 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         "each has",
     )
     parser.add_argument(
+        "--smooth",
+        action="store_true",
+        help="smooth the hands of sequences over time, as `i2uv track` does",
+    )
+    parser.add_argument(
         "--surfaces", type=int, default=16, metavar="N", help="hands to compare surfaces of (16)"
     )
     parser.add_argument(
@@ -66,6 +71,8 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
 def run_synthetic(args: argparse.Namespace) -> int:
     """Scores, writes and prints; returns the process's exit code."""
+    if args.smooth and args.sequences is None:
+        raise CommandError("--smooth: single pictures do not follow each other (--sequences)")
     with (
         InterruptWatch() as watch,
         rendering_mishaps(),
@@ -105,6 +112,7 @@ def run_synthetic(args: argparse.Namespace) -> int:
                 to_mano=None,
                 keypoint_regressor=None,
                 detector=detector,
+                smoothed_at=benchmark.frames_per_second if args.smooth else None,
             )
             return evaluate(benchmark, listed(benchmark, asked, watch))
 
@@ -114,6 +122,7 @@ def run_synthetic(args: argparse.Namespace) -> int:
             "model_file": file_fingerprint(find_model(args.model)),
             "pictures_of": _what_is_drawn(args),
             **({} if detector is None else {"detector": args.detector}),
+            **({"smoothed": True} if args.smooth else {}),
             **summarize(evaluation),
             "motion": sequence_scores(evaluation),
         }

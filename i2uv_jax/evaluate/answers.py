@@ -13,6 +13,7 @@ from i2uv_jax.imaging.read import ImageError
 from i2uv_jax.inference.hand_detector import PhotoDetector, find_in_box
 from i2uv_jax.inference.prediction import HandPrediction
 from i2uv_jax.inference.predictor import Predictor
+from i2uv_jax.inference.tracking import HandSmoother
 
 _MIDDLE_BONE = (9, 10)
 """The middle finger's first bone: the length that FreiHAND tells."""
@@ -45,6 +46,7 @@ def answers_of_model(
     to_mano: Callable[[np.ndarray], np.ndarray] | None,
     keypoint_regressor: Float[np.ndarray, "21 n"] | None,
     detector: PhotoDetector | None = None,
+    smoothed_at: float | None = None,
 ) -> Iterator[Answer]:
     """One answer a sample, in their order.
 
@@ -56,7 +58,11 @@ def answers_of_model(
       keypoint_regressor: keypoints from the vertices after that; None takes the model's own.
       detector: tells a model that takes keypoints those that it finds of the sample's hand; None
         tells none.
+      smoothed_at: frames per second of sequences whose hands are smoothed over time, as `i2uv
+        track` does; None takes each as it is.
     """
+    smoother = HandSmoother()
+    tracks: dict[str, int] = {}
     for first in range(0, len(samples), batch_size):
         batch = samples[first : first + batch_size]
         photos, problems = [], []
@@ -80,6 +86,12 @@ def answers_of_model(
                 camera=np.stack([camera_matrix(batch[i]) for i in usable]),
             )
             hands = {place: found[i] for i, place in enumerate(usable)}
+        if smoothed_at is not None:
+            for index, hand in hands.items():
+                if batch[index].frame_of is not None:
+                    sequence, number = batch[index].frame_of
+                    track = tracks.setdefault(sequence, len(tracks))
+                    hands[index] = smoother(number / smoothed_at, track, hand)
         for index, (sample, problem) in enumerate(zip(batch, problems, strict=True)):
             if problem is not None:
                 yield no_answer(problem)

@@ -47,6 +47,15 @@ def test_frames_of_moving_hands_are_scored_by_their_accelerations(
     assert motion["acceleration_error_m_s2"] > 0 and motion["jitter_m_s2"] > 0
     assert "In motion" in (tmp_path / "out/report.html").read_text()
     assert "mean acceleration of the truth" in capsys.readouterr().out
+    assert main([*words, "--smooth", "--out", str(tmp_path / "smooth")]) == 0
+    smooth = json.loads((tmp_path / "smooth/metrics.json").read_text())
+    assert smooth["motion"]["jitter_m_s2"] < 0.8 * motion["jitter_m_s2"]
+    assert smooth["motion"]["true_jitter_m_s2"] == motion["true_jitter_m_s2"]
+
+
+def test_single_pictures_cannot_be_smoothed(tmp_path, capsys):
+    assert main(["eval", "synthetic", "--smooth", "--out", str(tmp_path / "out")]) == 2
+    assert "--smooth: single pictures" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_set_is_one_line(tmp_path, tiny_model_path, capsys):
