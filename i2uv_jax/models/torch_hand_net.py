@@ -176,8 +176,11 @@ class TorchHandNet(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """What told keypoints want of texels: see `keypoint_pull.keypoint_pull`."""
         size = uv_map.shape[-1]
-        tables = (getattr(self, f"keypoint_{name}_{size}") for name in ("regressor", "nearness"))
-        regressor, nearness = tables
+        # Coordinates are float32 whatever the features' precision.
+        regressor, nearness = (
+            getattr(self, f"keypoint_{name}_{size}").float() for name in ("regressor", "nearness")
+        )
+        keypoints = keypoints.float()
         is_known = keypoints.isfinite()
         own = regressor @ uv_map.flatten(2).transpose(1, 2)
         move = (keypoints - own).where(is_known, 0)
