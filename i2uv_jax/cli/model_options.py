@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int
-from i2uv_jax.cli.failure import CommandError
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 
 if TYPE_CHECKING:
     from i2uv_jax.inference.predictor import Predictor
@@ -42,3 +44,17 @@ def open_predictor(args: argparse.Namespace, batch_size: int) -> "Predictor":
         return load_with_backend(args.model, backend, batch_size=batch_size)
     except ValueError as error:
         raise CommandError(error) from error
+
+
+@contextmanager
+def device_mishaps(batch: str) -> Iterator[None]:
+    """Around what the device computes: where it fails, or its memory does not suffice, a
+    CommandError says so; `batch` is what it had been given."""
+    try:
+        yield
+    except RuntimeError as error:  # XLA's.
+        reason = str(error).splitlines()[0]
+        raise CommandError(
+            f"the model failed on {batch} at once ({reason}); a smaller --batch needs less memory",
+            EXIT_FAILED,
+        ) from error

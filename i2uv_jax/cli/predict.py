@@ -4,8 +4,8 @@ import argparse
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detector
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
-from i2uv_jax.cli.model_options import add_model_options, open_predictor
+from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
 from i2uv_jax.cli.photo_list import Photo, list_photos
 
 if TYPE_CHECKING:
@@ -244,13 +244,13 @@ class _Run:
         hands = [hand for loaded in batch for hand in loaded.hands]
         if not hands:
             return lambda: [([], 0.0)] * len(batch)
-        with self._device_mishaps(len(batch)):
+        with device_mishaps(f"{len(batch)} photos"):
             self._predictor.compile(len(hands))
             start = time.monotonic()
             pending = self._predictor.start(hands)
 
         def wait() -> "list[_Answer]":
-            with self._device_mishaps(len(batch)):
+            with device_mishaps(f"{len(batch)} photos"):
                 predictions = pending.result()
             now = time.monotonic()
             # Until the batch before was answered, this one had to queue.
@@ -264,18 +264,6 @@ class _Run:
             ]
 
         return wait
-
-    @contextmanager
-    def _device_mishaps(self, num_photos: int) -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as error:  # XLA: out of memory, or a device that failed.
-            reason = str(error).splitlines()[0]
-            raise CommandError(
-                f"the model failed on {num_photos} photos at once ({reason}); "
-                "a smaller --batch needs less memory",
-                EXIT_FAILED,
-            ) from error
 
     def _write(self, photo: Photo, loaded: _Loaded, answer: "_Answer") -> list[Path]:
         from i2uv_jax.cli.hand_files import PhotoHand, write_hand_files

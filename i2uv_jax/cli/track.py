@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detector
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
-from i2uv_jax.cli.model_options import add_model_options, open_predictor
+from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -216,10 +216,12 @@ class _Run:
             for seen, hands in zip(batch, tracked, strict=True)
             for hand in hands
         ]
-        pending = self._predictor.start(prepared) if prepared else None
+        with device_mishaps(f"{len(batch)} frames"):
+            pending = self._predictor.start(prepared) if prepared else None
 
         def wait() -> "list[_Hands]":
-            own = iter(() if pending is None else pending.result())
+            with device_mishaps(f"{len(batch)} frames"):
+                own = iter(() if pending is None else pending.result())
             return [
                 [
                     (hand, self._smoothed(seen.frame.seconds, hand, prediction))
