@@ -29,10 +29,8 @@ _WITHOUT = {
 }
 _NOTHING = "none of the four"
 
-_BUDGET = (
-    "--train.num_steps=500",
+_SETTINGS = (
     "--train.batch_size=64",
-    "--train.evaluate_every=500",
     # Photos are scored in the annotated boxes, without a detector that could tell keypoints.
     "--model.affine.takes_keypoints=false",
     "--data.told_share=0",
@@ -53,6 +51,7 @@ def main() -> int:
     parser.add_argument("--backgrounds", required=True, help="folder of pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--steps", type=int, default=2000, help="of each run (2000)")
     arguments = parser.parse_args()
     all_off = tuple(option for options in _WITHOUT.values() for option in options)
     scores = {}
@@ -77,7 +76,7 @@ def _score_of_run(
     metrics = folder / "photos" / "metrics.json"
     if not metrics.exists():
         train = ["train", "--config", "configs/small.py", "--out", str(folder)]
-        train += [f"--train.seed={seed}", *_BUDGET]
+        train += [f"--train.seed={seed}", f"--train.num_steps={arguments.steps}", *_SETTINGS]
         train += [f"--render.skin.folder={arguments.skins}"]
         train += [f"--render.background.folder={arguments.backgrounds}", *options]
         if (folder / "config.json").exists():
