@@ -57,7 +57,8 @@ class AffineNetConfig:
     trained with `LossConfig.presence_weight`."""
     takes_keypoints: bool = False
     """With `coarse_to_fine`: let another network's keypoints help, where there are any
-    (`models.keypoint_encoder`, `models.keypoint_pull`). To be trained with `DataConfig.told_share`."""
+    (`models.keypoint_encoder`, `models.keypoint_pull`). To be trained with
+    `DataConfig.told_share`."""
     confidence: bool = False
     """With `coarse_to_fine`: tell of each texel of the finest map, too, how far from the truth it
     is to be expected. To be trained with `LossConfig.confidence_weight`."""

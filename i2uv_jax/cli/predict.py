@@ -92,9 +92,7 @@ def run(args: argparse.Namespace) -> int:
         if args.hand == "auto" and not predictor.tells_presence:
             raise CommandError(f"--hand auto: model {args.model} does not tell which hand it sees")
         if args.colour == "error" and not predictor.tells_confidence:
-            raise CommandError(
-                f"--colour error: model {args.model} on this backend tells no errors to expect"
-            )
+            raise CommandError(f"--colour error: model {args.model} tells no errors to expect")
         with open_detector(args.detector) as detector:
             make_output_folder(args.out)
             return predict_photos(args, photos, predictor, detector, watch)
