@@ -15,15 +15,16 @@ from i2uv_jax.models.confidence import CONFIDENCE
 from i2uv_jax.models.hand_net import build_model
 from i2uv_jax.models.hand_stage import KEYPOINT_ENCODER, PRESENCE
 from i2uv_jax.models.model_files import find_model
+from i2uv_jax.models.uv_decoder import PULL_FEATURES, PULL_FOLLOWED
 from i2uv_jax.models.weights import load_model_file, variable_shapes
 from i2uv_jax.models.widening import only_wider, widened
 
 _OPTIONAL_PARTS = {
-    "presence": PRESENCE,
-    "takes_keypoints": KEYPOINT_ENCODER,
-    "confidence": CONFIDENCE,
+    "presence": {PRESENCE},
+    "takes_keypoints": {KEYPOINT_ENCODER, PULL_FEATURES, PULL_FOLLOWED},
+    "confidence": {CONFIDENCE},
 }
-"""Options of `AffineNetConfig`, and the name of the module that each adds to the network."""
+"""Options of `AffineNetConfig`, and the names of the modules that each adds to the network."""
 
 
 def load_initial_variables(
@@ -67,13 +68,13 @@ def _with_new_parts(
     if trained.affine is None or wanted.affine is None or not trained.affine.coarse_to_fine:
         return trained, variables
     new = {
-        option: name
-        for option, name in _OPTIONAL_PARTS.items()
+        option: names
+        for option, names in _OPTIONAL_PARTS.items()
         if getattr(wanted.affine, option) and not getattr(trained.affine, option)
     }
     if not new:
         return trained, variables
-    added = _fresh_parts(wanted, set(new.values()), seed)
+    added = _fresh_parts(wanted, set().union(*new.values()), seed)
     variables = unflatten_dict(flatten_dict(variables) | added)
     affine = replace(trained.affine, **dict.fromkeys(new, True))
     return replace(trained, affine=affine), variables

@@ -39,7 +39,7 @@ def gradients(image):
         def sums(params):
             output = build_model(TELLING).apply({**variables, "params": params}, image, train=False)
             maps = sum(uv_map.sum() for uv_map in (*output.stage_uv_maps, output.uv_map))
-            return maps, jnp.exp(output.log_error).sum()
+            return maps, output.log_error.sum()
 
         of_maps, of_errors = jax.jacrev(sums)(variables["params"])
         return of_maps, of_errors

@@ -26,9 +26,10 @@ def drawn_variables(config):
     rng = np.random.default_rng(0)
 
     def draw(path, leaf):
-        *_, module, name = (part.key for part in path)
+        name = path[-1].key
         # Maps stay near the picture: sampling far outside would blow rounding errors up.
-        is_head = module in ("rotation", "place", "log_scale", "bend") or "head" in str(path)
+        names = ("rotation", "place", "log_scale", "bend", "head", "pull", "confidence")
+        is_head = any(name in str(path) for name in names)
         if name == "kernel":
             deviation = (0.02 if is_head else 1) * np.sqrt(2 / np.prod(leaf.shape[:-1]))
             return rng.normal(0, deviation, leaf.shape).astype(np.float32)

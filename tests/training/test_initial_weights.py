@@ -122,6 +122,9 @@ def test_a_model_that_takes_no_keypoints_starts_deaf_to_them(tmp_path, sheet_con
     encoder = variables["params"]["affine_net"]["hand_stage"].pop("keypoint_encoder")
     assert (encoder["features"]["kernel"] == 0).all() and (encoder["features"]["bias"] == 0).all()
     assert encoder["hidden1"]["kernel"].std() > 0
+    for name in ("pull_features", "pull_followed"):
+        layer = variables["params"]["affine_net"]["stage3"].pop(name)
+        assert (layer["kernel"] == 0).all() and (layer["bias"] == 0).all()
     plain = replace(config, model=model)
     jax.tree.map(np.testing.assert_array_equal, variables, load_initial_variables(plain, None))
 
@@ -141,7 +144,7 @@ def test_parts_that_the_config_adds_start_fresh_together(tmp_path, sheet_config)
     )
     net = load_initial_variables(config, None)["params"]["affine_net"]
     head = net["confidence"]["conv"]
-    assert (head["kernel"] == 0).all() and head["bias"] == pytest.approx(np.log(0.03))
+    assert (head["kernel"] == 0).all() and head["bias"] == 0
     assert (net["hand_stage"]["keypoint_encoder"]["features"]["kernel"] == 0).all()
     # What the model has is kept.
     kept = random_variables(model)["params"]["affine_net"]["hand_stage"]["presence"]
