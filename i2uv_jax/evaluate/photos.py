@@ -22,6 +22,9 @@ NEAR_SHARE = f"within_{NEAR:g}_of_box"
 SHARES_OF_BOX = np.linspace(0, 0.3, 101)
 """Thresholds of the PCK curve in the picture."""
 
+NO_UNIT = "the hand's box has no size"
+"""Problem of 2D keypoints whose errors have nothing to be divided by."""
+
 
 @dataclass(frozen=True)
 class PhotoScore:
@@ -32,7 +35,7 @@ class PhotoScore:
     """ "left" or "right": what the prediction was made for; None where nobody says."""
     errors: Float[np.ndarray, "21"] | None
     """Distance in the picture over the longer side of the hand's box; NaN where the keypoint is not
-    visible or was not found. None without 2D keypoints."""
+    visible or was not found. None without 2D keypoints that can be used."""
     visible: Bool[np.ndarray, "21"] | None
     """Which keypoints count."""
     aligned_errors_mm: Float[np.ndarray, "21"] | None = None
@@ -82,7 +85,7 @@ def score_photo(
       keypoints_3d_mm: in any frame; None is not scored.
     """
     errors = visible = aligned = None
-    if annotation.keypoints_2d is not None and keypoints_2d is not None:
+    if _has_truth_2d(annotation) and keypoints_2d is not None:
         visible = _visible(annotation)
         distances = np.linalg.norm(keypoints_2d - annotation.keypoints_2d[:, :2], axis=-1)
         errors = np.where(visible, distances / _box_side(annotation, visible), np.nan)
@@ -94,7 +97,7 @@ def score_photo(
 def failed_photo(annotation: Annotation, hand: str | None, failure: str) -> PhotoScore:
     """The score of a picture without a prediction: every visible keypoint was missed."""
     errors = visible = aligned = None
-    if annotation.keypoints_2d is not None:
+    if _has_truth_2d(annotation):
         visible, errors = _visible(annotation), np.full(len(KEYPOINT_NAMES), np.nan)
     if annotation.keypoints_3d_mm is not None:
         true = annotation.keypoints_3d_mm
@@ -150,7 +153,11 @@ def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
 def _what_is_known(annotation: Annotation) -> dict[str, str | None]:
     true = annotation.keypoints_3d_mm
     pose = None if true is None else visibility.pose_group(true)
-    return {"pose": pose, "truth_problem": annotation.problem}
+    without_unit = annotation.keypoints_2d is not None and not _has_truth_2d(annotation)
+    return {
+        "pose": pose,
+        "truth_problem": annotation.problem or (NO_UNIT if without_unit else None),
+    }
 
 
 def _groups(scores: Sequence[PhotoScore]) -> dict[str, dict[str, dict[str, object]]]:
@@ -195,11 +202,22 @@ def _visible(annotation: Annotation) -> np.ndarray:
     return annotation.keypoints_2d[:, 2] > 0
 
 
+def _has_truth_2d(annotation: Annotation) -> bool:
+    """Keypoints in the picture, and what their errors are measured by if one of them counts."""
+    if annotation.keypoints_2d is None:
+        return False
+    visible = _visible(annotation)
+    return not visible.any() or _box_side(annotation, visible) > 0
+
+
 def _box_side(annotation: Annotation, visible: np.ndarray) -> float:
-    if annotation.box_xywh is not None:
-        return max(annotation.box_xywh[2:])
+    """NaN for a box without size."""
     points = annotation.keypoints_2d[visible, :2]
-    return float(np.ptp(points, axis=0).max()) if len(points) else np.nan
+    if annotation.box_xywh is not None:
+        side = max(annotation.box_xywh[2:])
+    else:
+        side = float(np.ptp(points, axis=0).max()) if len(points) else np.nan
+    return side if side > 0 else np.nan
 
 
 def _mean(values: list[float]) -> float | None:
