@@ -109,7 +109,7 @@ def _scored(
 ) -> "tuple[str, list[Scored], float | None]":
     """Name of what predicted, the scores, and the milliseconds a picture took where measured."""
     from i2uv_jax.cli.hand_files import make_output_folder
-    from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
+    from i2uv_jax.detection.mediapipe_hands import MediaPipeError, MediaPipeHands
     from i2uv_jax.evaluate.photo_answers import found_boxes, given_boxes, mediapipe
     from i2uv_jax.inference.predictor import load_model
 
@@ -133,7 +133,10 @@ def _scored(
         except ValueError as error:
             raise CommandError(error) from error
         make_output_folder(args.out)
-        scored, seconds = score_answers(args, annotations, answer, watch)
+        try:
+            scored, seconds = score_answers(args, annotations, answer, watch)
+        except MediaPipeError as error:
+            raise CommandError(error, EXIT_FAILED) from error
     return name, scored, _median_ms(seconds)
 
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from i2uv_jax.cli.main import main
+from i2uv_jax.detection import mediapipe_hands
 from i2uv_jax.evaluate.photo_answers import PhotoAnswer
 from i2uv_jax.inference.predictor import load_model
 from i2uv_jax.models.model_files import file_fingerprint
@@ -126,6 +127,59 @@ def test_wrong_numbers_of_keypoints_and_nan_are_counted_and_named(folder, capsys
     report = (folder / "out/report.html").read_text()
     assert "Pictures without usable truth" in report
     assert "By visible share of keypoints" in report
+
+
+def test_what_a_file_leaves_out_of_some_pictures_is_missed_there(folder, capsys):
+    points = [[10 + i, 20, 1] for i in range(21)]
+    space = [[i, i**2, 3] for i in range(21)]
+    names = ["a.jpg", "b.jpg", "c.jpg"]
+    annotate(
+        folder,
+        *({"file": n, "keypoints_2d": points, "keypoints_3d": space} for n in names[:2]),
+        {"file": "c.jpg", "keypoints_2d": points},
+    )
+    pred = folder / "other.json"
+    whole = {"keypoints_2d": points, "keypoints_3d": space}
+    words = ["eval", "photos", str(folder), "--out", str(folder / "out"), "--pred", str(pred)]
+    pred.write_text(
+        json.dumps(
+            [
+                {"file": "a.jpg", **whole},
+                {"file": "b.jpg", "keypoints_2d": points},
+                {"file": "c.jpg", "keypoints_2d": points},
+            ]
+        )
+    )
+    assert main(words) == 0
+    metrics = json.loads((folder / "out/metrics.json").read_text())
+    assert metrics["failures"] == {"prediction: no 'keypoints_3d', which others have": ["b.jpg"]}
+    # A hand that is one point is off by more than what was found.
+    assert metrics["aligned_keypoint_mm"] == pytest.approx(0, abs=1e-3)
+    assert metrics["aligned_keypoint_mm_over_all"] > 10
+    assert metrics["with_keypoints_3d"] == 2 and metrics["within_0.1_of_box"] == pytest.approx(
+        2 / 3
+    )
+
+    pred.write_text(json.dumps([{"file": n, "keypoints_2d": points} for n in names]))
+    assert main(words) == 0
+    metrics = json.loads((folder / "out/metrics.json").read_text())
+    assert metrics["failures"] == {} and metrics["with_keypoints_3d"] == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("words", [["--model", "mediapipe"], ["--detector", "mediapipe"]])
+@pytest.mark.usefixtures("fast_network")
+def test_mediapipe_that_stops_is_one_line(
+    folder, tiny_model_path, monkeypatch, tmp_path, capsys, words
+):
+    program = tmp_path / "python"
+    program.write_text('#!/bin/sh\necho \'{"version": "0"}\'; echo out of luck >&2\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(mediapipe_hands, "_interpreter", lambda python: [str(program)])
+    annotate(folder, {"file": "a.jpg"})
+    assert score(folder, tiny_model_path, *words) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("i2uv eval: error: MediaPipe") and line.endswith("stopped: out of luck")
 
 
 @pytest.mark.usefixtures("fast_network")
