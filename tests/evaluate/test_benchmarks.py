@@ -187,6 +187,21 @@ def test_what_is_wrong_with_predictions_and_truth_is_named(freihand, tmp_path):
     assert summary["scores"]["found"]["vertex_mm"] == pytest.approx(0, abs=1e-3)
 
 
+def test_a_mesh_unlike_the_others_is_named_and_the_others_are_scored(freihand, tmp_path):
+    xyz = json.loads((freihand / "evaluation_xyz.json").read_text())
+    verts = json.loads((freihand / "evaluation_verts.json").read_text())
+    pred = tmp_path / "pred.json"
+    pred.write_text(json.dumps([xyz, [verts[0][:700], verts[1], [], verts[3]]]))
+    benchmark = benchmarks.freihand(freihand)
+    summary = summarize(evaluate(benchmark, read_challenge(pred, benchmark)))
+    assert summary["problems"]["predictions"] == {
+        "predicted vertices: 700, where most have 778": ["00000000"],
+        "predicted vertices: expected n x 3 numbers, got 0": ["00000002"],
+    }
+    assert summary["found"] == 2
+    assert summary["scores"]["found"]["vertex_mm"] == pytest.approx(0, abs=1e-3)
+
+
 def test_without_any_truth_there_are_no_scores(freihand):
     (freihand / "evaluation_xyz.json").unlink()
     (freihand / "evaluation_verts.json").unlink()
