@@ -133,7 +133,7 @@ def _benchmark(args: argparse.Namespace, mano: "Mano | None") -> "Benchmark":
     from i2uv_jax.evaluate import benchmarks
 
     if args.eval_verb == "freihand":
-        return benchmarks.freihand(args.data)
+        return benchmarks.freihand(args.data, mano)
     if args.eval_verb == "hic":
         return benchmarks.hic_fits(args.data, mano)
     return benchmarks.ho3d_evaluation(args.data, args.eval_verb.removeprefix("ho3d-"), mano)
