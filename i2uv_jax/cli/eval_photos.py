@@ -169,16 +169,20 @@ def _read(path: Path) -> "list[Annotation]":
 
 
 def _rows(scored: "list[Scored]") -> list[list[str]]:
-    rows = [["file", "hand", "error_over_box", "aligned_keypoint_mm", "failure"]]
+    rows = [["file", "hand", "error_over_box", "aligned_keypoint_mm", "visible_share", "pose",
+             "failure", "ground_truth_problem"]]  # fmt: skip
     for score, _ in scored:
-        error, aligned = score.mean_error, score.aligned_mm
+        error, aligned, share = score.mean_error, score.aligned_mm, score.visible_share
         rows.append(
             [
                 score.file,
                 score.hand or "",
                 "" if error is None else f"{error:.4f}",
                 "" if aligned is None else f"{aligned:.3f}",
+                "" if share is None else f"{share:.3f}",
+                score.pose or "",
                 score.failure or "",
+                score.truth_problem or "",
             ]
         )
     return rows

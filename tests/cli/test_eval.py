@@ -123,6 +123,9 @@ def test_wrong_numbers_of_keypoints_and_nan_are_counted_and_named(folder, capsys
     # Of the three with truth one was found, and has no error.
     assert metrics["with_keypoints_2d"] == 3 and metrics["error_over_box"] == 0
     assert metrics["within_0.1_of_box"] == pytest.approx(1 / 3)
+    rows = list(csv.DictReader((folder / "out/samples.csv").read_text().splitlines()))
+    assert [row["ground_truth_problem"] for row in rows] == ["", "", reason, ""]
+    assert [row["visible_share"] for row in rows] == ["1.000", "1.000", "", "1.000"]
     assert f"ground_truth: {reason}: 1 (c.jpg)" in capsys.readouterr().out
     report = (folder / "out/report.html").read_text()
     assert "Pictures without usable truth" in report

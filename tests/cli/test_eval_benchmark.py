@@ -11,6 +11,7 @@ import pytest
 from i2uv_jax.cli.main import main
 from i2uv_jax.evaluate import mano_models
 from i2uv_jax.evaluate.mano_models import surface_map
+from i2uv_jax.evaluate.visibility import POSES, VIEWS
 from i2uv_jax.geometry.host_normals import vertex_normals
 from i2uv_jax.geometry.subdivision import subdivide_vertices
 from i2uv_jax.hand.asset import load_hand
@@ -73,6 +74,9 @@ def test_a_file_of_predictions(data, tmp_path, capsys):
     assert [row["problem"] for row in rows] == ["", "", "prediction: no entry"]
     assert float(rows[0]["keypoint_mm"]) == pytest.approx(10, abs=1e-3)
     assert rows[2]["keypoint_mm"] == ""
+    assert {row["pose"] for row in rows} <= set(POSES) and {row["view"] for row in rows} <= set(
+        VIEWS
+    )
     page = Page((out / "report.html").read_text())
     assert {
         "Beside published results",
