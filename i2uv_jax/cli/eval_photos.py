@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,15 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     # Where it looks is no part of what a model is scored for, unless asked for.
     add_detector_option(photos, NONE, of_none="which gives the model the annotated boxes")
     photos.add_argument(
+        "--beside",
+        default=[],
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="output folders of earlier evaluations of the same pictures, for the report to show "
+        "their scores and curves beside the new ones",
+    )
+    photos.add_argument(
         "--mediapipe-python",
         type=Path,
         metavar="FILE",
@@ -72,11 +82,14 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 def run_photos(args: argparse.Namespace) -> int:
     """Scores, writes and prints; returns the process's exit code."""
     from i2uv_jax.imaging.annotations import ANNOTATIONS
+    from i2uv_jax.models.model_files import file_fingerprint
 
     annotations = _read(args.folder / ANNOTATIONS)
     if not annotations:
         raise CommandError(f"{args.folder / ANNOTATIONS}: names no picture")
     predictions = None if args.pred is None else _read(args.pred)
+    fingerprint = file_fingerprint(args.folder / ANNOTATIONS)
+    others = [_earlier(folder, fingerprint) for folder in args.beside]
     with InterruptWatch() as watch:
         from i2uv_jax.evaluate.photo_page import photo_page
         from i2uv_jax.evaluate.photos import summarize
@@ -85,12 +98,13 @@ def run_photos(args: argparse.Namespace) -> int:
         summary = {
             "model": name,
             "model_file": _model_file(args),
+            "annotations_file": fingerprint,
             "milliseconds_per_picture": milliseconds,
             **summarize([score for score, _ in scored]),
         }
         files = {
             "samples.csv": _rows(scored),
-            "report.html": photo_page(summary, scored),
+            "report.html": photo_page(summary, scored, _named_apart(name, args.beside, others)),
             **_overlays(scored),
         }
         written = written_results(args.out, summary, files)
@@ -166,6 +180,30 @@ def _read(path: Path) -> "list[Annotation]":
         raise CommandError(f"{path}: no such file") from None
     except ValueError as error:
         raise CommandError(error) from error
+
+
+def _earlier(folder: Path, annotations_file: str) -> dict:
+    """What an evaluation of the same pictures wrote."""
+    path = folder / "metrics.json"
+    try:
+        found = json.loads(path.read_bytes())
+        own = found["annotations_file"]
+    except FileNotFoundError:
+        raise CommandError(f"--beside {path}: no such file") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CommandError(f"--beside {path}: not of this version's `eval photos`") from error
+    if own != annotations_file:
+        raise CommandError(f"--beside {path}: is of other pictures or annotations")
+    return found
+
+
+def _named_apart(name: str, folders: list[Path], others: list[dict]) -> dict[str, dict]:
+    """Others' results by their models; by their folders, too, where those do not differ."""
+    named: dict[str, dict] = {}
+    for folder, other in zip(folders, others, strict=True):
+        title = other["model"]
+        named[f"{title} ({folder})" if title == name or title in named else title] = other
+    return named
 
 
 def _rows(scored: "list[Scored]") -> list[list[str]]:

@@ -20,7 +20,9 @@ NEAR_SHARE = f"within_{NEAR:g}_of_box"
 """Name in summaries of the share of keypoints that are near."""
 
 SHARES_OF_BOX = np.linspace(0, 0.3, 101)
-"""Thresholds of the PCK curve in the picture."""
+"""Thresholds of the PCK curve in the picture; those in space are `THRESHOLDS_M`."""
+
+_CURVE_DECIMALS = 4
 
 NO_UNIT = "the hand's box has no size"
 """Problem of 2D keypoints whose errors have nothing to be divided by."""
@@ -126,10 +128,12 @@ def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
         "error_over_box": _mean_known(score.mean_error for score in found),
         NEAR_SHARE: None,
         "auc_of_pck": None,
+        "pck_curve": None,
         "error_over_box_by_keypoint": None,
         "aligned_keypoint_mm": _mean([s.aligned_mm for s in in_3d if s.failure is None]),
         "aligned_keypoint_mm_over_all": _mean([np.mean(s.aligned_errors_mm) for s in in_3d]),
         "auc_of_aligned_pck": None,
+        "aligned_pck_curve": None,
         "aligned_keypoint_mm_by_keypoint": None,
     }
     summary["groups"] = _groups(scores)
@@ -139,11 +143,13 @@ def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
         curve = share_within(errors, SHARES_OF_BOX, visible)
         summary[NEAR_SHARE] = float(share_within(errors, np.array([NEAR]), visible)[0])
         summary["auc_of_pck"] = float(area_under_curve(curve, SHARES_OF_BOX))
+        summary["pck_curve"] = np.round(curve, _CURVE_DECIMALS).tolist()
         summary["error_over_box_by_keypoint"] = _by_keypoint(errors)
     if in_3d:
         aligned = np.stack([score.aligned_errors_mm for score in in_3d])
         curve = share_within(aligned, 1000 * THRESHOLDS_M)
         summary["auc_of_aligned_pck"] = float(area_under_curve(curve, 1000 * THRESHOLDS_M))
+        summary["aligned_pck_curve"] = np.round(curve, _CURVE_DECIMALS).tolist()
         summary["aligned_keypoint_mm_by_keypoint"] = _by_keypoint(
             aligned[[score.failure is None for score in in_3d]]
         )

@@ -105,6 +105,40 @@ def test_another_tool_s_keypoints_from_a_file(folder, capsys):
     assert "other.json: c.jpg is none of the annotated pictures" in capsys.readouterr().err
 
 
+def test_others_results_on_the_same_pictures_stand_in_the_same_report(folder, capsys):
+    points = [[10 + i, 20, 1] for i in range(21)]
+    annotate(folder, {"file": "a.jpg", "box_xywh": [0, 0, 80, 40], "keypoints_2d": points})
+
+    def evaluate(name, shift, *words) -> int:
+        pred = folder / f"{name}.json"
+        moved = [[x + shift, y, 1] for x, y, _ in points]
+        pred.write_text(json.dumps([{"file": "a.jpg", "keypoints_2d": moved}]))
+        return main(["eval", "photos", str(folder), "--out", str(folder / name), "--pred",
+                     str(pred), *words])  # fmt: skip
+
+    assert evaluate("first", 4) == 0
+    assert evaluate("second", 8, "--beside", str(folder / "first")) == 0
+    report = (folder / "second/report.html").read_text()
+    assert "<th>second.json</th><th>first.json</th>" in report
+    assert "<td>mean error over box, found</td><td>0.100</td><td>0.050</td>" in report
+    curves = report.split("share of visible keypoints within a distance")[2].split("</svg>")[0]
+    assert curves.count("<polyline") == 2 and ">first.json</text>" in curves
+    assert evaluate("first", 4, "--beside", str(folder / "first")) == 0
+    assert f"<th>first.json ({folder / 'first'})</th>" in (folder / "first/report.html").read_text()
+
+    capsys.readouterr()
+    annotate(folder, {"file": "a.jpg", "box_xywh": [0, 0, 90, 40], "keypoints_2d": points})
+    (folder / "second/metrics.json").write_text("{}")
+    for other, message in (
+        ("first", "first/metrics.json: is of other pictures or annotations"),
+        ("second", "second/metrics.json: not of this version's `eval photos`"),
+        ("third", "third/metrics.json: no such file"),
+    ):
+        assert evaluate("fourth", 4, "--beside", str(folder / other)) == 2
+        assert message in capsys.readouterr().err
+    assert not (folder / "fourth").exists()
+
+
 def test_wrong_numbers_of_keypoints_and_nan_are_counted_and_named(folder, capsys):
     points = [[10 + i, 20, 1] for i in range(21)]
     names = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
