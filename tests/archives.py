@@ -138,6 +138,16 @@ def write_ho3d(folder, mano_path, version, count=2):
     return truths
 
 
+def write_ho3d_depth(folder, name, depth_m):
+    """The depth picture of a frame in its owners' encoding: low byte in red, high one in green."""
+    steps = np.round(depth_m / 0.00012498664727900177).astype(int)
+    sequence, frame = name.rsplit("/", 1)
+    path = folder / sequence / "depth" / f"{frame}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    channels = np.stack([steps % 256, steps // 256, 0 * steps], axis=-1).astype(np.uint8)
+    Image.fromarray(channels).save(path)
+
+
 def write_hic(folder, mano_path, count=2):
     """One sequence, right and left hands in turn; truth by name, left hands as in the picture."""
     matrix = np.array([[525.0, 0, 319.5], [0, 525.0, 239.5], [0, 0, 1]])

@@ -1,5 +1,6 @@
 """Scores against hand-computed cases and independent implementations."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -57,6 +58,16 @@ def test_f_score_by_hand():
     np.testing.assert_allclose(f_scores(predicted, true, (0.25, 0.3)), [0, 1 / 3], rtol=1e-6)
 
 
+def test_f_score_of_points_that_coincide_or_lie_on_a_line():
+    # Five points in one place near the first of two: all precise, half of the truth recalled.
+    one_place, two = jnp.zeros((5, 3)), jnp.array([[0.1, 0, 0], [2, 0, 0]])
+    np.testing.assert_allclose(f_scores(one_place, two, (0.2,)), [2 / 3], rtol=1e-6)
+    # On a line, moved along it by half of the points' distance: all or nothing.
+    line = jnp.arange(8.0)[:, None] * jnp.array([1.0, 2, 2])
+    moved = line + 0.5 * jnp.array([1.0, 2, 2])
+    np.testing.assert_allclose(f_scores(moved, line, (1.4, 1.6)), [0, 1], rtol=1e-6)
+
+
 @pytest.mark.parametrize("predicted", [jnp.zeros((4, 3)), jnp.full((4, 3), jnp.nan)])
 def test_f_score_of_points_far_away_or_not_a_number_is_zero(predicted):
     assert f_scores(predicted, jnp.ones((5, 3)), (0.1,)) == 0
@@ -74,3 +85,25 @@ def test_acceleration_of_a_parabola_is_its_second_derivative():
     np.testing.assert_allclose(acceleration(thrown, 10), np.full((3, 1), 6), rtol=1e-4)
     np.testing.assert_allclose(acceleration(straight, 10), np.zeros((3, 1)), atol=1e-4)
     np.testing.assert_allclose(acceleration_error(thrown, straight, 10), 6, rtol=1e-4)
+
+
+def test_accelerations_are_those_of_a_fitted_parabola_and_nan_stays_where_it_is():
+    rng = np.random.default_rng(1)
+    points, others = 0.1 * rng.normal(size=(2, 7, 21, 3))
+    points[4, 3] = np.nan
+    rate = 30.0
+
+    def second_derivatives(path):
+        """Twice the leading coefficients of the parabolas through three frames each."""
+        time = np.arange(3) / rate
+        flat = path.reshape(len(path), -1)
+        fits = [2 * np.polyfit(time, flat[i : i + 3], 2)[0] for i in range(len(path) - 2)]
+        return np.linalg.norm(np.reshape(fits, (-1, *path.shape[1:])), axis=-1)
+
+    whole = np.arange(21) != 3
+    with jax.enable_x64(True):
+        found = np.asarray(acceleration(points, rate))
+        error = np.asarray(acceleration_error(points, others, rate))[:, whole]
+    np.testing.assert_allclose(found[:, whole], second_derivatives(points[:, whole]), rtol=1e-6)
+    assert np.isnan(found[:, 3]).tolist() == [False, False, True, True, True]
+    np.testing.assert_allclose(error, second_derivatives((points - others)[:, whole]), rtol=1e-6)

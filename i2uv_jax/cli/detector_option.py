@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from i2uv_jax.cli.failure import CommandError
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 
 if TYPE_CHECKING:
     from i2uv_jax.inference.hand_detector import PhotoDetector
@@ -43,12 +43,12 @@ def open_detector(
       min_score: of the networks' hands; their defaults unless given.
 
     Raises:
-      CommandError: its file is missing or broken, or MediaPipe cannot be started.
+      CommandError: its file is missing or broken, or MediaPipe cannot be started or stops.
     """
     if name_or_path == NONE:
         yield None
         return
-    from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
+    from i2uv_jax.detection.mediapipe_hands import MediaPipeError, MediaPipeHands
     from i2uv_jax.inference.hand_detector import MediaPipeDetector, load_detector
 
     with ExitStack() as stack:
@@ -60,4 +60,7 @@ def open_detector(
                 detector.compile()
         except ValueError as error:
             raise CommandError(error) from error
-        yield detector
+        try:
+            yield detector
+        except MediaPipeError as error:
+            raise CommandError(error, EXIT_FAILED) from error

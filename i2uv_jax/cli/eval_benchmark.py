@@ -133,7 +133,7 @@ def _benchmark(args: argparse.Namespace, mano: "Mano | None") -> "Benchmark":
     from i2uv_jax.evaluate import benchmarks
 
     if args.eval_verb == "freihand":
-        return benchmarks.freihand(args.data)
+        return benchmarks.freihand(args.data, mano)
     if args.eval_verb == "hic":
         return benchmarks.hic_fits(args.data, mano)
     return benchmarks.ho3d_evaluation(args.data, args.eval_verb.removeprefix("ho3d-"), mano)
@@ -248,11 +248,13 @@ def sample_rows(evaluation: "Evaluation") -> list[list[str]]:
     """The rows of samples.csv."""
     import numpy as np
 
+    from i2uv_jax.evaluate.summary import sample_groups
+
     scores = evaluation.scores
-    columns = {
-        name: 1000 * scores[name].mean(axis=1)
-        for name in ("keypoint", "keypoint_root", "keypoint_aligned")
-    }
+    kinds = ["keypoint", "keypoint_root", "keypoint_aligned"]
+    if evaluation.benchmark.scales_and_shifts:
+        kinds.append("keypoint_scaled")
+    columns = {name: 1000 * scores[name].mean(axis=1) for name in kinds}
     columns |= {
         name: 1000 * scores[name] for name in ("vertex", "vertex_aligned") if name in scores
     }
@@ -260,8 +262,10 @@ def sample_rows(evaluation: "Evaluation") -> list[list[str]]:
     for name in ("f", "f_aligned"):
         if name in scores:
             columns |= {f"{name}_5": scores[name][:, 0], f"{name}_15": scores[name][:, 1]}
+    groups = sample_groups(evaluation.benchmark.samples)
+    groups.pop("visible share", None)  # whose number is there
     header = ["name", "hand", *(units.get(name, name) for name in columns), "visible_share",
-              "problem", "ground_truth_problem"]  # fmt: skip
+              *groups, "problem", "ground_truth_problem"]  # fmt: skip
     rows = [header]
     for index, (sample, answer) in enumerate(
         zip(evaluation.benchmark.samples, evaluation.answers, strict=True)
@@ -274,6 +278,10 @@ def sample_rows(evaluation: "Evaluation") -> list[list[str]]:
                 "left" if sample.is_left else "right",
                 *("" if np.isnan(value) or answer.problem else f"{value:.4f}" for value in values),
                 "" if share is None else f"{share:.3f}",
+                *(
+                    next((label for label, mask in own.items() if mask[index]), "")
+                    for own in groups.values()
+                ),
                 answer.problem or "",
                 sample.problem or "",
             ]

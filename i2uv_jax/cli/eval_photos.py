@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,15 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     # Where it looks is no part of what a model is scored for, unless asked for.
     add_detector_option(photos, NONE, of_none="which gives the model the annotated boxes")
     photos.add_argument(
+        "--beside",
+        default=[],
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="output folders of earlier evaluations of the same pictures, for the report to show "
+        "their scores and curves beside the new ones",
+    )
+    photos.add_argument(
         "--mediapipe-python",
         type=Path,
         metavar="FILE",
@@ -72,11 +82,14 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 def run_photos(args: argparse.Namespace) -> int:
     """Scores, writes and prints; returns the process's exit code."""
     from i2uv_jax.imaging.annotations import ANNOTATIONS
+    from i2uv_jax.models.model_files import file_fingerprint
 
     annotations = _read(args.folder / ANNOTATIONS)
     if not annotations:
         raise CommandError(f"{args.folder / ANNOTATIONS}: names no picture")
     predictions = None if args.pred is None else _read(args.pred)
+    fingerprint = file_fingerprint(args.folder / ANNOTATIONS)
+    others = [_earlier(folder, fingerprint) for folder in args.beside]
     with InterruptWatch() as watch:
         from i2uv_jax.evaluate.photo_page import photo_page
         from i2uv_jax.evaluate.photos import summarize
@@ -85,12 +98,13 @@ def run_photos(args: argparse.Namespace) -> int:
         summary = {
             "model": name,
             "model_file": _model_file(args),
+            "annotations_file": fingerprint,
             "milliseconds_per_picture": milliseconds,
             **summarize([score for score, _ in scored]),
         }
         files = {
             "samples.csv": _rows(scored),
-            "report.html": photo_page(summary, scored),
+            "report.html": photo_page(summary, scored, _named_apart(name, args.beside, others)),
             **_overlays(scored),
         }
         written = written_results(args.out, summary, files)
@@ -109,7 +123,7 @@ def _scored(
 ) -> "tuple[str, list[Scored], float | None]":
     """Name of what predicted, the scores, and the milliseconds a picture took where measured."""
     from i2uv_jax.cli.hand_files import make_output_folder
-    from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
+    from i2uv_jax.detection.mediapipe_hands import MediaPipeError, MediaPipeHands
     from i2uv_jax.evaluate.photo_answers import found_boxes, given_boxes, mediapipe
     from i2uv_jax.inference.predictor import load_model
 
@@ -133,7 +147,10 @@ def _scored(
         except ValueError as error:
             raise CommandError(error) from error
         make_output_folder(args.out)
-        scored, seconds = score_answers(args, annotations, answer, watch)
+        try:
+            scored, seconds = score_answers(args, annotations, answer, watch)
+        except MediaPipeError as error:
+            raise CommandError(error, EXIT_FAILED) from error
     return name, scored, _median_ms(seconds)
 
 
@@ -165,17 +182,45 @@ def _read(path: Path) -> "list[Annotation]":
         raise CommandError(error) from error
 
 
+def _earlier(folder: Path, annotations_file: str) -> dict:
+    """What an evaluation of the same pictures wrote."""
+    path = folder / "metrics.json"
+    try:
+        found = json.loads(path.read_bytes())
+        own = found["annotations_file"]
+    except FileNotFoundError:
+        raise CommandError(f"--beside {path}: no such file") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CommandError(f"--beside {path}: not of this version's `eval photos`") from error
+    if own != annotations_file:
+        raise CommandError(f"--beside {path}: is of other pictures or annotations")
+    return found
+
+
+def _named_apart(name: str, folders: list[Path], others: list[dict]) -> dict[str, dict]:
+    """Others' results by their models; by their folders, too, where those do not differ."""
+    named: dict[str, dict] = {}
+    for folder, other in zip(folders, others, strict=True):
+        title = other["model"]
+        named[f"{title} ({folder})" if title == name or title in named else title] = other
+    return named
+
+
 def _rows(scored: "list[Scored]") -> list[list[str]]:
-    rows = [["file", "hand", "error_over_box", "aligned_keypoint_mm", "failure"]]
+    rows = [["file", "hand", "error_over_box", "aligned_keypoint_mm", "visible_share", "pose",
+             "failure", "ground_truth_problem"]]  # fmt: skip
     for score, _ in scored:
-        error, aligned = score.mean_error, score.aligned_mm
+        error, aligned, share = score.mean_error, score.aligned_mm, score.visible_share
         rows.append(
             [
                 score.file,
                 score.hand or "",
                 "" if error is None else f"{error:.4f}",
                 "" if aligned is None else f"{aligned:.3f}",
+                "" if share is None else f"{share:.3f}",
+                score.pose or "",
                 score.failure or "",
+                score.truth_problem or "",
             ]
         )
     return rows

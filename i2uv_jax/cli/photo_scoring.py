@@ -28,6 +28,9 @@ NOT_FOUND = "no hand found"
 
 _TILE_PX = 192
 
+_KINDS = {"keypoints_2d": "keypoints_2d", "keypoints_3d_mm": "keypoints_3d"}
+"""Of keypoints: attributes of `Annotation`, and the file's names for them."""
+
 
 def score_answers(
     args: argparse.Namespace,
@@ -63,7 +66,11 @@ def score_answers(
 def score_file(
     args: argparse.Namespace, annotations: "list[Annotation]", predictions: "list[Annotation]"
 ) -> "list[Scored]":
-    """The same for keypoints from a file; pictures that cannot be read are only not shown."""
+    """The same for keypoints from a file; pictures that cannot be read are only not shown.
+
+    A tool may give keypoints in the picture or in space alone, but then for all pictures: one that
+    lacks what others have, and what can be scored, counts as a missing hand.
+    """
     from i2uv_jax.evaluate.photos import failed_photo, score_photo
     from i2uv_jax.imaging.crop import BoxError
     from i2uv_jax.imaging.read import ImageError, read_photo
@@ -72,6 +79,7 @@ def score_file(
     unknown = sorted(set(by_file) - {annotation.file for annotation in annotations})
     if unknown:
         raise CommandError(f"{args.pred}: {unknown[0]} is none of the annotated pictures")
+    given = [kind for kind in _KINDS if any(getattr(p, kind) is not None for p in predictions)]
     scored = []
     for annotation in annotations:
         hand, found = _hand(annotation, args.left), by_file.get(annotation.file)
@@ -80,6 +88,11 @@ def score_file(
             continue
         if found is None or (found.keypoints_2d is None and found.keypoints_3d_mm is None):
             scored.append((failed_photo(annotation, hand, NOT_FOUND), None))
+            continue
+        asked = [kind for kind in given if getattr(annotation, kind) is not None]
+        if lacking := [_KINDS[kind] for kind in asked if getattr(found, kind) is None]:
+            problem = f"prediction: no {lacking[0]!r}, which others have"
+            scored.append((failed_photo(annotation, hand, problem), None))
             continue
         points = None if found.keypoints_2d is None else found.keypoints_2d[:, :2]
         tile = None

@@ -20,6 +20,10 @@ MEDIAPIPE = "0.10.14"
 _PYTHON = "3.11"
 
 
+class MediaPipeError(ValueError):
+    """MediaPipe did not start or stopped; one line."""
+
+
 @dataclass(frozen=True)
 class FoundHand:
     """One hand of one picture."""
@@ -37,7 +41,7 @@ class MediaPipeHands:
     """Context manager that answers pictures; starts an interpreter and ends it.
 
     Raises:
-      ValueError: it cannot be started; one line.
+      MediaPipeError: it cannot be started, or stopped while it was asked.
     """
 
     def __init__(self, python: Path | None = None) -> None:
@@ -63,7 +67,8 @@ class MediaPipeHands:
             )
         except OSError as error:
             self._log.close()
-            raise ValueError(f"{self._command[0]}: cannot be started ({error.strerror})") from error
+            message = f"{self._command[0]}: cannot be started ({error.strerror})"
+            raise MediaPipeError(message) from error
         self.version = self._answer()["version"]
         return self
 
@@ -110,7 +115,7 @@ class MediaPipeHands:
             self._process.stdin.write(f"{height} {width}\n".encode() + photo.tobytes())
             self._process.stdin.flush()
         except OSError as error:
-            raise ValueError(f"MediaPipe stopped: {self._last_words()}") from error
+            raise MediaPipeError(f"MediaPipe stopped: {self._last_words()}") from error
         answer = self._answer()
         self.seconds.append(answer["seconds"])
         return answer
@@ -118,7 +123,7 @@ class MediaPipeHands:
     def _answer(self) -> dict:
         line = self._process.stdout.readline()
         if not line:
-            raise ValueError(f"MediaPipe did not start or stopped: {self._last_words()}")
+            raise MediaPipeError(f"MediaPipe did not start or stopped: {self._last_words()}")
         return json.loads(line)
 
     def _last_words(self) -> str:

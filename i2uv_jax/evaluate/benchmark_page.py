@@ -78,13 +78,6 @@ def benchmark_page(
       faces: of the predicted meshes, for the pictures; None draws the keypoints only.
       additional: sections to go behind the scores.
     """
-    scores, found = evaluation.scores, evaluation.found
-    errors = scores["keypoint_aligned"][found & evaluation.has_keypoint_truth]
-    curves = {
-        name: curve(scores[kind][found & evaluation.has_keypoint_truth]).mean(axis=0)
-        for kind, name in (("keypoint", "as they are"), ("keypoint_aligned", "aligned"))
-        if len(errors)
-    }
     blocks = [
         section(
             "Beside published results",
@@ -99,11 +92,12 @@ def benchmark_page(
         ),
         *additional,
         section(
+            "Curves, hands found",
+            _curve_chart("share of keypoints within a distance", _keypoint_curves(evaluation)),
+            _curve_chart("share of vertices within a distance", _vertex_curves(evaluation)),
+        ),
+        section(
             "Keypoints",
-            line_chart(
-                "share of keypoints within a distance", 1000 * THRESHOLDS_M, curves,
-                x_label="mm", y_label="share",
-            ) if curves else "",
             histogram("hands by aligned keypoint error", evaluation.main_error_mm, x_label="mm"),
             bar_chart(
                 "aligned error by joint", summary["aligned_keypoint_mm_by_keypoint"], unit="mm"
@@ -122,11 +116,45 @@ def benchmark_page(
     return report_html(f"{evaluation.benchmark.name}: {summary['model']}", lead, blocks)
 
 
+def _keypoint_curves(evaluation: Evaluation) -> dict[str, Float[np.ndarray, "100"]]:
+    """Mean curves of the hands found, by how they were aligned."""
+    chosen = evaluation.found & evaluation.has_keypoint_truth
+    if not chosen.any():
+        return {}
+    kinds = {"keypoint": "as they are", "keypoint_aligned": "aligned"}
+    if evaluation.benchmark.scales_and_shifts:
+        kinds["keypoint_scaled"] = "wrist and scale"
+    return {
+        name: curve(evaluation.scores[kind][chosen]).mean(axis=0) for kind, name in kinds.items()
+    }
+
+
+def _vertex_curves(evaluation: Evaluation) -> dict[str, Float[np.ndarray, "100"]]:
+    """Likewise; nothing for meshes of another topology."""
+    scores = evaluation.scores
+    chosen = evaluation.found & np.isfinite(scores.get("vertex", np.nan))
+    if not chosen.any():
+        return {}
+    return {
+        "as they are": scores["vertex_curve"][chosen].mean(axis=0),
+        "aligned": scores["vertex_aligned_curve"][chosen].mean(axis=0),
+    }
+
+
+def _curve_chart(title: str, curves: dict[str, Float[np.ndarray, "100"]]) -> str:
+    if not curves:
+        return ""
+    return line_chart(title, 1000 * THRESHOLDS_M, curves, x_label="mm", y_label="share")
+
+
 def _published(key: str, summary: dict) -> str:
+    """Own numbers above those of others; nothing where there are none of others."""
+    if key not in PUBLISHED:
+        return ""
     own = [summary["model"]]
     own += [number(summary["scores"]["all"].get(c), d) for c, (_, d) in _COLUMNS.items()]
     rows = [(*own, "this report")]
-    for row in PUBLISHED.get(key, ()):
+    for row in PUBLISHED[key]:
         cells = [number(getattr(row, c), 1 if c.endswith("mm") else d)
                  for c, (_, d) in _COLUMNS.items()]  # fmt: skip
         rows.append((row.method, *cells, row.source))

@@ -4,6 +4,7 @@ What is missing or wrong becomes the problem of its sample; only a list that not
 to is an error. The facts about files and frames are in `data/layouts`.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from i2uv_jax.data.layouts import hic, ho3d
 from i2uv_jax.data.layouts.freihand import FREIHAND
 from i2uv_jax.data.layouts.hand_photo import HandPhoto, camera_values, from_mano_order
-from i2uv_jax.evaluate.depth_pictures import read_ho3d_depth
+from i2uv_jax.evaluate.depth_pictures import read_ho3d_depth, read_millimetre_depth
 from i2uv_jax.evaluate.sample import (
     NUM_MANO_VERTICES,
     Benchmark,
@@ -22,15 +23,18 @@ from i2uv_jax.evaluate.sample import (
     unknown,
     with_truth,
 )
-from i2uv_jax.evaluate.visibility import visible_share
+from i2uv_jax.evaluate.visibility import keypoints_in_sight, visible_share
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
 from i2uv_jax.hand.mano import KEYPOINT_JOINTS, Mano
 
 _OPENGL = np.array([1, -1, -1], np.float32)
 
 
-def freihand(folder: Path) -> Benchmark:
+def freihand(folder: Path, mano: Mano | None = None) -> Benchmark:
     """The evaluation split.
+
+    Args:
+      mano: its faces tell which keypoints the hand itself hides, where the truth is there.
 
     Raises:
       ValueError: cameras or scales are missing or no numbers, or there is more truth than pictures.
@@ -56,7 +60,11 @@ def freihand(folder: Path) -> Benchmark:
         except ValueError as error:
             problem = str(error)
         sample = Sample(name, photo, bone_m=float(scales[index]), problem=problem)
-        samples.append(with_truth(sample, keypoints[index], vertices[index]))
+        sample = with_truth(sample, keypoints[index], vertices[index])
+        if mano is not None and sample.problem is None:
+            share = keypoints_in_sight(sample.keypoints, sample.vertices, mano.faces)
+            sample = replace(sample, visible_share=share)
+        samples.append(sample)
     return Benchmark("freihand", "FreiHAND", samples)
 
 
@@ -89,7 +97,7 @@ def ho3d_evaluation(folder: Path, version: str, mano: Mano | None = None) -> Ben
             sample, (from_mano_order(points) * _OPENGL, problem), (mesh * _OPENGL, mesh_problem)
         )
         sample = replace(sample, frame_of=_frame_of(*name.split("/")))
-        samples.append(_with_visible_share(sample, mano))
+        samples.append(_with_visible_share(sample, mano, read_ho3d_depth))
     return Benchmark(
         f"ho3d-{version}",
         f"HO-3D {version}",
@@ -105,7 +113,8 @@ def hic_fits(folder: Path, mano: Mano | None = None) -> Benchmark:
     """All of HIC's fits; each hand's box is that of its mesh.
 
     Args:
-      mano: for keypoints, which are regressed from the fits' meshes; none without it.
+      mano: for keypoints, which are regressed from the fits' meshes, and for the shares of hands
+        that nothing hides; none of either without it.
 
     Raises:
       ValueError: the fits are missing.
@@ -124,7 +133,8 @@ def hic_fits(folder: Path, mano: Mano | None = None) -> Benchmark:
         boxed = _boxed(photo)
         side = "left" if fit.is_left else "right"
         frame_of = _frame_of(f"{fit.sequence}/{side}", fit.frame)
-        samples.append(Sample(name, boxed, keypoints, photo.vertices, frame_of=frame_of))
+        sample = Sample(name, boxed, keypoints, photo.vertices, frame_of=frame_of)
+        samples.append(_with_visible_share(sample, mano, read_millimetre_depth))
     return Benchmark("hic", "HIC", samples)
 
 
@@ -140,14 +150,20 @@ def _boxed(photo: HandPhoto) -> HandPhoto:
     return replace(photo, box_xyxy=box)
 
 
-def _with_visible_share(sample: Sample, mano: Mano | None) -> Sample:
+def _with_visible_share(
+    sample: Sample,
+    mano: Mano | None,
+    read_depth: Callable[[Path], Float[np.ndarray, "h w"] | None],
+) -> Sample:
+    """By the depth picture that belongs to the colour one, if there is one."""
     if mano is None or sample.photo is None or not np.isfinite(sample.vertices).all():
         return sample
-    depth_m = read_ho3d_depth(sample.photo.image_path)
+    depth_m = read_depth(sample.photo.image_path)
     if depth_m is None:
         return sample
     photo = sample.photo
-    share = visible_share(sample.vertices, mano.faces, depth_m, photo.focal_px, photo.principal_px)
+    faces = mano.faces[:, ::-1] if sample.is_left else mano.faces
+    share = visible_share(sample.vertices, faces, depth_m, photo.focal_px, photo.principal_px)
     return replace(sample, visible_share=share)
 
 

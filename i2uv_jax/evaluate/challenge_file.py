@@ -9,6 +9,7 @@ template of a participant.
 import io
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,8 +52,9 @@ def challenge_zip(benchmark: Benchmark, answers: Sequence[Answer]) -> bytes:
 def read_challenge(path: Path, benchmark: Benchmark) -> list[Answer]:
     """The answers of a pred.json, zipped or not, one for each sample of the benchmark.
 
-    An entry that is missing, short or not finite is an answer with that problem; one of zeros alone
-    is a hand that was not found. Vertices may be missing altogether.
+    An entry that is missing, short or not finite is an answer with that problem, and so is a mesh
+    with another number of vertices than most have; one of zeros alone is a hand that was not found.
+    Vertices may be missing altogether.
 
     Raises:
       ValueError: the file cannot be read, is not two lists, or holds more entries than there are
@@ -69,18 +71,36 @@ def read_challenge(path: Path, benchmark: Benchmark) -> list[Answer]:
             f"{path}: holds {len(keypoints)} and {len(vertices)} entries for {count} pictures"
         )
     has_mesh = any(vertices)
-    return [
+    answers = [
         _read_answer(
             benchmark,
             keypoints[index] if index < len(keypoints) else None,
-            (vertices[index] if index < len(vertices) else None) if has_mesh else [],
+            vertices[index] if index < len(vertices) else None,
+            has_mesh=has_mesh,
         )
         for index in range(count)
     ]
+    return _of_one_topology(answers)
 
 
-def _read_answer(benchmark: Benchmark, keypoints: object, vertices: object) -> Answer:
-    if keypoints is None or vertices is None:
+def _of_one_topology(answers: list[Answer]) -> list[Answer]:
+    """Those whose meshes have another number of vertices than most become answers without hand."""
+    counts = Counter(len(answer.vertices) for answer in answers if answer.vertices is not None)
+    if len(counts) < 2:
+        return answers
+    ((usual, _),) = counts.most_common(1)
+    return [
+        answer
+        if answer.vertices is None or len(answer.vertices) == usual
+        else no_answer(f"predicted vertices: {len(answer.vertices)}, where most have {usual}")
+        for answer in answers
+    ]
+
+
+def _read_answer(
+    benchmark: Benchmark, keypoints: object, vertices: object, *, has_mesh: bool
+) -> Answer:
+    if keypoints is None or (has_mesh and vertices is None):
         return no_answer("prediction: no entry")
     points, problem = read_points(keypoints, (NUM_KEYPOINTS, 3), "predicted keypoints")
     if problem is not None:
@@ -88,7 +108,7 @@ def _read_answer(benchmark: Benchmark, keypoints: object, vertices: object) -> A
     if not points.any():
         return no_answer("no hand found")
     mesh = None
-    if vertices != []:
+    if has_mesh:
         mesh, problem = read_points(vertices, (None, 3), "predicted vertices")
         if problem is not None:
             return no_answer(problem)

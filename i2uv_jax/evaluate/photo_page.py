@@ -7,7 +7,6 @@ from jaxtyping import UInt8
 
 from i2uv_jax.evaluate.hand_scores import THRESHOLDS_M
 from i2uv_jax.evaluate.photos import NEAR_SHARE, SHARES_OF_BOX, PhotoScore
-from i2uv_jax.metrics import share_within
 from i2uv_jax.viewing.charts import bar_chart, histogram, line_chart
 from i2uv_jax.viewing.html_report import number, picture, problems, report_html, section, table
 
@@ -24,19 +23,23 @@ def rank(score: PhotoScore) -> float:
 
 
 def photo_page(
-    summary: dict, scored: Sequence[tuple[PhotoScore, UInt8[np.ndarray, "s s 3"] | None]]
+    summary: dict,
+    scored: Sequence[tuple[PhotoScore, UInt8[np.ndarray, "s s 3"] | None]],
+    beside: Mapping[str, Mapping] | None = None,
 ) -> bytes:
     """The report's bytes.
 
     Args:
       summary: of `photos.summarize`, with the model's name as "model".
       scored: scores, and the picture with the hand over it where there is one.
+      beside: such summaries of others on the same pictures, by their names.
     """
     scores = [score for score, _ in scored]
+    columns = {summary["model"]: summary, **(beside or {})}
     blocks = [
-        section("Scores", _score_table(summary)),
-        section("In the picture", *_charts_2d(scores, summary)),
-        section("In space, after Procrustes alignment", *_charts_3d(scores, summary)),
+        section("Scores", _score_table(columns)),
+        section("In the picture", *_charts_2d(scores, columns)),
+        section("In space, after Procrustes alignment", *_charts_3d(scores, columns)),
         *(section(f"By {title}", _group_table(own)) for title, own in summary["groups"].items()),
         *_examples(scored),
         problems("Pictures without a prediction", summary["failures"]),
@@ -50,8 +53,9 @@ def photo_page(
     return report_html(f"Annotated pictures: {summary['model']}", lead, blocks)
 
 
-def _score_table(summary: Mapping) -> str:
+def _score_table(columns: Mapping[str, Mapping]) -> str:
     rows = (
+        ("pictures without a prediction", "num_failed", 0),
         ("mean error over box, found", "error_over_box", 3),
         ("keypoints within 10 % of box, all", NEAR_SHARE, 3),
         ("area under PCK curve to 30 % of box, all", "auc_of_pck", 3),
@@ -60,12 +64,13 @@ def _score_table(summary: Mapping) -> str:
         ("area under aligned PCK curve to 50 mm, all", "auc_of_aligned_pck", 3),
         ("milliseconds a picture", "milliseconds_per_picture", 1),
     )
+    shown = [{"num_failed": len(own["failed"]), **own} for own in columns.values()]
     return table(
-        ("", ""),
+        ("", *columns),
         [
-            (title, number(summary[name], decimals))
+            (title, *(number(own.get(name), decimals) for own in shown))
             for title, name, decimals in rows
-            if summary.get(name) is not None
+            if any(own.get(name) is not None for own in shown)
         ],
     )
 
@@ -79,16 +84,16 @@ def _group_table(groups: Mapping) -> str:
     return table(("", "pictures", "found", "error over box", "PA-MPJPE mm"), rows)
 
 
-def _charts_2d(scores, summary) -> list[str]:
+def _charts_2d(scores, columns) -> list[str]:
     own = [score for score in scores if score.errors is not None]
     if not own:
         return []
-    errors, visible = np.stack([s.errors for s in own]), np.stack([s.visible for s in own])
-    curve = np.asarray(share_within(errors, SHARES_OF_BOX, visible))
+    summary = next(iter(columns.values()))
     known = [score.mean_error for score in own if score.mean_error is not None]
     return [
         line_chart(
-            "share of visible keypoints within a distance", SHARES_OF_BOX, {"all": curve},
+            "share of visible keypoints within a distance", SHARES_OF_BOX,
+            _curves(columns, "pck_curve"),
             x_label="share of the hand's box", y_label="share",
         ),
         histogram("hands by mean error", known, x_label="share of the hand's box"),
@@ -96,22 +101,26 @@ def _charts_2d(scores, summary) -> list[str]:
     ]  # fmt: skip
 
 
-def _charts_3d(scores, summary) -> list[str]:
+def _charts_3d(scores, columns) -> list[str]:
     own = [score for score in scores if score.aligned_errors_mm is not None]
     if not own:
         return []
-    curve = share_within(np.stack([s.aligned_errors_mm for s in own]), 1000 * THRESHOLDS_M)
+    summary = next(iter(columns.values()))
     known = [score.aligned_mm for score in own if score.aligned_mm is not None]
     return [
         line_chart(
             "share of keypoints within a distance", 1000 * THRESHOLDS_M,
-            {"all": np.asarray(curve)}, x_label="mm", y_label="share",
+            _curves(columns, "aligned_pck_curve"), x_label="mm", y_label="share",
         ),
         histogram("hands by aligned error", known, x_label="mm"),
         bar_chart(
             "aligned error by joint", summary["aligned_keypoint_mm_by_keypoint"], unit="mm"
         ),
     ]  # fmt: skip
+
+
+def _curves(columns: Mapping[str, Mapping], name: str) -> dict[str, list[float]]:
+    return {title: own[name] for title, own in columns.items() if own.get(name) is not None}
 
 
 def _examples(scored) -> list[str]:

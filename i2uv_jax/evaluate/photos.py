@@ -20,7 +20,12 @@ NEAR_SHARE = f"within_{NEAR:g}_of_box"
 """Name in summaries of the share of keypoints that are near."""
 
 SHARES_OF_BOX = np.linspace(0, 0.3, 101)
-"""Thresholds of the PCK curve in the picture."""
+"""Thresholds of the PCK curve in the picture; those in space are `THRESHOLDS_M`."""
+
+_CURVE_DECIMALS = 4
+
+NO_UNIT = "the hand's box has no size"
+"""Problem of 2D keypoints whose errors have nothing to be divided by."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class PhotoScore:
     """ "left" or "right": what the prediction was made for; None where nobody says."""
     errors: Float[np.ndarray, "21"] | None
     """Distance in the picture over the longer side of the hand's box; NaN where the keypoint is not
-    visible or was not found. None without 2D keypoints."""
+    visible or was not found. None without 2D keypoints that can be used."""
     visible: Bool[np.ndarray, "21"] | None
     """Which keypoints count."""
     aligned_errors_mm: Float[np.ndarray, "21"] | None = None
@@ -82,7 +87,7 @@ def score_photo(
       keypoints_3d_mm: in any frame; None is not scored.
     """
     errors = visible = aligned = None
-    if annotation.keypoints_2d is not None and keypoints_2d is not None:
+    if _has_truth_2d(annotation) and keypoints_2d is not None:
         visible = _visible(annotation)
         distances = np.linalg.norm(keypoints_2d - annotation.keypoints_2d[:, :2], axis=-1)
         errors = np.where(visible, distances / _box_side(annotation, visible), np.nan)
@@ -94,7 +99,7 @@ def score_photo(
 def failed_photo(annotation: Annotation, hand: str | None, failure: str) -> PhotoScore:
     """The score of a picture without a prediction: every visible keypoint was missed."""
     errors = visible = aligned = None
-    if annotation.keypoints_2d is not None:
+    if _has_truth_2d(annotation):
         visible, errors = _visible(annotation), np.full(len(KEYPOINT_NAMES), np.nan)
     if annotation.keypoints_3d_mm is not None:
         true = annotation.keypoints_3d_mm
@@ -123,10 +128,12 @@ def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
         "error_over_box": _mean_known(score.mean_error for score in found),
         NEAR_SHARE: None,
         "auc_of_pck": None,
+        "pck_curve": None,
         "error_over_box_by_keypoint": None,
         "aligned_keypoint_mm": _mean([s.aligned_mm for s in in_3d if s.failure is None]),
         "aligned_keypoint_mm_over_all": _mean([np.mean(s.aligned_errors_mm) for s in in_3d]),
         "auc_of_aligned_pck": None,
+        "aligned_pck_curve": None,
         "aligned_keypoint_mm_by_keypoint": None,
     }
     summary["groups"] = _groups(scores)
@@ -136,11 +143,13 @@ def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
         curve = share_within(errors, SHARES_OF_BOX, visible)
         summary[NEAR_SHARE] = float(share_within(errors, np.array([NEAR]), visible)[0])
         summary["auc_of_pck"] = float(area_under_curve(curve, SHARES_OF_BOX))
+        summary["pck_curve"] = np.round(curve, _CURVE_DECIMALS).tolist()
         summary["error_over_box_by_keypoint"] = _by_keypoint(errors)
     if in_3d:
         aligned = np.stack([score.aligned_errors_mm for score in in_3d])
         curve = share_within(aligned, 1000 * THRESHOLDS_M)
         summary["auc_of_aligned_pck"] = float(area_under_curve(curve, 1000 * THRESHOLDS_M))
+        summary["aligned_pck_curve"] = np.round(curve, _CURVE_DECIMALS).tolist()
         summary["aligned_keypoint_mm_by_keypoint"] = _by_keypoint(
             aligned[[score.failure is None for score in in_3d]]
         )
@@ -150,7 +159,11 @@ def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
 def _what_is_known(annotation: Annotation) -> dict[str, str | None]:
     true = annotation.keypoints_3d_mm
     pose = None if true is None else visibility.pose_group(true)
-    return {"pose": pose, "truth_problem": annotation.problem}
+    without_unit = annotation.keypoints_2d is not None and not _has_truth_2d(annotation)
+    return {
+        "pose": pose,
+        "truth_problem": annotation.problem or (NO_UNIT if without_unit else None),
+    }
 
 
 def _groups(scores: Sequence[PhotoScore]) -> dict[str, dict[str, dict[str, object]]]:
@@ -195,11 +208,22 @@ def _visible(annotation: Annotation) -> np.ndarray:
     return annotation.keypoints_2d[:, 2] > 0
 
 
+def _has_truth_2d(annotation: Annotation) -> bool:
+    """Keypoints in the picture, and what their errors are measured by if one of them counts."""
+    if annotation.keypoints_2d is None:
+        return False
+    visible = _visible(annotation)
+    return not visible.any() or _box_side(annotation, visible) > 0
+
+
 def _box_side(annotation: Annotation, visible: np.ndarray) -> float:
-    if annotation.box_xywh is not None:
-        return max(annotation.box_xywh[2:])
+    """NaN for a box without size."""
     points = annotation.keypoints_2d[visible, :2]
-    return float(np.ptp(points, axis=0).max()) if len(points) else np.nan
+    if annotation.box_xywh is not None:
+        side = max(annotation.box_xywh[2:])
+    else:
+        side = float(np.ptp(points, axis=0).max()) if len(points) else np.nan
+    return side if side > 0 else np.nan
 
 
 def _mean(values: list[float]) -> float | None:

@@ -39,7 +39,8 @@ class Sample:
     pixels: UInt8[np.ndarray, "h w 3"] | None = None
     """The picture, where it is not in a file."""
     visible_share: float | None = None
-    """Of the part of the hand that faces the camera, where something tells."""
+    """Of the part of the hand that faces the camera, or of its keypoints where only the hand
+    itself is known to hide some; None where nothing tells."""
     monk_tone: int | None = None
     """The skin's, from 1 (light) to 10 (dark), where it is known."""
     age: float | None = None

@@ -9,6 +9,9 @@ from i2uv_jax.geometry.host_normals import vertex_normals
 _TOLERANCE_M = 0.02
 """An object nearer than the hand by more than this hides it; depth sensors are worse at edges."""
 
+_DEEP_M = 0.025
+"""Most keypoints lie less deep below the skin, those below another finger deeper."""
+
 _FINGERS = ((5, 6, 7, 8), (9, 10, 11, 12), (13, 14, 15, 16), (17, 18, 19, 20))
 _WRIST, _INDEX, _LITTLE = 0, 5, 17
 
@@ -51,6 +54,31 @@ def visible_share(
     if not known.any():
         return None
     return float((seen[known] > points[inside][known, 2] - _TOLERANCE_M).mean())
+
+
+def keypoints_in_sight(
+    keypoints: Float[np.ndarray, "k 3"],
+    vertices: Float[np.ndarray, "v 3"],
+    faces: Int[np.ndarray, "f 3"],
+) -> float:
+    """Share of the keypoints that no part of the hand's own mesh hides from the camera.
+
+    Keypoints lie inside the hand: one is hidden if the line from the camera enters the mesh much
+    earlier than right before it.
+    """
+    first, second, third = (vertices[faces[:, corner]].astype(np.float64) for corner in range(3))
+    # A ray r meets the triangle's plane at t r, t r = b_1 v_1 + b_2 v_2 + b_3 v_3 with weights of
+    # sum 1. By Cramer's rule b_i is r . (v_j x v_k) over their sum, and t is det(v) over that sum.
+    across = np.cross(second, third), np.cross(third, first), np.cross(first, second)
+    rays = keypoints.astype(np.float64)
+    parts = [rays @ normals.T for normals in across]
+    total = sum(parts)
+    meets = (np.minimum.reduce(parts) >= 0) | (np.maximum.reduce(parts) <= 0)
+    volume = (first * across[0]).sum(axis=1)
+    place = np.where(meets & (total != 0), volume / np.where(total != 0, total, 1), np.inf)
+    place = np.where(place > 0, place, np.inf).min(axis=1, initial=np.inf)
+    before = (1 - place) * np.linalg.norm(rays, axis=1)
+    return float((before < _DEEP_M).mean())
 
 
 def share_group(share: float | None) -> str | None:

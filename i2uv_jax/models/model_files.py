@@ -61,5 +61,5 @@ def find_model(name_or_path: str | os.PathLike) -> Path:
 
 
 def file_fingerprint(path: Path) -> str:
-    """Tells one model file from another of the same name: 16 digits of its SHA-256."""
+    """Tells one file from another of the same name: 16 digits of its SHA-256."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 
 _WIDTH, _HEIGHT = 460, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 30, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 24, 30, 40
 _COLOURS = ("#2a6fb0", "#d1702a", "#3b9154", "#9a4fb0", "#777777")
 _NUM_TICKS = 5
 _BAR_PX, _LABEL_PX = 16, 130

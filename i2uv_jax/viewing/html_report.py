@@ -19,7 +19,7 @@ th:first-child, td:first-child { text-align: left; }
 tr.own { background: #eef4fb; font-weight: 600; }
 td.source { text-align: left; font-size: .85em; color: #666; font-weight: normal; }
 figure { display: inline-block; margin: 0 .8em .8em 0; vertical-align: top; }
-figcaption { font-size: .9em; color: #444; }
+figcaption { font-size: .9em; color: #444; overflow-wrap: anywhere; }
 svg text { font: 11px system-ui, sans-serif; }
 .note { color: #555; font-size: .9em; }
 """

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from i2uv_jax.cli.main import main
+from i2uv_jax.detection import mediapipe_hands
 from i2uv_jax.evaluate.photo_answers import PhotoAnswer
 from i2uv_jax.inference.predictor import load_model
 from i2uv_jax.models.model_files import file_fingerprint
@@ -104,6 +105,40 @@ def test_another_tool_s_keypoints_from_a_file(folder, capsys):
     assert "other.json: c.jpg is none of the annotated pictures" in capsys.readouterr().err
 
 
+def test_others_results_on_the_same_pictures_stand_in_the_same_report(folder, capsys):
+    points = [[10 + i, 20, 1] for i in range(21)]
+    annotate(folder, {"file": "a.jpg", "box_xywh": [0, 0, 80, 40], "keypoints_2d": points})
+
+    def evaluate(name, shift, *words) -> int:
+        pred = folder / f"{name}.json"
+        moved = [[x + shift, y, 1] for x, y, _ in points]
+        pred.write_text(json.dumps([{"file": "a.jpg", "keypoints_2d": moved}]))
+        return main(["eval", "photos", str(folder), "--out", str(folder / name), "--pred",
+                     str(pred), *words])  # fmt: skip
+
+    assert evaluate("first", 4) == 0
+    assert evaluate("second", 8, "--beside", str(folder / "first")) == 0
+    report = (folder / "second/report.html").read_text()
+    assert "<th>second.json</th><th>first.json</th>" in report
+    assert "<td>mean error over box, found</td><td>0.100</td><td>0.050</td>" in report
+    curves = report.split("share of visible keypoints within a distance")[2].split("</svg>")[0]
+    assert curves.count("<polyline") == 2 and ">first.json</text>" in curves
+    assert evaluate("first", 4, "--beside", str(folder / "first")) == 0
+    assert f"<th>first.json ({folder / 'first'})</th>" in (folder / "first/report.html").read_text()
+
+    capsys.readouterr()
+    annotate(folder, {"file": "a.jpg", "box_xywh": [0, 0, 90, 40], "keypoints_2d": points})
+    (folder / "second/metrics.json").write_text("{}")
+    for other, message in (
+        ("first", "first/metrics.json: is of other pictures or annotations"),
+        ("second", "second/metrics.json: not of this version's `eval photos`"),
+        ("third", "third/metrics.json: no such file"),
+    ):
+        assert evaluate("fourth", 4, "--beside", str(folder / other)) == 2
+        assert message in capsys.readouterr().err
+    assert not (folder / "fourth").exists()
+
+
 def test_wrong_numbers_of_keypoints_and_nan_are_counted_and_named(folder, capsys):
     points = [[10 + i, 20, 1] for i in range(21)]
     names = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
@@ -122,10 +157,66 @@ def test_wrong_numbers_of_keypoints_and_nan_are_counted_and_named(folder, capsys
     # Of the three with truth one was found, and has no error.
     assert metrics["with_keypoints_2d"] == 3 and metrics["error_over_box"] == 0
     assert metrics["within_0.1_of_box"] == pytest.approx(1 / 3)
+    rows = list(csv.DictReader((folder / "out/samples.csv").read_text().splitlines()))
+    assert [row["ground_truth_problem"] for row in rows] == ["", "", reason, ""]
+    assert [row["visible_share"] for row in rows] == ["1.000", "1.000", "", "1.000"]
     assert f"ground_truth: {reason}: 1 (c.jpg)" in capsys.readouterr().out
     report = (folder / "out/report.html").read_text()
     assert "Pictures without usable truth" in report
     assert "By visible share of keypoints" in report
+
+
+def test_what_a_file_leaves_out_of_some_pictures_is_missed_there(folder, capsys):
+    points = [[10 + i, 20, 1] for i in range(21)]
+    space = [[i, i**2, 3] for i in range(21)]
+    names = ["a.jpg", "b.jpg", "c.jpg"]
+    annotate(
+        folder,
+        *({"file": n, "keypoints_2d": points, "keypoints_3d": space} for n in names[:2]),
+        {"file": "c.jpg", "keypoints_2d": points},
+    )
+    pred = folder / "other.json"
+    whole = {"keypoints_2d": points, "keypoints_3d": space}
+    words = ["eval", "photos", str(folder), "--out", str(folder / "out"), "--pred", str(pred)]
+    pred.write_text(
+        json.dumps(
+            [
+                {"file": "a.jpg", **whole},
+                {"file": "b.jpg", "keypoints_2d": points},
+                {"file": "c.jpg", "keypoints_2d": points},
+            ]
+        )
+    )
+    assert main(words) == 0
+    metrics = json.loads((folder / "out/metrics.json").read_text())
+    assert metrics["failures"] == {"prediction: no 'keypoints_3d', which others have": ["b.jpg"]}
+    # A hand that is one point is off by more than what was found.
+    assert metrics["aligned_keypoint_mm"] == pytest.approx(0, abs=1e-3)
+    assert metrics["aligned_keypoint_mm_over_all"] > 10
+    assert metrics["with_keypoints_3d"] == 2 and metrics["within_0.1_of_box"] == pytest.approx(
+        2 / 3
+    )
+
+    pred.write_text(json.dumps([{"file": n, "keypoints_2d": points} for n in names]))
+    assert main(words) == 0
+    metrics = json.loads((folder / "out/metrics.json").read_text())
+    assert metrics["failures"] == {} and metrics["with_keypoints_3d"] == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("words", [["--model", "mediapipe"], ["--detector", "mediapipe"]])
+@pytest.mark.usefixtures("fast_network")
+def test_mediapipe_that_stops_is_one_line(
+    folder, tiny_model_path, monkeypatch, tmp_path, capsys, words
+):
+    program = tmp_path / "python"
+    program.write_text('#!/bin/sh\necho \'{"version": "0"}\'; echo out of luck >&2\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(mediapipe_hands, "_interpreter", lambda python: [str(program)])
+    annotate(folder, {"file": "a.jpg"})
+    assert score(folder, tiny_model_path, *words) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("i2uv eval: error: MediaPipe") and line.endswith("stopped: out of luck")
 
 
 @pytest.mark.usefixtures("fast_network")

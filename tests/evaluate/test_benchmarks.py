@@ -15,7 +15,7 @@ from i2uv_jax.evaluate.predicted_surfaces import surface_table, surfaces_of_mesh
 from i2uv_jax.evaluate.summary import evaluate, summarize
 from i2uv_jax.evaluate.surfaces import Surface
 from i2uv_jax.hand.mano import load_mano
-from tests.archives import write_hic, write_hic_depth
+from tests.archives import write_hic, write_hic_depth, write_ho3d_depth
 
 ALL = pytest.mark.parametrize("benchmark", ["freihand", "ho3d", "hic"], indirect=True)
 
@@ -150,6 +150,46 @@ def test_hic_s_depth_pictures_and_meshes_are_compared_with_its_fits(
     assert measured_hands(benchmark.samples, nothing, 10) == {}
 
 
+def test_ho3d_s_scores_are_split_by_what_the_object_leaves_visible(ho3d, mano_path):
+    mano = load_mano(mano_path)
+    # The miniature's hand is a sheet, whose other side HO-3D's camera sees.
+    mano = dataclasses.replace(mano, faces=mano.faces[:, ::-1])
+    first, second = benchmarks.ho3d_evaluation(ho3d, "v3", mano).samples
+    assert first.visible_share is second.visible_share is None, "no depth pictures yet"
+    # A wall at 0.3 m before the left half of the first hand, before nothing of the second.
+    for sample, hidden in ((first, 0.5), (second, 0.0)):
+        photo = sample.photo
+        across = photo.focal_px * sample.vertices[:, 0] / sample.vertices[:, 2]
+        edge = np.quantile(across + photo.principal_px[0], hidden)
+        depth = np.where(np.arange(640) < edge, 0.3, 2.0) * np.ones((480, 1))
+        write_ho3d_depth(ho3d, f"evaluation/{sample.name}", depth)
+    benchmark = benchmarks.ho3d_evaluation(ho3d, "v3", mano)
+    assert benchmark.samples[0].visible_share == pytest.approx(0.5, abs=0.1)
+    assert benchmark.samples[1].visible_share == pytest.approx(1, abs=0.02)
+    answers = answers_to(benchmark)
+    answers[0] = Answer(answers[0].keypoints[::-1], answers[0].vertices)
+    groups = summarize(evaluate(benchmark, answers))["groups"]["visible share"]
+    assert groups["up to two thirds visible"]["keypoint_aligned_mm"] > 1
+    assert groups["more visible"]["keypoint_aligned_mm"] == pytest.approx(0, abs=1e-3)
+
+
+def test_hic_s_depth_pictures_tell_what_is_visible_of_either_hand(tmp_path, mano_path):
+    mano = load_mano(mano_path)
+    for behind_m, share in ((0.0, 1), (-0.1, 0)):
+        for name, truth in write_hic(tmp_path, mano_path, 2).items():
+            write_hic_depth(tmp_path, name, truth, behind_m)
+        samples = benchmarks.hic_fits(tmp_path, mano).samples
+        assert {sample.is_left for sample in samples} == {False, True}
+        for sample in samples:
+            assert sample.visible_share == pytest.approx(share, abs=0.02)
+
+
+def test_freihand_s_scores_are_split_by_what_the_hand_hides_of_itself(freihand, mano_path):
+    samples = benchmarks.freihand(freihand, load_mano(mano_path)).samples
+    assert all(0 <= sample.visible_share <= 1 for sample in samples)
+    assert [s.visible_share for s in benchmarks.freihand(freihand).samples] == [None] * 4
+
+
 @pytest.mark.parametrize(
     ("benchmark", "expected"),
     [
@@ -184,6 +224,21 @@ def test_what_is_wrong_with_predictions_and_truth_is_named(freihand, tmp_path):
         },
     }
     assert summary["found"] == 1
+    assert summary["scores"]["found"]["vertex_mm"] == pytest.approx(0, abs=1e-3)
+
+
+def test_a_mesh_unlike_the_others_is_named_and_the_others_are_scored(freihand, tmp_path):
+    xyz = json.loads((freihand / "evaluation_xyz.json").read_text())
+    verts = json.loads((freihand / "evaluation_verts.json").read_text())
+    pred = tmp_path / "pred.json"
+    pred.write_text(json.dumps([xyz, [verts[0][:700], verts[1], [], verts[3]]]))
+    benchmark = benchmarks.freihand(freihand)
+    summary = summarize(evaluate(benchmark, read_challenge(pred, benchmark)))
+    assert summary["problems"]["predictions"] == {
+        "predicted vertices: 700, where most have 778": ["00000000"],
+        "predicted vertices: expected n x 3 numbers, got 0": ["00000002"],
+    }
+    assert summary["found"] == 2
     assert summary["scores"]["found"]["vertex_mm"] == pytest.approx(0, abs=1e-3)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import trimesh
 
 from i2uv_jax.evaluate import visibility
 from i2uv_jax.evaluate.sample import Sample
@@ -46,6 +47,42 @@ def test_view_groups_are_the_side_of_the_palm_that_is_seen(turn, group):
     # The mirror image is a left hand that shows the same side.
     mirrored = hand(turn=turn) * np.float32([-1, 1, 1])
     assert visibility.view_group(mirrored, is_left=True) == group
+
+
+@pytest.fixture(scope="module")
+def box():
+    """A box 100 mm wide and high and 20 mm deep, half a metre away."""
+    mesh = trimesh.creation.box((0.1, 0.1, 0.02))
+    return mesh.vertices + np.array([0, 0, 0.51]), np.asarray(mesh.faces)
+
+
+def test_keypoints_behind_another_part_of_the_hand_are_hidden(box):
+    vertices, faces = box
+    inside, behind, beside = [0.02, 0.01, 0.515], [0.02, 0.01, 0.56], [0.09, 0, 0.56]
+    for points, share in (
+        ([inside], 1), ([behind], 0), ([beside], 1), ([inside, inside, behind, beside], 0.75),
+    ):  # fmt: skip
+        for turned in (faces, faces[:, ::-1]):
+            found = visibility.keypoints_in_sight(np.float32(points), vertices, turned)
+            assert found == share
+    # What lies behind the camera hides nothing.
+    assert visibility.keypoints_in_sight(np.float32([behind]), -vertices, faces) == 1
+
+
+def test_what_stands_before_the_hand_hides_it(box):
+    vertices, faces = box
+    # The box's side that faces the camera, finely divided: only its vertices are looked up.
+    vertices, faces = trimesh.remesh.subdivide_loop(vertices, faces, iterations=5)
+    depth = np.full((200, 200), 0.6)
+    view = {"focal_px": 500.0, "principal_px": (100.0, 100.0)}
+    assert visibility.visible_share(vertices, faces, depth, **view) == 1
+    depth[:, :100] = 0.3
+    half = visibility.visible_share(vertices, faces, depth, **view)
+    assert half == pytest.approx(0.5, abs=0.03)
+    # Where the sensor saw nothing nothing is known.
+    depth[:, :100] = 0
+    assert visibility.visible_share(vertices, faces, depth, **view) == 1
+    assert visibility.visible_share(vertices, faces, 0 * depth, **view) is None
 
 
 def test_thirds_of_what_is_seen_of_tones_and_of_ages():

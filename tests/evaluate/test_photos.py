@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from i2uv_jax.evaluate.photos import failed_photo, score_photo, summarize
+from i2uv_jax.evaluate.photos import NO_UNIT, failed_photo, score_photo, summarize
 from i2uv_jax.imaging.annotations import Annotation
 
 POINTS = np.stack([np.arange(21.0), 10 + np.arange(21.0) % 5], axis=1)
@@ -71,6 +71,20 @@ def test_errors_are_split_by_pose_and_by_how_much_is_visible():
 def test_nothing_visible_is_no_error():
     score = score_photo(annotated(visible=0), "right", POINTS, None)
     assert score.mean_error is None and score.visible_share == 0
+
+
+@pytest.mark.parametrize("box", [(5.0, 5.0, 0.0, 0.0), None])
+def test_a_hand_without_size_is_a_problem_of_the_truth(box):
+    annotation = annotated(box_xywh=box)
+    if box is None:
+        annotation.keypoints_2d[1:, 2] = 0
+    scores = [
+        score_photo(annotation, "right", POINTS + 1, None),
+        failed_photo(annotation, "right", "gone"),
+    ]
+    summary = summarize(scores)
+    assert summary["ground_truth_problems"] == {NO_UNIT: ["a.png", "a.png"]}
+    assert summary["with_keypoints_2d"] == 0 and summary["error_over_box"] is None
 
 
 def test_failed_pictures_lower_the_shares_and_not_the_mean():

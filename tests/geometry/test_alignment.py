@@ -117,6 +117,15 @@ def test_coinciding_points_align_to_the_mean_and_nan_stays_in_its_set():
     np.testing.assert_allclose(aligned[1], target[1], atol=1e-6)
 
 
+@pytest.mark.parametrize("reflect", [False, True])
+@pytest.mark.parametrize("coinciding", ["target", "both"])
+def test_onto_one_point_everything_shrinks_to_it(coinciding, reflect):
+    target = np.full((21, 3), 0.3, np.float32)
+    source = hands(10, count=1)[0] if coinciding == "target" else target + np.float32(0.1)
+    aligned = procrustes_align(source, target, reflect=reflect)
+    np.testing.assert_allclose(aligned, target, atol=1e-6)
+
+
 def test_mean_position_error_by_hand():
     # Distances 5 (3-4-5 triangle) and 0: mean 2.5.
     predicted = np.array([[3.0, 4.0, 0.0], [1.0, 1.0, 1.0]])
