@@ -8,7 +8,7 @@ from i2uv_jax.cli.argument_types import positive_int, seed
 from i2uv_jax.cli.detector_option import NONE, TELLS_NOTHING, add_detector_option, open_detector
 from i2uv_jax.cli.eval_benchmark import listed, print_summary, sample_rows
 from i2uv_jax.cli.eval_files import written_results
-from i2uv_jax.cli.failure import CommandError
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.rendering import (
     BATCH_SIZE,
@@ -134,13 +134,14 @@ def run_synthetic(args: argparse.Namespace) -> int:
             scores = score_table(summary["coarse"])
             sections.append(section("Before super-resolution", scores))
             sections.append(motion_section(summary["coarse_motion"]))
-        if args.surfaces > 0:
+        found = zip(benchmark.samples, evaluation.found, strict=True)
+        chosen = [sample for sample, is_found in found if is_found][: max(args.surfaces, 0)]
+        if chosen:
             watch.check()
-            summary["surfaces"] = _surface_table(args, benchmark, predictor, coarse)
+            summary["surfaces"] = _surface_table(args, chosen, predictor, coarse)
             note = (
-                f"Means over {min(args.surfaces, len(benchmark.samples))} hands; predicted meshes "
-                "rigidly aligned; the depth map as a Kinect-like sensor would measure the same "
-                "hand, which sees one side of it."
+                f"Means over {len(chosen)} hands; predicted meshes rigidly aligned; the depth map "
+                "as a Kinect-like sensor would measure the same hand, which sees one side of it."
             )
             sections.append(surface_section(summary["surfaces"], note))
         files = {
@@ -152,12 +153,12 @@ def run_synthetic(args: argparse.Namespace) -> int:
         written = written_results(args.out, summary, files)
     print_summary(summary)
     print(f"{', '.join(written)}: written to {args.out}")
-    return 0
+    return EXIT_FAILED if summary["problems"]["predictions"] else 0
 
 
 def _surface_table(
     args: argparse.Namespace,
-    benchmark: "Benchmark",
+    chosen: "list[Sample]",
     predictor: "Predictor",
     coarse: "Predictor | None",
 ) -> dict[str, dict[str, float]]:
@@ -171,7 +172,6 @@ def _surface_table(
     )
     from i2uv_jax.evaluate.surfaces import Surface
 
-    chosen = benchmark.samples[: args.surfaces]
     rig = rig_of(predictor.hand)
     truths = [Surface(sample.vertices, predictor.hand.faces) for sample in chosen]
     predicted = by_resolution(

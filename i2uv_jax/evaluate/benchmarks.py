@@ -92,7 +92,7 @@ def ho3d_evaluation(folder: Path, version: str, mano: Mano | None = None) -> Ben
             else:
                 sample = Sample(name, frame.photo, wrist=frame.photo.wrist)
         except ValueError as error:
-            sample = Sample(name, None, problem=_without_name(error, name))
+            sample = Sample(name, None, problem=_without_path(error))
         sample = with_truth(
             sample, (from_mano_order(points) * _OPENGL, problem), (mesh * _OPENGL, mesh_problem)
         )
@@ -125,7 +125,7 @@ def hic_fits(folder: Path, mano: Mano | None = None) -> Benchmark:
         try:
             photo = hic.read_fit(fit)
         except ValueError as error:
-            samples.append(Sample(name, None, problem=_without_name(error, name)))
+            samples.append(Sample(name, None, problem=_without_path(error)))
             continue
         keypoints = unknown(NUM_KEYPOINTS)
         if mano is not None:
@@ -172,7 +172,9 @@ def _frame_of(sequence: str, frame: str) -> tuple[str, int] | None:
     return (sequence, int(frame)) if frame.isdecimal() else None
 
 
-def _without_name(error: ValueError, name: str) -> str:
-    """An error's text such that those of one kind look alike: files by their kind, not path."""
-    kind = str(error)
-    return "meta: " + kind.split(": ", 1)[-1] if ": " in kind else kind or name
+def _without_path(error: ValueError) -> str:
+    """An error's text such that those of one kind look alike: files by their kind, not path, and
+    nothing of where the whole archive is to be had."""
+    path, _, what = str(error).partition(": ")
+    kind = {"rgb": "picture", "meta": "meta"}.get(Path(path).parent.name, "fit")
+    return f"{kind}: {what.partition(';')[0]}"

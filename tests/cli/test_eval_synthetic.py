@@ -1,11 +1,15 @@
 """`i2uv eval synthetic` from the command line on; renderer and network are quick stand-ins."""
 
 import json
+from types import SimpleNamespace
 
+import jax.numpy as jnp
 import pytest
 from PIL import Image
 
 from i2uv_jax.cli.main import main
+from i2uv_jax.evaluate.answers import NOT_FINITE
+from i2uv_jax.inference import program
 from i2uv_jax.models.model_files import file_fingerprint
 
 
@@ -51,6 +55,35 @@ def test_frames_of_moving_hands_are_scored_by_their_accelerations(
     smooth = json.loads((tmp_path / "smooth/metrics.json").read_text())
     assert smooth["motion"]["jitter_m_s2"] < 0.8 * motion["jitter_m_s2"]
     assert smooth["motion"]["true_jitter_m_s2"] == motion["true_jitter_m_s2"]
+
+
+@pytest.mark.usefixtures("fast_network", "fast_renderer")
+def test_hands_that_are_not_finite_are_counted_named_and_left_out_of_surfaces(
+    tmp_path, tiny_model_path, monkeypatch, capsys
+):
+    whole = program.build_model
+
+    def build_model(config):
+        def apply(variables, image, keypoints=None, *, train):
+            output = whole(config).apply(variables, image, keypoints, train=train)
+            is_bright = image.mean(axis=(1, 2, 3)) > 0.5
+            broken = jnp.where(is_bright[:, None, None, None], jnp.nan, output.uv_map)
+            return output.replace(uv_map=broken)
+
+        return SimpleNamespace(apply=apply, config=config)
+
+    monkeypatch.setattr(program, "build_model", build_model)
+    words = ["eval", "synthetic", "--model", str(tiny_model_path), "--count=6", "--batch=2",
+             "--surfaces=6", "--size=64", "--out", str(tmp_path / "out")]  # fmt: skip
+    assert main(words) == 1
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert 0 < metrics["found"] < 6
+    ((reason, names),) = metrics["problems"]["predictions"].items()
+    assert reason == NOT_FINITE and len(names) == 6 - metrics["found"]
+    report = (tmp_path / "out/report.html").read_text()
+    assert f"Means over {metrics['found']} hands" in report
+    assert "NaN" not in (tmp_path / "out/metrics.json").read_text()
+    assert f"error: {names[0]}: {reason}" in capsys.readouterr().err
 
 
 def test_single_pictures_cannot_be_smoothed(tmp_path, capsys):

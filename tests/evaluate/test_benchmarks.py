@@ -227,6 +227,22 @@ def test_what_is_wrong_with_predictions_and_truth_is_named(freihand, tmp_path):
     assert summary["scores"]["found"]["vertex_mm"] == pytest.approx(0, abs=1e-3)
 
 
+def test_frames_and_fits_that_cannot_be_read_are_named_by_what_is_wrong(ho3d, hic):
+    (ho3d / "evaluation/SM1/rgb/0000.jpg").unlink()
+    (ho3d / "evaluation/SM1/meta/0001.pkl").write_bytes(b"nothing")
+    samples = benchmarks.ho3d_evaluation(ho3d, "v3").samples
+    assert [sample.problem for sample in samples] == [
+        "picture: no such file or folder",
+        "meta: not a readable pickle of numbers (invalid load key, 'n'.)",
+    ]
+    # Their truth still counts, for predictions from a file.
+    assert all(np.isfinite(sample.keypoints).all() for sample in samples)
+    (fit,) = hic.glob("IJCV16*/*Hand_L*/*.pkl")
+    fit.write_bytes(b"nothing")
+    left, right = benchmarks.hic_fits(hic).samples
+    assert left.problem.startswith("fit: not a readable pickle") and right.problem is None
+
+
 def test_a_mesh_unlike_the_others_is_named_and_the_others_are_scored(freihand, tmp_path):
     xyz = json.loads((freihand / "evaluation_xyz.json").read_text())
     verts = json.loads((freihand / "evaluation_verts.json").read_text())
