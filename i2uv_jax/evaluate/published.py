@@ -1,7 +1,8 @@
 """Published results on FreiHAND and HO-3D v2, for the tables of reports.
 
 Millimetres after Procrustes alignment; F-scores of the aligned mesh; areas under aligned curves
-from 0 to 50 mm. A number that its authors do not give is None. Each row names where it was read.
+from 0 to 50 mm. A number that its source does not give is None, and Mesh Graphormer's gives none on
+HO-3D. Each row names where it was read.
 """
 
 from dataclasses import dataclass
