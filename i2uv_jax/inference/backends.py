@@ -18,7 +18,7 @@ from i2uv_jax.inference.export import FORMAT, export_model
 from i2uv_jax.inference.predictor import Predictor, load_model
 from i2uv_jax.inference.runtimes import Network, open_content
 from i2uv_jax.models.model_files import find_model
-from i2uv_jax.models.weights import load_model_file
+from i2uv_jax.models.weights import load_picture_model
 
 _LITERT_MODULES = ("ai_edge_litert", "litert_converter")
 
@@ -44,7 +44,7 @@ def load_with_backend(
     if backend == "xla":
         return load_model(name_or_path, batch_size=batch_size)
     path = find_model(name_or_path)
-    config, variables, card = load_model_file(path)
+    config, variables, card = load_picture_model(path)
     return Predictor(
         config,
         variables,
