@@ -30,20 +30,23 @@ def add_model_options(parser: argparse.ArgumentParser, pictures: str) -> None:
 
 
 def open_predictor(args: argparse.Namespace, batch_size: int) -> "Predictor":
-    """The model that the options name; says on stderr if it does not run on XLA.
+    """The model that the options name; says on stderr if "auto" does not take XLA at once.
 
     Raises:
-      CommandError: there is no such model, its file is damaged, or the backend is not installed.
+      CommandError: there is no such model, its file is damaged, or the backend is not installed or
+        cannot compute it.
     """
-    from i2uv_jax.inference.backends import choose_backend, load_with_backend
+    from i2uv_jax.inference.backends import load_fastest, load_with_backend
 
     try:
-        backend = choose_backend(args.backend)
-        if args.backend == "auto" and backend != "xla":
-            print(f"backend: {backend}", file=sys.stderr)
-        return load_with_backend(args.model, backend, batch_size=batch_size)
+        if args.backend != "auto":
+            return load_with_backend(args.model, args.backend, batch_size=batch_size)
+        predictor, backend = load_fastest(args.model, batch_size=batch_size)
     except ValueError as error:
         raise CommandError(error) from error
+    if backend != "xla":
+        print(f"backend: {backend}", file=sys.stderr)
+    return predictor
 
 
 @contextmanager

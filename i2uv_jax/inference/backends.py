@@ -16,6 +16,7 @@ from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.inference.cache import user_cache_folder
 from i2uv_jax.inference.export import FORMAT, export_model
 from i2uv_jax.inference.predictor import Predictor, load_model
+from i2uv_jax.inference.runtime_errors import UnsupportedModelError
 from i2uv_jax.inference.runtimes import Network, open_content
 from i2uv_jax.models.model_files import find_model
 from i2uv_jax.models.weights import load_picture_model
@@ -32,6 +33,20 @@ def choose_backend(wanted: str) -> str:
     return "litert" if installed and jax.default_backend() == "cpu" else "xla"
 
 
+def load_fastest(name_or_path: str, *, batch_size: int | None = None) -> tuple[Predictor, str]:
+    """A predictor on what "auto" stands for, or on XLA if that cannot compute this model; which of
+    them, in words.
+
+    Raises:
+      ValueError: no such model, or the file is broken or foreign.
+    """
+    backend = choose_backend("auto")
+    try:
+        return load_with_backend(name_or_path, backend, batch_size=batch_size), backend
+    except UnsupportedModelError as error:
+        return load_model(name_or_path, batch_size=batch_size), f"xla, as {error}"
+
+
 def load_with_backend(
     name_or_path: str, backend: str, *, batch_size: int | None = None
 ) -> Predictor:
@@ -39,6 +54,7 @@ def load_with_backend(
 
     Raises:
       MissingRuntimeError: the backend's extra is not installed.
+      UnsupportedModelError: the backend has no way to compute this model.
       ValueError: no such model, or the file is broken or foreign.
     """
     if backend == "xla":
@@ -62,9 +78,12 @@ def _network(backend: str, path: Path, config, variables: dict) -> Network:
     folder = user_cache_folder()
     kept = None if folder is None else folder / f"{digest}.{backend}"
     if kept is not None and kept.exists():
-        # Else it is not ours any more, or damaged: made anew below.
-        with contextlib.suppress(OSError, ValueError):
+        try:
             return open_content(kept.read_bytes())[0]
+        except UnsupportedModelError:
+            raise
+        except (OSError, ValueError):
+            pass  # It is not ours any more, or damaged: made anew below.
     content = export_model(backend, config, variables, load_hand(), path.stem)
     if kept is not None:
         # Where the disk is full, the next process exports again.

@@ -25,6 +25,7 @@ from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES, KEYPOINT_NAMES, NUM_KEYP
 from i2uv_jax.geometry.uv_map import build_tables
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.inference.program import make_network
+from i2uv_jax.inference.runtime_errors import MissingRuntimeError
 from i2uv_jax.models.folding import fold_batch_norm
 from i2uv_jax.models.looks import SeenHands
 
@@ -36,10 +37,6 @@ IMAGE, KEYPOINTS = "image", "keypoints"
 STABLEHLO_PLATFORMS = ("cpu", "cuda", "tpu")
 INT8 = ("weights", "convolutions")
 """What a LiteRT file can have in int8: weights alone, or convolutions with all that they take."""
-
-
-class MissingRuntimeError(ValueError):
-    """A format needs packages that are not installed; the message names the extra."""
 
 
 def export_model(
@@ -63,6 +60,7 @@ def export_model(
 
     Raises:
       MissingRuntimeError: the format's extra is not installed.
+      UnsupportedModelError: the format has no way to express the model.
       ValueError: unknown format, or int8 in another than LiteRT.
     """
     if file_format not in FORMATS:
@@ -76,7 +74,7 @@ def export_model(
     card = export_card(config, hand, name, precision)
 
     def function(*inputs: jax.Array) -> dict[str, jax.Array]:
-        return told(network(folded, *inputs))
+        return named_outputs(network(folded, *inputs))
 
     if file_format == "onnx":
         return _onnx(function, card)
@@ -90,7 +88,7 @@ def export_model(
     return with_card(_litert(function, card, int8, calibration), card)
 
 
-def told(seen: SeenHands) -> dict[str, jax.Array]:
+def named_outputs(seen: SeenHands) -> dict[str, jax.Array]:
     """What a model tells, by the names of outputs."""
     return {name: value for name, value in seen._asdict().items() if value is not None}
 
@@ -185,15 +183,12 @@ def with_card(program: bytes, card: dict) -> bytes:
     return content.getvalue()
 
 
-def _onnx(function: Callable, card: dict) -> bytes:
-    try:
-        from i2uv_jax.inference.onnx_graph import onnx_model
-    except ImportError as error:
-        raise missing_runtime("onnx", error) from error
+def card_tables(card: dict) -> dict[str, np.ndarray]:
+    """The card's tables as arrays, by the names of the outputs that they are in ONNX files."""
     regressor = card["keypoint_regressor"]
     dense = np.zeros((len(KEYPOINT_NAMES), len(card["vertex_texels"])), np.float32)
     dense[regressor["keypoints"], regressor["vertices"]] = regressor["weights"]
-    tables = {
+    return {
         "vertex_texels": np.array(card["vertex_texels"], np.int32),
         "vertex_weights": np.array(card["vertex_weights"], np.float32),
         "keypoint_regressor": dense,
@@ -201,11 +196,18 @@ def _onnx(function: Callable, card: dict) -> bytes:
         "mean_bone_length_mm": np.array(card["mean_bone_length_mm"], np.float32),
         "faces": np.array(card["faces"], np.int32),
     }
+
+
+def _onnx(function: Callable, card: dict) -> bytes:
+    try:
+        from i2uv_jax.inference.onnx_graph import onnx_model
+    except ImportError as error:
+        raise MissingRuntimeError("onnx", error) from error
     inputs = {
         entry["name"]: (tuple(entry["shape"][1:]), np.dtype(entry["dtype"]))
         for entry in card["inputs"]
     }
-    model = onnx_model(function, inputs, constants=tables)
+    model = onnx_model(function, inputs, constants=card_tables(card))
     model.metadata_props.add(key=CARD_NAME, value=json.dumps(card))
     return model.SerializeToString()
 
@@ -223,7 +225,7 @@ def _litert(
             with_int8_weights,
         )
     except ImportError as error:
-        raise missing_runtime("litert", error) from error
+        raise MissingRuntimeError("litert", error) from error
     names = [entry["name"] for entry in card["inputs"]]
     model = litert_model(function, dict(zip(names, _specs(card, 1), strict=True)))
     if int8 == "weights":
@@ -232,14 +234,6 @@ def _litert(
         hands = [{name: hand[name][None] for name in names} for hand in calibration]
         return with_int8_convolutions(model, hands)
     return model
-
-
-def missing_runtime(extra: str, error: ImportError) -> MissingRuntimeError:
-    """The line that names the extra."""
-    return MissingRuntimeError(
-        f'{extra}: not installed ({error}); pip install "i2uv-jax[{extra}]", or uv sync --extra '
-        f"{extra}"
-    )
 
 
 def _rounded(values: np.ndarray) -> list:

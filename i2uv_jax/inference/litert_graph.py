@@ -14,6 +14,8 @@ import numpy as np
 from litert_converter import converter_api_ext
 from litert_converter.mlir import ir, passmanager
 
+from i2uv_jax.inference.runtime_errors import UnsupportedModelError
+
 SIGNATURE = "serving_default"
 
 
@@ -23,7 +25,7 @@ def litert_model(
     """Converts a function of arrays of fixed shapes to outputs by name.
 
     Raises:
-      RuntimeError: the converter met an operation that it does not know.
+      UnsupportedModelError: the converter met an operation that it does not know.
     """
     lowered = jax.jit(function).lower(*inputs.values())
     text = lowered.as_text()
@@ -40,11 +42,14 @@ def litert_model(
             if name.startswith("mhlo."):
                 del attributes[name]
         converter_api_ext.set_signature(module.operation, SIGNATURE, list(inputs), outputs)
-        converter_api_ext.run_convert_to_tfl_passes(
-            module, passmanager.PassManager(), converter_api_ext.ConvertToTFLConfig()
-        )
         path = Path(folder) / "model.tflite"
-        converter_api_ext.export_flatbuffer_to_file(module.operation, str(path))
+        try:
+            converter_api_ext.run_convert_to_tfl_passes(
+                module, passmanager.PassManager(), converter_api_ext.ConvertToTFLConfig()
+            )
+            converter_api_ext.export_flatbuffer_to_file(module.operation, str(path))
+        except (RuntimeError, ValueError) as error:
+            raise UnsupportedModelError("LiteRT's converter", error) from error
         return path.read_bytes()
 
 

@@ -23,6 +23,8 @@ import onnx
 from jax import export as jax_export
 from onnx import helper, numpy_helper
 
+from i2uv_jax.inference.runtime_errors import UnsupportedModelError
+
 OPSET = 21
 _IR_VERSION = 10
 _TO_NCHW, _TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
@@ -56,15 +58,15 @@ def onnx_model(
       constants: further outputs of the model, the same for every input.
 
     Raises:
-      ValueError: the function holds an operation that this module does not know.
+      UnsupportedModelError: the function holds an operation that this module does not know.
     """
     (batch,) = jax_export.symbolic_shape("batch")
     specs = [jax.ShapeDtypeStruct((batch, *shape), dtype) for shape, dtype in inputs.values()]
-    closed, told = jax.make_jaxpr(function, return_shape=True)(*specs)
+    closed, named = jax.make_jaxpr(function, return_shape=True)(*specs)
     graph = _Graph(batch, next(iter(inputs)))
     given = [_Value(name, spec.shape) for name, spec in zip(inputs, specs, strict=True)]
     # JAX flattens dictionaries in the order of their sorted keys.
-    results = zip(sorted(told), graph.run(closed, given), closed.jaxpr.outvars, strict=True)
+    results = zip(sorted(named), graph.run(closed, given), closed.jaxpr.outvars, strict=True)
     outputs = []
     for name, result, variable in results:
         graph.add("Identity", [graph.dense(result, variable.aval)], output_name=name)
@@ -140,7 +142,9 @@ class _Graph:
         if name in _ELEMENTWISE:
             return [self.elementwise(_ELEMENTWISE[name], inputs, outputs[0])]
         if name not in _OPERATIONS:
-            raise ValueError(f"ONNX: the operation {name!r} of JAX {jax.__version__} is unknown")
+            raise UnsupportedModelError(
+                "ONNX", f"the operation {name!r} of JAX {jax.__version__} is unknown"
+            )
         return _OPERATIONS[name](self, equation, inputs)
 
     def add(
@@ -191,7 +195,7 @@ class _Graph:
         """A side that is a whole multiple of the batch, as a tensor of one int64."""
         factor = side // self._batch
         if not isinstance(factor, int) or factor * self._batch != side:
-            raise ValueError(f"ONNX: the side {side} is no multiple of the batch")
+            raise UnsupportedModelError("ONNX", f"the side {side} is no multiple of the batch")
         return self.add("Mul", [self._batch_tensor, self.ints([factor])])
 
     def reshape(self, value: _Value, shape: tuple) -> _Value:
@@ -321,7 +325,7 @@ def _split(graph: _Graph, equation: Any, inputs: list[_Value]) -> list[_Value]:
 def _pad(graph: _Graph, equation: Any, inputs: list[_Value]) -> list[_Value]:
     config = [tuple(int(n) for n in axis) for axis in equation.params["padding_config"]]
     if any(inner or low < 0 or high < 0 for low, high, inner in config):
-        raise ValueError("ONNX: only padding around the edges is known")
+        raise UnsupportedModelError("ONNX", "only padding around the edges is known")
     name, fill = _dense_inputs(graph, equation, inputs)
     pads = graph.ints([low for low, _, _ in config] + [high for _, high, _ in config])
     return [_out(equation, graph.add("Pad", [name, pads, fill]))]
@@ -360,7 +364,9 @@ def _convolution(graph: _Graph, equation: Any, inputs: list[_Value]) -> list[_Va
     plain = params["feature_group_count"] == params["batch_group_count"] == 1
     nhwc = numbers.lhs_spec == numbers.out_spec == _TO_NCHW and numbers.rhs_spec == (3, 2, 0, 1)
     if not (plain and nhwc and set(params["lhs_dilation"]) == {1} and inputs[1].is_constant):
-        raise ValueError("ONNX: only plain convolutions of channels-last pictures are known")
+        raise UnsupportedModelError(
+            "ONNX", "only plain convolutions of channels-last pictures are known"
+        )
     image = graph.add("Transpose", [graph.dense(inputs[0], equation.invars[0].aval)], perm=_TO_NCHW)
     kernel = graph.name_of(_constant(np.transpose(inputs[1].content, (3, 2, 0, 1))))
     (top, bottom), (left, right) = params["padding"]
@@ -421,7 +427,7 @@ def _gather(graph: _Graph, equation: Any, inputs: list[_Value]) -> list[_Value]:
     here = tuple(i for i in range(source.ndim - 1 + num_axes) if not axis <= i < axis + num_axes)
     taken = axes == numbers.collapsed_slice_dims == (axis,) and not numbers.operand_batching_dims
     if not (taken and all(whole[:axis] + whole[axis + 1 :]) and numbers.offset_dims == here):
-        raise ValueError(f"ONNX: unknown kind of indexing: {numbers}")
+        raise UnsupportedModelError("ONNX", f"unknown kind of indexing: {numbers}")
     index = graph.reshape(_Value(graph.dense(inputs[1], places), places.shape), places.shape[:-1])
     return [_out(equation, graph.add("Gather", [name, graph.name_of(index)], axis=axis))]
 

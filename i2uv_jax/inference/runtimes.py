@@ -12,15 +12,9 @@ import jax
 import jax.export
 import numpy as np
 
-from i2uv_jax.inference.export import (
-    CARD_NAME,
-    FORMAT,
-    IMAGE,
-    KEYPOINTS,
-    MissingRuntimeError,
-    missing_runtime,
-)
+from i2uv_jax.inference.export import CARD_NAME, FORMAT, IMAGE, KEYPOINTS
 from i2uv_jax.inference.predictor import Network
+from i2uv_jax.inference.runtime_errors import MissingRuntimeError, UnsupportedModelError
 
 _ONNX_START = b"\x08"
 """The tag of the first field of an ONNX file, its version."""
@@ -35,6 +29,7 @@ def open_export(path: str | os.PathLike) -> tuple[Network, dict]:
 
     Raises:
       MissingRuntimeError: its runtime is not installed.
+      UnsupportedModelError: its runtime is, but cannot run this model.
       ValueError: missing, truncated, of another version, or nothing that was exported here.
     """
     try:
@@ -43,7 +38,7 @@ def open_export(path: str | os.PathLike) -> tuple[Network, dict]:
         raise ValueError(f"exported file {path}: cannot be read ({error.strerror})") from error
     try:
         return open_content(content)
-    except MissingRuntimeError:
+    except (MissingRuntimeError, UnsupportedModelError):
         raise
     except ValueError as error:
         raise ValueError(f"exported file {path}: {error}") from error
@@ -111,8 +106,12 @@ def _litert_network(content: bytes) -> _ByName:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
-        raise missing_runtime("litert", error) from error
+        raise MissingRuntimeError("litert", error) from error
     interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
+    try:
+        interpreter.allocate_tensors()
+    except RuntimeError as error:
+        raise UnsupportedModelError("LiteRT", error) from error
     run = interpreter.get_signature_runner()
 
     def network(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -129,7 +128,7 @@ def _onnx_network(content: bytes) -> tuple[_ByName, dict]:
     try:
         import onnxruntime
     except ImportError as error:
-        raise missing_runtime("onnx", error) from error
+        raise MissingRuntimeError("onnx", error) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # Errors alone.
     try:

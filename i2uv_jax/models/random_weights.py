@@ -5,10 +5,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from i2uv_jax.models.confidence import CONFIDENCE
 from i2uv_jax.models.networks import NetworkConfig
+from i2uv_jax.models.uv_decoder import PULL_FEATURES, PULL_FOLLOWED
 from i2uv_jax.models.weights import variable_shapes
 
-_COORDINATES = ("rotation", "place", "log_scale", "bend", "head")
+_COORDINATES = (
+    "rotation", "place", "log_scale", "bend", "head", PULL_FEATURES, PULL_FOLLOWED, CONFIDENCE
+)  # fmt: skip
+"""Layers that say coordinates, or what coordinates and logarithms of errors are multiplied by."""
 
 
 def random_variables(config: NetworkConfig, seed: int = 0) -> dict[str, Any]:
