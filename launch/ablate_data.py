@@ -1,5 +1,6 @@
-"""What parts of the generator are worth on photos: trains `configs/small.py` for the same short
-time without each of them, scores every run on annotated photos and prints a table.
+"""What parts of the generator are worth on photos: trains a network without any of them, then on
+from there for the same short time without each of them and with all, scores every run on annotated
+photos and prints a table.
 
 python -m launch.ablate_data --photos DIR --skins SKINS --backgrounds PICTURES --out runs/ablation
 
@@ -31,10 +32,14 @@ _NOTHING = "none of the four"
 
 _SETTINGS = (
     "--train.batch_size=64",
+    # Half as wide as the default model: twice as many pictures in the same time.
+    "--model.affine.width=0.25",
     # Photos are scored in the annotated boxes, without a detector that could tell keypoints.
     "--model.affine.takes_keypoints=false",
     "--data.told_share=0",
 )
+
+_MODEL = "model.safetensors"
 
 _COLUMNS = {
     "error_over_box": "error over box",
@@ -51,14 +56,21 @@ def main() -> int:
     parser.add_argument("--backgrounds", required=True, help="folder of pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--steps", type=int, default=2000, help="of each run (2000)")
+    parser.add_argument("--start-steps", type=int, default=2000, help="of each seed's start (2000)")
+    parser.add_argument("--steps", type=int, default=600, help="of each run from there (600)")
     arguments = parser.parse_args()
     all_off = tuple(option for options in _WITHOUT.values() for option in options)
     scores = {}
     for seed in arguments.seeds:
+        start = arguments.out / f"start_{seed}"
+        if not _train(start, seed, arguments.start_steps, all_off, arguments):
+            return 1
+        onwards = (f"--train.init_from={start / _MODEL}",)
         for name, options in {**_WITHOUT, _NOTHING: all_off}.items():
             folder = arguments.out / f"{name.replace(' ', '_').replace(',', '')}_{seed}"
-            score = _score_of_run(folder, seed, options, arguments)
+            if not _train(folder, seed, arguments.steps, (*onwards, *options), arguments):
+                return 1
+            score = _score(folder, arguments)
             if score is None:
                 return 1
             scores.setdefault(name, []).append(score)
@@ -69,25 +81,30 @@ def main() -> int:
     return 0
 
 
-def _score_of_run(
-    folder: Path, seed: int, options: tuple[str, ...], arguments: argparse.Namespace
-) -> dict[str, float] | None:
-    """What a run scores, trained if it is not there yet; None if anything failed or was stopped."""
+def _train(
+    folder: Path, seed: int, steps: int, options: tuple[str, ...], arguments: argparse.Namespace
+) -> bool:
+    """Whether the run is finished; trains it, or goes on with it, where it is not."""
+    if (folder / _MODEL).exists():
+        return True
+    command = ["train", "--config", "configs/small.py", "--out", str(folder), *_SETTINGS]
+    command += [f"--train.seed={seed}", f"--train.num_steps={steps}"]
+    command += [f"--render.skin.folder={arguments.skins}"]
+    command += [f"--render.background.folder={arguments.backgrounds}", *options]
+    if (folder / "config.json").exists():
+        command.append("--resume")
+    return run_i2uv(command) == 0
+
+
+def _score(folder: Path, arguments: argparse.Namespace) -> dict[str, float] | None:
+    """What a run's model scores on the photos; None where that failed."""
     metrics = folder / "photos" / "metrics.json"
     if not metrics.exists():
-        train = ["train", "--config", "configs/small.py", "--out", str(folder)]
-        train += [f"--train.seed={seed}", f"--train.num_steps={arguments.steps}", *_SETTINGS]
-        train += [f"--render.skin.folder={arguments.skins}"]
-        train += [f"--render.background.folder={arguments.backgrounds}", *options]
-        if (folder / "config.json").exists():
-            train.append("--resume")
-        if run_i2uv(train) != 0:
-            return None
-        photos = ["eval", "photos", str(arguments.photos), "--out", str(metrics.parent)]
-        photos += ["--model", str(folder / "model.safetensors")]
+        command = ["eval", "photos", str(arguments.photos), "--out", str(metrics.parent)]
+        command += ["--model", str(folder / _MODEL)]
         if arguments.left:
-            photos += ["--left", *arguments.left]
-        if run_i2uv(photos) != 0:
+            command += ["--left", *arguments.left]
+        if run_i2uv(command) != 0:
             return None
     values = json.loads(metrics.read_text())
     return {name: values[name] for name in _COLUMNS}
