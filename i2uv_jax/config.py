@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 ENCODER_NAMES = ("resnet18", "resnet34", "resnet50")
 DTYPE_NAMES = ("float32", "bfloat16")
 CPU_PATHS_MODES = ("auto", "on", "off")
-OPTIMIZER_NAMES = ("adam", "adamw", "muon")
+OPTIMIZER_NAMES = ("adam", "adamw", "lamb", "muon")
 BAD_STEP_MODES = ("stop", "skip")
 
 STAGE_STRIDES = (16, 8, 4, 4, 2, 1)
@@ -655,7 +655,7 @@ class OptimConfig:
     end_learning_rate: float = 0.0
     warmup_steps: int = 0
     weight_decay: float = 0.0
-    """Decoupled decay of kernels (not of biases and norms); "adamw" and "muon" only."""
+    """Decoupled decay of kernels (not of biases and norms); not with "adam"."""
     adam_share: float = 0.1
     """Learning rate, as a share of the run's, of what "muon" leaves to Adam: everything but the
     convolutions that a norm follows."""

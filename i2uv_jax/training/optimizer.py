@@ -32,6 +32,15 @@ def build_optimizer(config: OptimConfig, num_steps: int) -> optax.GradientTransf
         algorithm = optax.adamw(
             schedule, weight_decay=config.weight_decay, mask=_is_kernel, **moments
         )
+    elif config.algorithm == "lamb":
+        algorithm = optax.chain(
+            optax.scale_by_adam(**moments),
+            optax.add_decayed_weights(config.weight_decay, _is_kernel),
+            # As its authors do (You et al. 2020), unlike `optax.lamb`: a bias that starts at zero
+            # would be held there by its own norm.
+            optax.masked(optax.scale_by_trust_ratio(), _is_kernel),
+            optax.scale_by_learning_rate(schedule),
+        )
     elif config.algorithm == "muon":
         adam_schedule = learning_rate_schedule(config, num_steps, scale=config.adam_share)
         algorithm = muon(
@@ -50,7 +59,7 @@ def build_optimizer(config: OptimConfig, num_steps: int) -> optax.GradientTransf
 
 
 def _is_kernel(params: dict[str, Any]) -> dict[str, Any]:
-    """True for the weights that decay: biases and norms have a single axis."""
+    """False for biases and norms, which have a single axis."""
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 

@@ -47,6 +47,23 @@ def test_gradient_is_clipped_by_its_norm(clip_norm, expected):
     np.testing.assert_allclose(updates["a"][0], expected, rtol=5e-3)
 
 
+def test_lamb_moves_kernels_by_a_share_of_their_length_and_biases_as_adam_does():
+    kernel = jnp.array([[3.0, 0.0], [0.0, 4.0]])  # of length 5
+    params = {"kernel": kernel, "bias": jnp.zeros(2)}
+    gradient = {"kernel": jnp.array([[1e-3, -7.0], [2.0, 5.0]]), "bias": jnp.array([0.3, -2.0])}
+    config = OptimConfig(algorithm="lamb", peak_learning_rate=0.1)
+    updates = first_update(config, params, gradient)
+    # Adam's first step is the gradient's sign, of length 2 for four entries.
+    np.testing.assert_allclose(updates["kernel"], [[-0.25, 0.25], [-0.25, -0.25]], rtol=1e-3)
+    np.testing.assert_allclose(updates["bias"], [-0.1, 0.1], rtol=1e-3)
+    zero = jax.tree.map(jnp.zeros_like, gradient)
+    decay = OptimConfig(algorithm="lamb", peak_learning_rate=0.1, weight_decay=0.5)
+    updates = first_update(decay, params, zero)
+    # The decay's direction alone, whatever its strength.
+    np.testing.assert_allclose(updates["kernel"], -0.1 * kernel, rtol=1e-6)
+    np.testing.assert_allclose(updates["bias"], 0, atol=1e-9)
+
+
 def test_muon_takes_orthogonal_steps_where_a_norm_follows_and_adam_steps_elsewhere():
     kernel = jnp.zeros((1, 1, 3, 2))
     params = {
