@@ -3,7 +3,7 @@
 Everything here follows the *types of the fields* of `i2uv_jax.config`: the same walk checks a
 JSON file, a config file's values and the text of an override, so the three can never disagree on
 what a value may be. Nothing here knows a particular field; the values and their defaults live in
-`config.py` alone.
+`i2uv_jax.config` alone.
 
 All mistakes are `ValueError`s of one line, fit to be shown to a user as they are.
 """
