@@ -1,10 +1,10 @@
 """The files that `demo` and `predict` write for a picture: meshes, panel and numbers."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -147,7 +147,7 @@ def write_hand_files(
         ],
         **(additional or {}),
     }
-    files[numbers_path] = _json_text(numbers).encode()
+    files[numbers_path] = (_json_text(numbers) + "\n").encode()
     for path, content in files.items():
         write_atomically(path, content)
     return list(files)
@@ -200,11 +200,21 @@ def _scene_hand(
     )
 
 
-def _json_text(numbers: dict) -> str:
-    """Indented JSON with each list of plain numbers, such as a point, on one line."""
-    text = json.dumps(numbers, indent=1)
-    # A string holds no raw line break, so nothing inside one can match.
-    return re.sub(r"\[\n[-\d.,\se]+\]", lambda found: " ".join(found[0].split()), text) + "\n"
+def _json_text(value: Any, depth: int = 0) -> str:
+    """Indented JSON in which a list of plain values, such as a point, has one line.
+
+    (`json` has a fast encoder for that line, and a slow one for all that it indents itself.)
+    """
+    if isinstance(value, dict) and value:
+        brackets = "{}"
+        parts = [f"{json.dumps(key)}: {_json_text(own, depth + 1)}" for key, own in value.items()]
+    elif isinstance(value, list) and any(isinstance(own, dict | list) for own in value):
+        brackets = "[]"
+        parts = [_json_text(own, depth + 1) for own in value]
+    else:
+        return json.dumps(value)
+    line = "\n" + " " * depth
+    return brackets[0] + line + " " + f",{line} ".join(parts) + line + brackets[1]
 
 
 def _rounded(values) -> list:

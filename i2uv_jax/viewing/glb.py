@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import trimesh
 from jaxtyping import Float, Int, UInt8
-from PIL import Image
 
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.geometry.host_normals import vertex_normals
+from i2uv_jax.viewing.gltf_file import GltfFile
 
 CAMERA_TO_GLTF = np.array([1.0, -1.0, -1.0])
 """Factors of x, y and z from the camera frame to glTF's."""
@@ -63,17 +62,18 @@ def glb_bytes(hands: Sequence[SceneHand], atlas: Atlas) -> bytes:
     Returns:
       The file's bytes; the same input gives the same bytes.
     """
-    scene = trimesh.Scene()
+    file = GltfFile()
     for number, hand in enumerate(hands, start=1):
         name = "hand" if len(hands) == 1 else f"hand_{number}"
-        place = np.eye(4)
-        place[:3, 3] = np.array(hand.wrist_mm) / 1000 * CAMERA_TO_GLTF
-        mesh = _mesh(hand, atlas)
-        scene.add_geometry(mesh, node_name=name, geom_name=name, transform=place)
-    return scene.export(file_type="glb", include_normals=True)
+        node = {"name": name, "mesh": _add_mesh(file, name, hand, atlas)}
+        if any(hand.wrist_mm):
+            place = np.array(hand.wrist_mm) / 1000 * CAMERA_TO_GLTF
+            node["translation"] = place.tolist()
+        file.add("nodes", node)
+    return file.content()
 
 
-def _mesh(hand: SceneHand, atlas: Atlas) -> trimesh.Trimesh:
+def _add_mesh(file: GltfFile, name: str, hand: SceneHand, atlas: Atlas) -> int:
     sources, uv, faces = split_at_seams(atlas)
     welded_faces = atlas.faces
     if hand.is_left:
@@ -81,19 +81,21 @@ def _mesh(hand: SceneHand, atlas: Atlas) -> trimesh.Trimesh:
     vertices = hand.vertices_mm / 1000 * CAMERA_TO_GLTF
     # Normals of the unsplit mesh, so that no edge shows along the seams.
     normals = vertex_normals(vertices, welded_faces)
-    material = trimesh.visual.material.PBRMaterial(
-        name="uv_position_map",
-        baseColorTexture=Image.fromarray(hand.texture),
-        metallicFactor=0.0,
-        roughnessFactor=0.7,
-    )
-    return trimesh.Trimesh(
-        vertices=vertices[sources],
-        faces=faces,
-        vertex_normals=normals[sources],
-        # trimesh counts v upwards and turns it back on export.
-        visual=trimesh.visual.TextureVisuals(
-            uv=np.stack([uv[:, 0], 1 - uv[:, 1]], axis=-1), material=material
-        ),
-        process=False,
-    )
+    material = {
+        "name": "uv_position_map",
+        "pbrMetallicRoughness": {
+            "baseColorTexture": {"index": file.add_texture(hand.texture)},
+            "metallicFactor": 0.0,
+            "roughnessFactor": 0.7,
+        },
+    }
+    primitive = {
+        "attributes": {
+            "POSITION": file.add_vectors(vertices[sources], bounds=True),
+            "NORMAL": file.add_vectors(normals[sources]),
+            "TEXCOORD_0": file.add_vectors(uv),
+        },
+        "indices": file.add_triangles(faces),
+        "material": file.add("materials", material),
+    }
+    return file.add("meshes", {"name": name, "primitives": [primitive]})

@@ -106,6 +106,7 @@ def test_trimesh_reads_it_back():
     content = glb_bytes([SceneHand(hand_vertices_mm(), texture())], load_hand().atlas)
     (mesh,) = trimesh.load_scene(io.BytesIO(content), file_type="glb").geometry.values()
     assert len(mesh.faces) == 3196
+    np.testing.assert_array_equal(np.asarray(mesh.visual.material.baseColorTexture), texture())
     assert mesh.extents.max() == pytest.approx(np.ptp(hand_vertices_mm(), axis=0).max() / 1000)
 
 
@@ -162,6 +163,6 @@ def test_several_hands_are_nodes_that_stand_where_they_are():
     description, _ = parse_glb(glb_bytes([near, far], load_hand().atlas))
     nodes = {node["name"]: node for node in description["nodes"] if "mesh" in node}
     assert set(nodes) == {"hand_1", "hand_2"}
-    # glTF's y is up and its z towards the viewer; matrices are stored column by column.
-    np.testing.assert_allclose(nodes["hand_2"]["matrix"][12:15], [0.1, -0.05, -0.3])
-    assert "matrix" not in nodes["hand_1"]
+    # glTF's y is up and its z towards the viewer.
+    np.testing.assert_allclose(nodes["hand_2"]["translation"], [0.1, -0.05, -0.3])
+    assert "translation" not in nodes["hand_1"]
