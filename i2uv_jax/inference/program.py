@@ -30,7 +30,7 @@ from i2uv_jax.hand.asset import Hand
 from i2uv_jax.inference.geometry import drop, hand_scale, lift, scale_to_hand
 from i2uv_jax.models.folding import folded_norms
 from i2uv_jax.models.hand_net import build_model
-from i2uv_jax.models.looks import SeenHands, see_hands
+from i2uv_jax.models.looks import SeenHands, mesh_reader, regress_keypoints, see_hands
 from i2uv_jax.ops.compiling import compiler_options
 
 PRECISIONS = ("default", "float32", "tf32", "bfloat16")
@@ -65,10 +65,7 @@ def make_network(config: HandNetConfig, hand: Hand) -> Callable[..., SeenHands]:
     """
     model = build_model(config)
     tables = build_tables(hand.atlas, config.uv_map_size)
-
-    def mesh_from_uv_map(uv_map: Float[Array, "b m m 3"]) -> tuple[Array, Array]:
-        vertices = vertices_from_uv_map(tables, uv_map)
-        return vertices, _regress(hand, vertices)
+    mesh_from_uv_map = mesh_reader(tables, hand.keypoint_regressor)
 
     def network(
         variables: dict,
@@ -107,7 +104,7 @@ def make_mesh(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Arra
         uv_map = jnp.where(is_left[:, None, None, None], _mirrored(uv_map), uv_map)
         vertices_crop = vertices_from_uv_map(tables, uv_map)
         vertices = lift(vertices_crop, inverse_focal, principal)
-        keypoints = _regress(hand, vertices)
+        keypoints = regress_keypoints(hand.keypoint_regressor, vertices)
         points = {
             "uv_map": uv_map,
             "vertices_crop": vertices_crop[..., :2],
@@ -122,7 +119,7 @@ def make_mesh(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Arra
         error *= hand_scale(keypoints, bone_length_m)[:, None, None]
         return points | {
             "vertex_error_m": error[..., 0],
-            "keypoint_error_m": _regress(hand, error)[..., 0],
+            "keypoint_error_m": regress_keypoints(hand.keypoint_regressor, error)[..., 0],
         }
 
     return mesh
@@ -229,9 +226,3 @@ def compile_batched(
 def _mirrored(points: Float[Array, "*b 3"]) -> Float[Array, "*b 3"]:
     """What a mirrored crop shows of them."""
     return points.at[..., 0].set(1 - points[..., 0])
-
-
-def _regress(hand: Hand, vertices: Float[Array, "b v c"]) -> Float[Array, "b 21 c"]:
-    return jnp.einsum(
-        "kv,bvd->bkd", hand.keypoint_regressor, vertices, precision=jax.lax.Precision.HIGHEST
-    )

@@ -8,11 +8,14 @@ tells well enough where any hand is. What it says then is enough to make a close
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from i2uv_jax.geometry.keypoints import MIDDLE_MCP, WRIST
 from i2uv_jax.geometry.similarity import Similarity, upright_turn
+from i2uv_jax.geometry.uv_map import UvTables, vertices_from_uv_map
 from i2uv_jax.models.hand_net import HandNet, HandNetOutput
 
 FILL = 0.8
@@ -24,6 +27,12 @@ crop has twice the pixels of a look (`HandNetConfig.crop_size`), so there is no 
 
 _SUPERSAMPLING = 2
 """Samples per pixel of a close-up along each side."""
+
+
+MeshFromUvMap = Callable[
+    [Float[Array, "b m m 3"]], tuple[Float[Array, "b v 3"], Float[Array, "b 21 3"]]
+]
+"""Vertices and keypoints of maps, in their coordinates."""
 
 
 class SeenHands(NamedTuple):
@@ -42,9 +51,7 @@ def see_hands(
     model: HandNet,
     variables: dict,
     image: Float[Array, "b h h 3"],
-    mesh_from_uv_map: Callable[
-        [Float[Array, "b m m 3"]], tuple[Float[Array, "b v 3"], Float[Array, "b 21 3"]]
-    ],
+    mesh_from_uv_map: MeshFromUvMap,
     keypoints: Float[Array, "b 21 3"] | None = None,
 ) -> SeenHands:
     """The model's UV maps of pictures, and how sure it is that they show right hands; jit-able.
@@ -52,7 +59,7 @@ def see_hands(
     Args:
       image: its side is a multiple of the config's `image_size`: close-ups are made of what the
         first look does not see of it.
-      mesh_from_uv_map: vertices and keypoints of a map, in its coordinates.
+      mesh_from_uv_map: see `mesh_reader`.
       keypoints: what is known of the keypoints, in coordinates of the pictures; see `HandNet`.
 
     Raises:
@@ -72,6 +79,25 @@ def see_hands(
         if texel_error is not None:
             texel_error = to_picture.of_lengths(texel_error)
     return SeenHands(uv_map, output.presence_logit, texel_error)
+
+
+def mesh_reader(tables: UvTables, keypoint_regressor: Float[np.ndarray, "21 v"]) -> MeshFromUvMap:
+    """What reads meshes off maps of the tables' size; jit-able."""
+
+    def mesh_from_uv_map(uv_map: Float[Array, "b m m 3"]) -> tuple[Array, Array]:
+        vertices = vertices_from_uv_map(tables, uv_map)
+        return vertices, regress_keypoints(keypoint_regressor, vertices)
+
+    return mesh_from_uv_map
+
+
+def regress_keypoints(
+    keypoint_regressor: Float[np.ndarray, "21 v"], vertices: Float[Array, "b v c"]
+) -> Float[Array, "b 21 c"]:
+    """Means of vertices, or of what belongs to them, at full float32 on every device."""
+    return jnp.einsum(
+        "kv,bvc->bkc", keypoint_regressor, vertices, precision=jax.lax.Precision.HIGHEST
+    )
 
 
 def _expected_error(output: HandNetOutput) -> Float[Array, "b k k"] | None:

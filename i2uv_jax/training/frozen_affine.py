@@ -15,12 +15,12 @@ from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.data.pair_source import PairMaker, check_hand, on_own_device, pair_view
 from i2uv_jax.data.surface_pairs import pair_in_crop
 from i2uv_jax.geometry.keypoints import WRIST
-from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
+from i2uv_jax.geometry.uv_map import build_tables
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.detail import sample_traits
 from i2uv_jax.hand.high_fidelity import detailed_map
 from i2uv_jax.models.hand_net import build_model
-from i2uv_jax.models.looks import see_hands
+from i2uv_jax.models.looks import mesh_reader, see_hands
 from i2uv_jax.models.model_files import find_model
 from i2uv_jax.models.weights import load_picture_model
 from i2uv_jax.ops.hash_prng import hash_key
@@ -49,10 +49,7 @@ def frozen_affine_pairs(config: ExperimentConfig, sharding: NamedSharding) -> Pa
     batch_size, size = config.train.batch_size, config.model.uv_map_size
     view = replace(pair_view(config), image_size=model_config.crop_size)
     tables = build_tables(hand.atlas, model.config.uv_map_size)
-
-    def mesh_from_uv_map(uv_map):
-        vertices = vertices_from_uv_map(tables, uv_map)
-        return vertices, hand.keypoint_regressor @ vertices
+    mesh_from_uv_map = mesh_reader(tables, hand.keypoint_regressor)
 
     def true_pair(key: PRNGKeyArray, placement: Placement) -> SurfacePairs:
         posed = placement.posed

@@ -21,7 +21,7 @@ from i2uv_jax.geometry.uv_map import UvTables, build_tables, vertices_from_uv_ma
 from i2uv_jax.losses import mask_sizes, resolve_term, total_loss
 from i2uv_jax.metrics import aligned_position_error, mean_position_error, point_distances
 from i2uv_jax.models.hand_net import HandNet, HandNetOutput
-from i2uv_jax.models.looks import see_hands
+from i2uv_jax.models.looks import mesh_reader, see_hands
 from i2uv_jax.ops.resize import resize_corner_aligned
 from i2uv_jax.training.gradient import GradientFunction, LossFunction, Metrics
 from i2uv_jax.training.state import TrainState, update_average
@@ -137,9 +137,7 @@ def build_evaluation_step(
     two over a picture's texels ("confidence_correlation").
     """
 
-    def mesh_from_uv_map(uv_map):
-        vertices = vertices_from_uv_map(tables, uv_map)
-        return vertices, keypoint_regressor @ vertices
+    mesh_from_uv_map = mesh_reader(tables, keypoint_regressor)
 
     def errors_mm(uv_map, batch):
         wrist_depth_m = batch.keypoints[:, WRIST, 2]
