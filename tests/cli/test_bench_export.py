@@ -25,8 +25,8 @@ def run(tiny_model_path, fast_renderer):
 @pytest.fixture
 def without_extras(monkeypatch):
     """Neither `onnx` nor `litert` is installed."""
-    for module in ("onnx", "litert"):
-        monkeypatch.setitem(sys.modules, f"i2uv_jax.inference.{module}_graph", None)
+    for module in ("onnx_model", "litert_graph"):
+        monkeypatch.setitem(sys.modules, f"i2uv_jax.inference.{module}", None)
 
 
 def test_every_export_is_compared(run, capsys):
