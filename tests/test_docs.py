@@ -12,7 +12,6 @@ import pytest
 import trimesh
 from PIL import Image
 
-from i2uv_jax.cli import export
 from i2uv_jax.cli.main import main
 from i2uv_jax.config import HandNetConfig, SRNetConfig, plain_looks
 from i2uv_jax.hand.asset import load_hand
@@ -42,7 +41,7 @@ DOCUMENTS = {
         "export",
     },
     "docs/benchmarks.md": {"bench"},
-    "docs/export.md": {"export"},
+    "docs/export.md": {"export", "bench"},
     "docs/data.md": {"data", "bench"},
     "docs/datasets.md": {"data"},
     "docs/evaluation.md": {"eval", "info"},
@@ -72,6 +71,7 @@ SHORTENED = {
     "bench infer": ["--runs=1", "--no-parts", "--batch=1"],
     "bench predict": ["--count=1", "--starts=0", "--photos=1", "--width=80"],
     "bench eval": ["--count=4"],
+    "bench export": ["--compare=2"],
     "bench train": ["--collectives=2", *PLAIN],
     "bench": ["--no-parts", "--runs=2", "--size=32", "--batch=2"],
     "export": ["--compare=2"],
@@ -173,25 +173,6 @@ def plain_demo(monkeypatch):
     )
 
 
-@pytest.fixture
-def no_pictures_to_compare_on(monkeypatch):
-    """What `export` compares on costs a minute of compiling; its pictures are not its point."""
-    monkeypatch.setattr(
-        export,
-        "_rendered_hands",
-        lambda config, count: (
-            [
-                {
-                    "image": np.zeros((*2 * [config.crop_size], 3), np.uint8),
-                    "keypoints": np.full((21, 3), np.nan, np.float32),
-                    "true_mm": np.zeros((21, 3)),
-                }
-            ]
-            * count
-        ),
-    )
-
-
 def key_of(words):
     """The key in `SHORTENED` of a command: its verb, or its first two words."""
     two = " ".join(words[:2])
@@ -227,7 +208,6 @@ def test_every_i2uv_command_succeeds(request, tmp_path, photo, monkeypatch, comm
         monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])
         monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     if words[0] == "export":
-        request.getfixturevalue("no_pictures_to_compare_on")
         extra = words[words.index("--format") + 1]
         if extra in RUNTIMES:
             pytest.importorskip(RUNTIMES[extra], reason=f"needs the extra {extra}")

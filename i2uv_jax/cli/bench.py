@@ -1,4 +1,4 @@
-"""`i2uv bench`: how fast things are on this machine."""
+"""`i2uv bench`: how fast things are on this machine, and how near exports come."""
 
 import argparse
 import dataclasses
@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from i2uv_jax.cli import bench_eval, bench_infer, bench_predict, bench_train
+from i2uv_jax.cli import bench_eval, bench_export, bench_infer, bench_predict, bench_train
 from i2uv_jax.cli.argument_types import positive_int
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.rendering import add_render_options, experiment_config, rendering_mishaps
@@ -21,7 +21,11 @@ takes minutes on a CPU. With --config, sizes and batch are those of that trainin
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Adds the verb to a command line."""
-    parser = subparsers.add_parser("bench", help="measure speed", description="Measure speed.")
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure speed and exports",
+        description="Measure speed, and how near exports come to their model.",
+    )
     verbs = parser.add_subparsers(title="verbs", dest="bench_verb", metavar="VERB", required=True)
     data = verbs.add_parser(
         "data", help="speed of the generator of pictures", description=_DATA_DESCRIPTION
@@ -45,6 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     bench_infer.add_parser(verbs)
     bench_predict.add_parser(verbs)
     bench_eval.add_parser(verbs)
+    bench_export.add_parser(verbs)
 
 
 def run_data(args: argparse.Namespace) -> int:

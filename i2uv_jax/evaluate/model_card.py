@@ -13,6 +13,7 @@ from typing import Any
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.evaluate.benchmark_page import F_ROWS, ROWS
 from i2uv_jax.evaluate.generated import GENERATED
+from i2uv_jax.evaluate.markdown import markdown_table
 from i2uv_jax.evaluate.photos import NEAR_SHARE
 from i2uv_jax.measuring.device_peaks import CPU_CORE_WATTS, rated_watts
 from i2uv_jax.models.complexity import PartComplexity
@@ -198,7 +199,7 @@ def _identity(model: DescribedModel) -> str:
         ("gives", gives),
         ("licence", model.licence or "unknown"),
     ]
-    return _table(("", ""), rows)
+    return markdown_table(("", ""), rows)
 
 
 def _data(card: Mapping[str, Any]) -> str:
@@ -217,7 +218,7 @@ def _data(card: Mapping[str, Any]) -> str:
 
 def _recipe(card: Mapping[str, Any]) -> str:
     values = {n: v for n, v in card.get("recipe", {}).items() if not n.startswith(_DATA_KEYS)}
-    runs = _table(
+    runs = markdown_table(
         ("run", "steps", "batch", "time"),
         [
             (str(run.get("name", "unknown")), _count(run, "steps"), _count(run, "batch_size"),
@@ -283,28 +284,28 @@ def _hands(metrics: Mapping[str, Any]) -> str:
     blocks = [
         f"{metrics['pictures']} pictures, {metrics['found']} hands found; a missing hand counts as "
         "one of zeros alone.",
-        _table(("", "mm", "AUC to 50 mm"), errors),
-        _table(("", "5 mm", "15 mm"), shares),
+        markdown_table(("", "mm", "AUC to 50 mm"), errors),
+        markdown_table(("", "5 mm", "15 mm"), shares),
     ]
     for title, groups in metrics["groups"].items():
         rows = [(label, str(own["hands"]), *_cells(own, _GROUP_COLUMNS))
                 for label, own in groups.items()]  # fmt: skip
         header = (f"by {title}, aligned", "hands", *_titles(_GROUP_COLUMNS))
-        blocks.append(_table(header, rows))
+        blocks.append(markdown_table(header, rows))
     surfaces = [(name, *_cells(own, _SURFACE_COLUMNS))
                 for name, own in metrics.get("surfaces", {}).items()]  # fmt: skip
-    blocks.append(_table(("surface", *_titles(_SURFACE_COLUMNS)), surfaces))
+    blocks.append(markdown_table(("surface", *_titles(_SURFACE_COLUMNS)), surfaces))
     return "\n\n".join(block for block in blocks if block)
 
 
 def _photos(metrics: Mapping[str, Any]) -> str:
     lead = f"{metrics['pictures']} photos, {len(metrics['failed'])} without a prediction."
-    return f"{lead}\n\n{_table(('', ''), _rows(metrics, _PHOTO_ROWS))}"
+    return f"{lead}\n\n{markdown_table(('', ''), _rows(metrics, _PHOTO_ROWS))}"
 
 
 def _scenes(metrics: Mapping[str, Any]) -> str:
     lead = f"{metrics['scenes']} scenes with {metrics['hands']} hands."
-    return f"{lead}\n\n{_table(('', ''), _rows(metrics, _DETECTOR_ROWS))}"
+    return f"{lead}\n\n{markdown_table(('', ''), _rows(metrics, _DETECTOR_ROWS))}"
 
 
 def _rows(metrics: Mapping[str, Any], rows: Mapping[str, tuple[str, int]]) -> list[tuple[str, str]]:
@@ -325,7 +326,9 @@ def _cells(own: Mapping[str, Any], columns: Mapping[str, tuple[str, int]]) -> li
 
 
 def _values(values: Mapping[str, Any]) -> str:
-    return _table(("value", ""), [(f"`{name}`", _text(value)) for name, value in values.items()])
+    return markdown_table(
+        ("value", ""), [(f"`{name}`", _text(value)) for name, value in values.items()]
+    )
 
 
 def _text(value: Any) -> str:
@@ -350,13 +353,3 @@ def _time(run: Mapping[str, Any]) -> str:
 
 def _number(value: float | None, decimals: int) -> str:
     return "-" if value is None else f"{value:.{decimals}f}"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; nothing without rows."""
-    if not rows:
-        return ""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )

@@ -200,7 +200,7 @@ def card_tables(card: dict) -> dict[str, np.ndarray]:
 
 def _onnx(function: Callable, card: dict) -> bytes:
     try:
-        from i2uv_jax.inference.onnx_graph import onnx_model
+        from i2uv_jax.inference.onnx_model import onnx_model
     except ImportError as error:
         raise MissingRuntimeError("onnx", error) from error
     inputs = {

@@ -110,4 +110,6 @@ def _quantised(
         for operation, config in configs.items():
             plan.update_quantization_recipe(regex=".*", operation_name=operation, op_config=config)
         ranges = None if inputs is None else plan.calibrate({SIGNATURE: list(inputs)})
-        return bytes(plan.quantize(ranges).quantized_model)
+        # The report goes to stdout, which is its caller's.
+        result = plan.quantize(ranges, enable_progress_report=False)
+        return bytes(result.quantized_model)

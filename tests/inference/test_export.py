@@ -183,9 +183,11 @@ def test_files_of_others_and_of_another_version(exported, tiny_model_path, tmp_p
         export_model("onnx", config, variables, load_hand(), "it", int8="weights")
 
 
-@pytest.mark.parametrize(("file_format", "module"), [("onnx", "onnx"), ("litert", "litert")])
+@pytest.mark.parametrize(
+    ("file_format", "module"), [("onnx", "onnx_model"), ("litert", "litert_graph")]
+)
 def test_a_missing_runtime_names_its_extra(tiny_model_path, file_format, module, monkeypatch):
-    monkeypatch.setitem(sys.modules, f"i2uv_jax.inference.{module}_graph", None)
+    monkeypatch.setitem(sys.modules, f"i2uv_jax.inference.{module}", None)
     config, variables, _ = load_model_file(tiny_model_path)
     with pytest.raises(ValueError, match=rf"i2uv-jax\[{file_format}\]"):
         export_model(file_format, config, variables, load_hand(), "it")
