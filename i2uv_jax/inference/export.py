@@ -218,22 +218,21 @@ def _litert(
     int8: str | None,
     calibration: Sequence[dict[str, np.ndarray]],
 ) -> bytes:
+    names = [entry["name"] for entry in card["inputs"]]
     try:
-        from i2uv_jax.inference.litert_graph import (
-            litert_model,
-            with_int8_convolutions,
-            with_int8_weights,
-        )
+        from i2uv_jax.inference.litert_graph import litert_model
+
+        model = litert_model(function, dict(zip(names, _specs(card, 1), strict=True)))
+        if int8 is None:
+            return model
+        from i2uv_jax.inference.litert_int8 import with_int8_convolutions, with_int8_weights
     except ImportError as error:
         raise MissingRuntimeError("litert", error) from error
-    names = [entry["name"] for entry in card["inputs"]]
-    model = litert_model(function, dict(zip(names, _specs(card, 1), strict=True)))
     if int8 == "weights":
         return with_int8_weights(model)
-    if int8 == "convolutions":
-        hands = [{name: hand[name][None] for name in names} for hand in calibration]
-        return with_int8_convolutions(model, hands)
-    return model
+    return with_int8_convolutions(
+        model, [{name: hand[name][None] for name in names} for hand in calibration]
+    )
 
 
 def _rounded(values: np.ndarray) -> list:

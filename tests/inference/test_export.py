@@ -184,10 +184,15 @@ def test_files_of_others_and_of_another_version(exported, tiny_model_path, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("file_format", "module"), [("onnx", "onnx_model"), ("litert", "litert_graph")]
+    ("file_format", "module", "int8"),
+    [
+        ("onnx", "onnx_model", None),
+        ("litert", "litert_graph", None),
+        ("litert", "litert_int8", "weights"),
+    ],
 )
-def test_a_missing_runtime_names_its_extra(tiny_model_path, file_format, module, monkeypatch):
+def test_a_missing_runtime_names_its_extra(tiny_model_path, file_format, module, int8, monkeypatch):
     monkeypatch.setitem(sys.modules, f"i2uv_jax.inference.{module}", None)
     config, variables, _ = load_model_file(tiny_model_path)
     with pytest.raises(ValueError, match=rf"i2uv-jax\[{file_format}\]"):
-        export_model(file_format, config, variables, load_hand(), "it")
+        export_model(file_format, config, variables, load_hand(), "it", int8=int8)
