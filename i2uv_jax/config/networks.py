@@ -76,6 +76,11 @@ class SRNetConfig:
     """With `residual`: show the convolutions the map's difference from its mean over 5 x 5 texels,
     so many times enlarged, and take their correction so many times smaller. They then need not
     cancel coordinates a hundred times the errors that they mend. None shows the map."""
+    texel_features: int | None = None
+    """With `detail_gain`: work in each texel's own frame (along u, across, along the normal) and in
+    sizes of the hand, show the convolutions so many learned values of each texel besides, and add
+    their correction to one learned for each texel. None works in the map's frame, and knows no
+    places."""
     size: int = 256
     """Side of the map that comes out; the coarse map is resized to it, corner-aligned."""
     stop_gradient: bool = True
@@ -96,6 +101,13 @@ class SRNetConfig:
             "detail_gain",
             "above 0 with residual, or none",
             self.detail_gain,
+        )
+        check(
+            self.texel_features is None
+            or (self.detail_gain is not None and self.texel_features >= 0),
+            "texel_features",
+            "at least 0 with detail_gain, or none",
+            self.texel_features,
         )
 
 

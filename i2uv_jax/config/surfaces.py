@@ -36,6 +36,9 @@ class DetailConfig:
 class CoarseErrorConfig:
     """What is wrong with coarse maps that SRNet is to mend; every pair draws up to this much."""
 
+    texels: int | None = None
+    """Side of AffineNet's map in texels: coarse maps are made of this size, and resized to SRNet's
+    as its are. None makes them of SRNet's size at once."""
     smoothing_texels: float = 2.5
     """Standard deviation of the Gaussian of a fully smoothed map."""
     noise_mm: float = 0.6
@@ -53,6 +56,7 @@ class CoarseErrorConfig:
         for name in ("smoothing_texels", "noise_mm", "noise_texels", "drift_mm"):
             value = getattr(self, name)
             check(value >= 0, f"coarse.{name}", "at least 0", value)
+        check(self.texels is None or self.texels >= 2, "coarse.texels", "at least 2", self.texels)
         check(self.drift_texels >= 1, "coarse.drift_texels", "at least 1", self.drift_texels)
         check(0 <= self.shrinkage < 1, "coarse.shrinkage", "a share below 1", self.shrinkage)
 

@@ -36,7 +36,7 @@ def sample_pair(
     _, pose, posed, framing = sample_placement(keys, hand, view, truncation_share=0.0)
     traits = sample_traits(trait_key, hand, config.detail)
     fine = detailed_map(hand, posed, pose, traits, config.detail, view.uv_map_size)
-    tables = build_tables(hand.atlas, view.uv_map_size)
+    tables = build_tables(hand.atlas, config.coarse.texels or view.uv_map_size)
     coarse = uv_map_from_vertices(tables, posed.vertices)
     pair = pair_in_crop(framing, posed.keypoints[WRIST], coarse, fine)
     return spoil(error_key, pair, tables.texel_mask, config.coarse)
@@ -65,6 +65,9 @@ def view_of_scan(
         fine = smooth_uv_map(smoothing, fine)
     keypoints = hand.keypoint_regressor @ vertices
     framing = sample_framing(view_key, camera_key, vertices, keypoints, view, truncation_share=0.0)
+    if config.coarse.texels is not None:
+        tables = build_tables(hand.atlas, config.coarse.texels)
+        coarse = uv_map_from_vertices(tables, vertices)
     pair = pair_in_crop(framing, keypoints[WRIST], coarse, fine)
     return spoil(error_key, pair, tables.texel_mask, config.coarse)
 
@@ -72,7 +75,7 @@ def view_of_scan(
 def pair_in_crop(
     framing: Framing,
     wrist_m: Float[Array, "3"],
-    coarse: Float[Array, "m m 3"],
+    coarse: Float[Array, "k k 3"],
     fine: Float[Array, "m m 3"],
 ) -> SurfacePairs:
     """Two maps in metres in the hand frame, as `framing` shows them."""
@@ -92,11 +95,16 @@ def pair_in_crop(
 def spoil(
     key: PRNGKeyArray,
     pair: SurfacePairs,
-    mask: Bool[np.ndarray, "m m"],
+    mask: Bool[np.ndarray, "k k"],
     config: CoarseErrorConfig,
 ) -> SurfacePairs:
-    """The pair with `degrade`'s errors in its coarse map."""
+    """The pair with `degrade`'s errors in its coarse map, then resized to the fine one's size.
+
+    Args:
+      mask: the coarse map's chart.
+    """
     coarse = degrade(key, pair.coarse_uv_map, mask, 1 / pair.mm_per_unit, config)
+    coarse = resize_corner_aligned(coarse[None], pair.uv_map.shape[:2])[0]
     return pair.replace(coarse_uv_map=coarse)
 
 

@@ -1,4 +1,10 @@
-"""SRNet: a coarse UV map to a finer one of the same size, SRCNN (Dong et al. 2016) as published."""
+"""SRNet: a coarse UV map to a finer one of the same size, SRCNN (Dong et al. 2016) as published.
+
+By option it knows where on the hand it is and which way the skin faces there
+(`SRNetConfig.texel_features`): nails and creases have their places, and stand up from the skin
+however the hand is turned. Turning, moving or scaling the coarse map then does the same to the
+finer one, and nothing else.
+"""
 
 import flax.linen as nn
 import jax
@@ -7,10 +13,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from i2uv_jax.config import SRNetConfig
+from i2uv_jax.geometry.map_normals import texel_frames
 from i2uv_jax.models.layers import Conv
 
 _MEAN_REACH = 2
 """Texels to either side that a local mean covers."""
+
+_MEANS_ACROSS = 32
+"""With `texel_features`, how many times a local mean's reach goes into the map's side: it has to
+see how far a joint is bent."""
 
 
 class SRNet(nn.Module):
@@ -26,8 +37,27 @@ class SRNet(nn.Module):
 
     @nn.compact
     def __call__(self, uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b m m 3"]:
-        gain = self.config.detail_gain
-        x = uv_map if gain is None else gain * (uv_map - _local_mean(uv_map))
+        gain, size = self.config.detail_gain, uv_map.shape[1]
+        if self.config.texel_features is not None:
+            frames, hand_size = texel_frames(uv_map)
+            detail = uv_map - _local_mean(uv_map, max(1, size // _MEANS_ACROSS))
+            seen = (gain / hand_size) * (frames * detail[..., :, None]).sum(axis=-2)
+            x = self._convolved(jnp.concatenate([seen, self._texel_features(seen.shape)], axis=-1))
+            x = x + self.param("texel_correction", nn.initializers.zeros, (size, size, 3))
+            return uv_map + (hand_size / gain) * (frames * x[..., None, :]).sum(axis=-1)
+        x = uv_map if gain is None else gain * (uv_map - _local_mean(uv_map, _MEAN_REACH))
+        x = self._convolved(x)
+        if gain is not None:
+            x = x / gain
+        return uv_map + x if self.config.residual else x
+
+    def _texel_features(self, seen: tuple[int, ...]) -> Float[Array, "b m m k"]:
+        """The same for each hand of a batch."""
+        shape = (*seen[1:3], self.config.texel_features)
+        own = self.param("texel_features", nn.initializers.normal(1.0), shape)
+        return jnp.broadcast_to(own, (seen[0], *shape))
+
+    def _convolved(self, x: Float[Array, "b m m c"]) -> Float[Array, "b m m 3"]:
         for i, features in enumerate(self.config.channels):
             x = Conv(
                 features,
@@ -37,7 +67,7 @@ class SRNet(nn.Module):
                 name=f"conv{i + 1}",
             )(x)
             x = jax.nn.relu(x)
-        x = Conv(
+        return Conv(
             3,
             self.config.kernels[-1],
             # The residual form starts as the identity.
@@ -47,14 +77,11 @@ class SRNet(nn.Module):
             cpu_paths=self.cpu_paths,
             name=f"conv{len(self.config.kernels)}",
         )(x)
-        if gain is not None:
-            x = x / gain
-        return uv_map + x if self.config.residual else x
 
 
-def _local_mean(uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b m m 3"]:
-    """Mean over those of the 5 x 5 texels around each that are on the map."""
+def _local_mean(uv_map: Float[Array, "b m m 3"], reach: int) -> Float[Array, "b m m 3"]:
+    """Mean over those texels up to `reach` to either side of each that are on the map."""
     rows = np.arange(uv_map.shape[1])
-    near = np.abs(rows - rows[:, None]) <= _MEAN_REACH
+    near = np.abs(rows - rows[:, None]) <= reach
     weights = (near / near.sum(axis=1, keepdims=True)).astype(np.float32)
     return jnp.einsum("bvuc,iv,ju->bijc", uv_map, weights, weights, precision="highest")

@@ -1,5 +1,6 @@
 """Pairs for SRNet: repeatable, of one hand each, with errors of the stated size."""
 
+import dataclasses
 from functools import partial
 
 import jax
@@ -122,3 +123,19 @@ def test_shrinkage_draws_towards_the_middle():
 def test_no_errors_leave_the_map_as_it_is():
     exact, coarse = spoilt(EXACT, count=2)
     np.testing.assert_allclose(coarse, np.broadcast_to(exact, coarse.shape), atol=1e-6)
+
+
+def test_coarse_maps_of_fewer_texels_are_resized_as_the_network_resizes_them(sample):
+    whole = sample(jax.random.key(0), EXACT)
+    pairs = sample(jax.random.key(0), dataclasses.replace(EXACT, texels=22))
+    np.testing.assert_allclose(pairs.uv_map, whole.uv_map, atol=1e-5)
+    # 63 = 3 x 21: every third texel stands where one of the coarse map's stood, and holds the same
+    # surface point inside the chart; between two of them are their means.
+    coarse = np.asarray(pairs.coarse_uv_map)
+    inside = build_tables(load_hand().atlas, SIZE).texel_mask[::3, ::3]
+    np.testing.assert_allclose(
+        coarse[:, ::3, ::3][:, inside], whole.coarse_uv_map[:, ::3, ::3][:, inside], atol=1e-5
+    )
+    np.testing.assert_allclose(
+        coarse[:, 1::3], (2 * coarse[:, :-3:3] + coarse[:, 3::3]) / 3, atol=1e-5
+    )
