@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from i2uv_jax.data.generator import HandGenerator
     from i2uv_jax.evaluate.sample import Benchmark, Sample
+    from i2uv_jax.evaluate.surfaces import Surface
     from i2uv_jax.inference.predictor import Predictor
 
 _DESCRIPTION = """Score a model on pictures rendered by a seed that training does not use, or with
@@ -78,6 +79,8 @@ def run_synthetic(args: argparse.Namespace) -> int:
         rendering_mishaps(),
         open_detector(args.detector) as detector,
     ):
+        import numpy as np
+
         from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.evaluate.answers import answers_of_model
         from i2uv_jax.evaluate.benchmark_page import (
@@ -134,11 +137,10 @@ def run_synthetic(args: argparse.Namespace) -> int:
             scores = score_table(summary["coarse"])
             sections.append(section("Before super-resolution", scores))
             sections.append(motion_section(summary["coarse_motion"]))
-        found = zip(benchmark.samples, evaluation.found, strict=True)
-        chosen = [sample for sample, is_found in found if is_found][: max(args.surfaces, 0)]
+        chosen = np.flatnonzero(evaluation.found)[: max(args.surfaces, 0)].tolist()
         if chosen:
             watch.check()
-            summary["surfaces"] = _surface_table(args, chosen, predictor, coarse)
+            summary["surfaces"] = _surface_table(args, benchmark, chosen, predictor, coarse)
             note = (
                 f"Means over {len(chosen)} hands; predicted meshes rigidly aligned; the depth map "
                 "as a Kinect-like sensor would measure the same hand, which sees one side of it."
@@ -158,11 +160,12 @@ def run_synthetic(args: argparse.Namespace) -> int:
 
 def _surface_table(
     args: argparse.Namespace,
-    chosen: "list[Sample]",
+    benchmark: "Benchmark",
+    chosen: list[int],
     predictor: "Predictor",
     coarse: "Predictor | None",
 ) -> dict[str, dict[str, float]]:
-    """The depth sensor's and the predicted surfaces beside the true ones."""
+    """The depth sensor's and the predicted surfaces of some samples beside the true ones."""
     from i2uv_jax.evaluate.articulation import rig_of
     from i2uv_jax.evaluate.generated import sensed_surfaces
     from i2uv_jax.evaluate.predicted_surfaces import (
@@ -173,13 +176,37 @@ def _surface_table(
     from i2uv_jax.evaluate.surfaces import Surface
 
     rig = rig_of(predictor.hand)
-    truths = [Surface(sample.vertices, predictor.hand.faces) for sample in chosen]
+    samples = [benchmark.samples[index] for index in chosen]
+    truths = [Surface(sample.vertices, predictor.hand.faces) for sample in samples]
+    if args.set is None and args.sequences is None:
+        truths = _fine_truths(args, chosen, predictor)
     predicted = by_resolution(
-        predictor, coarse, lambda model: surfaces_of_model(model, chosen, rig)
+        predictor, coarse, lambda model: surfaces_of_model(model, samples, rig)
     )
     return surface_table(
-        sensed_surfaces(truths, args.seed), predicted, truths, articulated=args.articulated
+        sensed_surfaces(truths, args.seed),
+        predicted,
+        truths,
+        articulated=args.articulated,
+        true_vertices=[sample.vertices for sample in samples],
     )
+
+
+def _fine_truths(
+    args: argparse.Namespace, chosen: list[int], predictor: "Predictor"
+) -> "list[Surface]":
+    """Rendered hands with their skin's relief."""
+    import jax
+
+    from i2uv_jax.data.fine_surfaces import fine_vertices
+    from i2uv_jax.evaluate.surfaces import Surface
+    from i2uv_jax.hand.detail_chart import subdivision_of
+
+    key, hand = jax.random.key(args.seed), predictor.hand
+    count = chosen[-1] + 1
+    fine = fine_vertices(key, hand, picture_config(args), args.batch or BATCH_SIZE, count)
+    faces = subdivision_of(hand).atlas.faces
+    return [Surface(fine[index], faces) for index in chosen]
 
 
 def _what_is_drawn(args: argparse.Namespace) -> str:

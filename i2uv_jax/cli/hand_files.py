@@ -125,7 +125,7 @@ def write_hand_files(
         for path, hand in zip(own_paths, in_scene, strict=True):
             meshes[path] = [replace(hand, wrist_mm=(0.0, 0.0, 0.0))]
     files: dict[Path, bytes] = {
-        path: glb_bytes(scene, predictor.hand.atlas) for path, scene in meshes.items()
+        path: glb_bytes(scene, predictor.atlas) for path, scene in meshes.items()
     }
     if with_panel:
         predictions = [hand.prediction for hand in hands]
@@ -170,7 +170,7 @@ def scene_bytes(
 ) -> bytes:
     """A GLB file with the hands of a picture of that size, as they stand to each other."""
     scene = _scene(predictions, _texel_mask(predictor), width, height)
-    return glb_bytes(scene, predictor.hand.atlas)
+    return glb_bytes(scene, predictor.atlas)
 
 
 def _texel_mask(predictor: Predictor) -> Bool[np.ndarray, "m m"]:

@@ -65,6 +65,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add_detector_option(parser, PALM)
     add_model_options(parser, "photos")
     parser.add_argument(
+        "--fine",
+        action="store_true",
+        help="super-resolve the UV map to 256 x 256 texels, with the skin's relief, and write "
+        "meshes of 51,136 triangles instead of 3,196",
+    )
+    parser.add_argument(
         "--panel",
         action=argparse.BooleanOptionalAction,
         help="draw each photo's panel, or none (those of photos that are named themselves)",
@@ -88,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
         from i2uv_jax.inference.cache import keep_compiled_programs
 
         keep_compiled_programs()
-        predictor = open_predictor(args, batch_size=min(args.batch, len(photos)))
+        batch_size = min(args.batch, len(photos))
+        predictor = open_predictor(args, batch_size, fine=args.fine)
         if args.hand == "auto" and not predictor.tells_presence:
             raise CommandError(f"--hand auto: model {args.model} does not tell which hand it sees")
         if args.colour == "error" and not predictor.tells_confidence:

@@ -128,6 +128,7 @@ def surface_table(
     truths: Sequence[Surface],
     *,
     articulated: bool,
+    true_vertices: Sequence[Float[np.ndarray, "t 3"]] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Depth maps and predicted surfaces beside the true ones: means of `surfaces.compare`, by row.
 
@@ -135,13 +136,16 @@ def surface_table(
       measured: by a depth sensor, one a hand.
       predicted: by the name of their row.
       articulated: also rows of surfaces whose joints were turned.
+      true_vertices: what predicted vertices are moved onto; None takes the truths' own.
     """
+    if true_vertices is None:
+        true_vertices = [truth.vertices for truth in truths]
     rows = {"depth map": list(measured)}
     for name, own in predicted.items():
         for turned in (False, True) if articulated else (False,):
             rows[f"{name}, articulated" if turned else name] = [
-                own.aligned(index, truth.vertices, articulated=turned)
-                for index, truth in enumerate(truths)
+                own.aligned(index, target, articulated=turned)
+                for index, target in enumerate(true_vertices)
             ]
     return {
         name: mean_comparison([compare(*pair) for pair in zip(found, truths, strict=True)])

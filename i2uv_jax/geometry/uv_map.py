@@ -26,8 +26,19 @@ _MAX_BARYCENTRIC = 3.0
 
 
 @struct.dataclass
-class UvTables:
-    """Gather tables between one atlas and UV maps of one size."""
+class VertexTables:
+    """A gather table from UV maps of one size to one atlas's vertices."""
+
+    vertex_texels: Int[np.ndarray, "v k"]
+    """Flat texel indices to sample for each vertex: 4 for every UV coordinate it has."""
+    vertex_weights: Float[np.ndarray, "v k"]
+    """Bilinear weights of these texels, averaged over the sides of a seam; rows sum to 1."""
+    size: int = struct.field(pytree_node=False)
+
+
+@struct.dataclass
+class UvTables(VertexTables):
+    """Gather tables between one atlas and UV maps of one size, both ways."""
 
     texel_vertices: Int[np.ndarray, "m m 3"]
     """Vertices of the triangle that a texel lies in (outside the chart: the nearest triangle)."""
@@ -35,11 +46,6 @@ class UvTables:
     """Barycentric weights; outside the chart they extrapolate and may be negative."""
     texel_mask: Bool[np.ndarray, "m m"]
     """Whether the texel's centre lies inside the chart."""
-    vertex_texels: Int[np.ndarray, "v k"]
-    """Flat texel indices to sample for each vertex: 4 for every UV coordinate it has."""
-    vertex_weights: Float[np.ndarray, "v k"]
-    """Bilinear weights of these texels, averaged over the sides of a seam; rows sum to 1."""
-    size: int = struct.field(pytree_node=False)
 
 
 def uv_map_from_vertices(
@@ -51,7 +57,7 @@ def uv_map_from_vertices(
 
 
 def vertices_from_uv_map(
-    tables: UvTables, uv_map: Float[Array, "*b m m 3"]
+    tables: VertexTables, uv_map: Float[Array, "*b m m 3"]
 ) -> Float[Array, "*b v 3"]:
     """Vertices of a UV position map: bilinear samples, averaged over the sides of a seam.
 
@@ -66,7 +72,7 @@ def vertices_from_uv_map(
 
 
 def vertex_values(
-    tables: UvTables, texel_values: Float[Array, "*b m m c"]
+    tables: VertexTables, texel_values: Float[Array, "*b m m c"]
 ) -> Float[Array, "*b v c"]:
     """Anything that texels have, at the vertices: samples as `vertices_from_uv_map` takes them."""
     shape = (*texel_values.shape[:-3], tables.size**2, texel_values.shape[-1])
@@ -81,8 +87,7 @@ def build_tables(atlas: Atlas, size: int) -> UvTables:
     Raises:
       ValueError: size is below 2.
     """
-    if size < 2:
-        raise ValueError(f"a UV map needs a size of at least 2, got {size}")
+    samples = build_vertex_tables(atlas, size)
     corners = atlas.uv[atlas.faces_uv] * (size - 1)
     texel_faces, mask = _rasterise_chart(corners, size)
     outside = np.argwhere(~mask)
@@ -92,13 +97,44 @@ def build_tables(atlas: Atlas, size: int) -> UvTables:
     grid = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).astype(np.float64)
     weights = _barycentric(corners[texel_faces], grid)
     weights[~mask] = _extrapolated_weights(corners[faces], nearest, points)
-    vertex_texels, vertex_weights = _vertex_samples(atlas, size)
     return UvTables(
+        vertex_texels=samples.vertex_texels,
+        vertex_weights=samples.vertex_weights,
+        size=size,
         texel_vertices=atlas.faces[texel_faces].astype(np.int32),
         texel_weights=weights.astype(np.float32),
         texel_mask=mask,
-        vertex_texels=vertex_texels,
-        vertex_weights=vertex_weights,
+    )
+
+
+@lru_cache(maxsize=32)
+def build_vertex_tables(atlas: Atlas, size: int) -> VertexTables:
+    """What `build_tables` knows of the vertices; takes no time, whatever their number.
+
+    Raises:
+      ValueError: size is below 2.
+    """
+    if size < 2:
+        raise ValueError(f"a UV map needs a size of at least 2, got {size}")
+    position = atlas.uv * (size - 1)
+    low = np.clip(np.floor(position), 0, size - 2).astype(int)
+    fraction = position - low
+    offsets = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+    texels = (low[:, None, 1] + offsets[:, 1]) * size + low[:, None, 0] + offsets[:, 0]
+    weights = np.where(offsets == 1, fraction[:, None], 1 - fraction[:, None]).prod(axis=-1)
+
+    # UV coordinates sorted by vertex, then written side by side into that vertex's row.
+    order = np.argsort(atlas.vertex_of_uv, kind="stable")
+    owner = atlas.vertex_of_uv[order]
+    count = np.bincount(owner, minlength=atlas.num_vertices)
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    vertex_texels = np.zeros((atlas.num_vertices, count.max(), 4), np.int32)
+    vertex_weights = np.zeros((atlas.num_vertices, count.max(), 4), np.float32)
+    vertex_texels[owner, place] = texels[order]
+    vertex_weights[owner, place] = weights[order] / count[owner, None]
+    return VertexTables(
+        vertex_texels=vertex_texels.reshape(atlas.num_vertices, -1),
+        vertex_weights=vertex_weights.reshape(atlas.num_vertices, -1),
         size=size,
     )
 
@@ -167,27 +203,3 @@ def _barycentric(triangles, points):
 
 def _cross(first, second):
     return first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
-
-
-def _vertex_samples(atlas, size):
-    """Texels and weights that give each vertex its value: see `UvTables`."""
-    position = atlas.uv * (size - 1)
-    low = np.clip(np.floor(position), 0, size - 2).astype(int)
-    fraction = position - low
-    offsets = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
-    texels = (low[:, None, 1] + offsets[:, 1]) * size + low[:, None, 0] + offsets[:, 0]
-    weights = np.where(offsets == 1, fraction[:, None], 1 - fraction[:, None]).prod(axis=-1)
-
-    # UV coordinates sorted by vertex, then written side by side into that vertex's row.
-    order = np.argsort(atlas.vertex_of_uv, kind="stable")
-    owner = atlas.vertex_of_uv[order]
-    count = np.bincount(owner, minlength=atlas.num_vertices)
-    place = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    vertex_texels = np.zeros((atlas.num_vertices, count.max(), 4), np.int32)
-    vertex_weights = np.zeros((atlas.num_vertices, count.max(), 4), np.float32)
-    vertex_texels[owner, place] = texels[order]
-    vertex_weights[owner, place] = weights[order] / count[owner, None]
-    return (
-        vertex_texels.reshape(atlas.num_vertices, -1),
-        vertex_weights.reshape(atlas.num_vertices, -1),
-    )

@@ -14,7 +14,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Protocol
 
 import flax.linen as nn
@@ -47,13 +46,7 @@ from i2uv_jax.inference.predictor import Predictor
 from i2uv_jax.models.detector import build_detector
 from i2uv_jax.models.folding import fold_batch_norm, folded_norms
 from i2uv_jax.models.landmark_net import build_landmark_net
-from i2uv_jax.models.model_files import (
-    DETECTOR,
-    LANDMARK_NET,
-    MODEL_SUFFIX,
-    PALM_NET,
-    WEIGHTS_DIRECTORY,
-)
+from i2uv_jax.models.model_files import DETECTOR, LANDMARK_NET, PALM_NET, shipped_file
 from i2uv_jax.models.palm_net import build_palm_net
 from i2uv_jax.models.weights import load_model_file
 from i2uv_jax.ops.compiling import compiler_options
@@ -287,11 +280,11 @@ def load_detector(
       ValueError: the file is missing, broken or no detector; the message is one line.
     """
     if name_or_path == PALM:
-        palms = load_model_file(_shipped(PALM_NET), PalmNetConfig)
-        landmarks = load_model_file(_shipped(LANDMARK_NET), LandmarkNetConfig)
+        palms = load_model_file(shipped_file(PALM_NET), PalmNetConfig)
+        landmarks = load_model_file(shipped_file(LANDMARK_NET), LandmarkNetConfig)
         lowest = MIN_PRESENCE if min_score is None else min_score
         return PalmDetector(*palms[:2], *landmarks[:2], min_score=lowest)
-    path = _shipped(DETECTOR) if name_or_path == HEAT_MAP else name_or_path
+    path = shipped_file(DETECTOR) if name_or_path == HEAT_MAP else name_or_path
     config, variables, _ = load_model_file(path, DetectorConfig)
     lowest = MIN_SCORE if min_score is None else min_score
     return HeatMapDetector(config, variables, min_score=lowest)
@@ -323,10 +316,6 @@ def find_in_box(
             best = replace(hand, box_xyxy=_plain(box), keypoints=keypoints)
             best_overlap = overlap
     return best
-
-
-def _shipped(name: str) -> Path:
-    return WEIGHTS_DIRECTORY / (name + MODEL_SUFFIX)
 
 
 def _compile_network(model: nn.Module, variables: dict, size: int) -> jax.stages.Compiled:

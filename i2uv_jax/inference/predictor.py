@@ -24,6 +24,7 @@ from jaxtyping import Float, Int, UInt8
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
 from i2uv_jax.hand.asset import Hand, load_hand
+from i2uv_jax.hand.detail_chart import subdivision_of
 from i2uv_jax.imaging.crop import SquareCrop, crop_from_box, crop_whole, extract
 from i2uv_jax.inference.arguments import (
     as_boxes,
@@ -44,8 +45,9 @@ from i2uv_jax.inference.program import (
     replicated,
 )
 from i2uv_jax.models.folding import fold_batch_norm
-from i2uv_jax.models.model_files import find_model
-from i2uv_jax.models.weights import load_picture_model
+from i2uv_jax.models.joining import join_models
+from i2uv_jax.models.model_files import FINE_SRNET, find_model, shipped_file
+from i2uv_jax.models.weights import load_model_file, load_picture_model
 
 MAX_BATCH_SIZE = 32
 """Larger batches are worked through in pieces of this size, which bounds the memory."""
@@ -61,11 +63,14 @@ def load_model(
     batch_size: int | None = None,
     precision: str = "default",
     super_resolution: bool = True,
+    fine: bool = False,
 ) -> "Predictor":
     """Loads a model that comes with the package by name, or any model file by path.
 
     Args:
       name_or_path: a name of `available_models()`, or the path of a .safetensors model file.
+      fine: put the shipped SRNet that knows the skin's relief behind the model's AffineNet, and
+        read finer meshes off its maps (`Predictor`).
       batch_size: see `Predictor`.
       precision: see `Predictor`.
       super_resolution: see `Predictor`.
@@ -74,7 +79,10 @@ def load_model(
       ValueError: no such model, or the file is broken or foreign; the message is one line.
     """
     path = find_model(name_or_path)
-    config, variables, metadata = load_picture_model(path)
+    model = load_picture_model(path)
+    if fine:
+        model = join_models(model, load_model_file(shipped_file(FINE_SRNET)))
+    config, variables, metadata = model
     return Predictor(
         config,
         variables,
@@ -83,6 +91,7 @@ def load_model(
         batch_size=batch_size,
         precision=precision,
         super_resolution=super_resolution,
+        fine_mesh=fine,
     )
 
 
@@ -126,6 +135,7 @@ class Predictor:
         precision: str = "default",
         super_resolution: bool = True,
         network: Network | None = None,
+        fine_mesh: bool = False,
     ) -> None:
         """
         Args:
@@ -139,6 +149,8 @@ class Predictor:
           precision: one of `inference.program.PRECISIONS`.
           super_resolution: False leaves SRNet out: a coarser map, sooner.
           network: another runtime that computes the same in place of XLA.
+          fine_mesh: give meshes of 16 times the triangles (`hand.detail_chart.subdivision_of`),
+            whose first vertices are the hand's.
 
         Raises:
           ValueError: `batch_size` is below 1, weights are not finite, the model was trained on
@@ -158,6 +170,7 @@ class Predictor:
                 f"model {name}: its UV maps are laid out on another atlas ({trained_on}) than the "
                 f"hand's ({given})"
             )
+        self.atlas = subdivision_of(self.hand).atlas if fine_mesh else self.hand.atlas
         self._batch_size = batch_size
         self._precision = precision
         self._network = network
@@ -330,7 +343,7 @@ class Predictor:
 
     def _compile_xla(self, batch_size: int) -> Callable[..., dict]:
         compiled = compile_batched(
-            make_whole(self.config, self.hand),
+            make_whole(self.config, self.hand, self.atlas),
             (self._variables,),
             input_shapes(self.config, batch_size),
             precision=self._precision,
@@ -344,7 +357,9 @@ class Predictor:
     def _compile_around(self, batch_size: int) -> Callable[..., dict]:
         """Another runtime for the network, and the compiled geometry after it."""
         compiled = compile_batched(
-            make_mesh(self.config, self.hand), (), mesh_shapes(self.config, batch_size)
+            make_mesh(self.config, self.hand, self.atlas),
+            (),
+            mesh_shapes(self.config, batch_size),
         )
 
         def run(
@@ -412,7 +427,7 @@ class PendingPrediction:
         found = {name: values[kept] for name, values in found.items()}
         crops = [self._rows[row].crop for row in kept]
         is_left = np.array([self._rows[row].is_left for row in kept])
-        faces = self._predictor.hand.faces
+        faces = self._predictor.atlas.faces
 
         def errors_mm(name: str) -> Float[np.ndarray, "b n"] | None:
             return found[name] * 1000 if name in found else None

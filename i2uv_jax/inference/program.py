@@ -24,8 +24,9 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, UInt8
 
 from i2uv_jax.config import HandNetConfig
+from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
-from i2uv_jax.geometry.uv_map import build_tables, vertex_values, vertices_from_uv_map
+from i2uv_jax.geometry.uv_map import build_vertex_tables, vertex_values, vertices_from_uv_map
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.inference.geometry import drop, hand_scale, lift, scale_to_hand
 from i2uv_jax.models.folding import folded_norms
@@ -64,7 +65,7 @@ def make_network(config: HandNetConfig, hand: Hand) -> Callable[..., SeenHands]:
     a texel, NaN where unknown; none at all is fine as well.
     """
     model = build_model(config)
-    tables = build_tables(hand.atlas, config.uv_map_size)
+    tables = build_vertex_tables(hand.atlas, config.uv_map_size)
     mesh_from_uv_map = mesh_reader(tables, hand.keypoint_regressor)
 
     def network(
@@ -84,15 +85,25 @@ def make_network(config: HandNetConfig, hand: Hand) -> Callable[..., SeenHands]:
     return network
 
 
-def make_mesh(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Array]]:
+def make_mesh(
+    config: HandNetConfig, hand: Hand, atlas: Atlas | None = None
+) -> Callable[..., dict[str, Array]]:
     """UV maps of the network to points, mirrored where the hand is a left one.
 
     With the texels' expected errors, which have no side, also to those of vertices and keypoints,
     "vertex_error_m" and "keypoint_error_m". Those of keypoints are means of the vertices', weighted
     as the points are: as a mean moves no farther than its parts on average, they are upper bounds.
+
+    Args:
+      atlas: of the mesh to read off the maps, whose first vertices are the hand's, such as its
+        subdivision; None takes the hand's own.
     """
-    tables = build_tables(hand.atlas, config.uv_map_size)
+    atlas = hand.atlas if atlas is None else atlas
+    tables = build_vertex_tables(atlas, config.uv_map_size)
     bone_length_m = float(hand.mean_bone_length_m)
+
+    def keypoints_of(values: Float[Array, "b v c"]) -> Float[Array, "b 21 c"]:
+        return regress_keypoints(hand.keypoint_regressor, values[:, : hand.num_vertices])
 
     def mesh(
         uv_map: Float[Array, "b m m 3"],
@@ -104,7 +115,7 @@ def make_mesh(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Arra
         uv_map = jnp.where(is_left[:, None, None, None], _mirrored(uv_map), uv_map)
         vertices_crop = vertices_from_uv_map(tables, uv_map)
         vertices = lift(vertices_crop, inverse_focal, principal)
-        keypoints = regress_keypoints(hand.keypoint_regressor, vertices)
+        keypoints = keypoints_of(vertices)
         points = {
             "uv_map": uv_map,
             "vertices_crop": vertices_crop[..., :2],
@@ -114,23 +125,26 @@ def make_mesh(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Arra
         }
         if texel_error is None:
             return points
-        tables_of_errors = build_tables(hand.atlas, config.stage_sizes[-1])
+        tables_of_errors = build_vertex_tables(atlas, config.stage_sizes[-1])
         error = vertex_values(tables_of_errors, texel_error[..., None])
         error *= hand_scale(keypoints, bone_length_m)[:, None, None]
         return points | {
             "vertex_error_m": error[..., 0],
-            "keypoint_error_m": regress_keypoints(hand.keypoint_regressor, error)[..., 0],
+            "keypoint_error_m": keypoints_of(error)[..., 0],
         }
 
     return mesh
 
 
-def make_whole(config: HandNetConfig, hand: Hand) -> Callable[..., dict[str, Array]]:
+def make_whole(
+    config: HandNetConfig, hand: Hand, atlas: Atlas | None = None
+) -> Callable[..., dict[str, Array]]:
     """Crops as they are in the photo to points in the crop as it is: network, then mesh.
 
     Of models that tell presence also to "presence_logit", of a hand of the side that was asked for.
+    `atlas` is as in `make_mesh`.
     """
-    network, mesh = make_network(config, hand), make_mesh(config, hand)
+    network, mesh = make_network(config, hand), make_mesh(config, hand, atlas)
 
     def whole(
         variables: dict,

@@ -15,7 +15,8 @@ def join_models(affine: LoadedModel, sr: LoadedModel) -> LoadedModel:
     The new card holds both cards: neither's numbers are those of the whole.
 
     Raises:
-      ValueError: a model lacks its part, or the two were trained on different UV charts.
+      ValueError: a model lacks its part, the two were trained on different UV charts, or the SRNet
+        on coarse maps of another size than the AffineNet's.
     """
     affine_config, affine_variables, affine_card = affine
     sr_config, sr_variables, sr_card = sr
@@ -26,6 +27,13 @@ def join_models(affine: LoadedModel, sr: LoadedModel) -> LoadedModel:
     charts = [card["atlas"] for card in (affine_card, sr_card) if "atlas" in card]
     if len(set(charts)) > 1:
         raise ValueError(f"the models were trained on different UV charts: {' and '.join(charts)}")
+    given = affine_config.stage_sizes[-1]
+    wanted = sr_card.get("recipe", {}).get("surface_pairs.coarse.texels", given)
+    if given != wanted:
+        raise ValueError(
+            f"the AffineNet gives maps of {given} x {given} texels, the SRNet was trained on those "
+            f"of {wanted} x {wanted}"
+        )
     config = replace(affine_config, sr=sr_config.sr)
     variables = {
         kind: {name: part for name, part in tree.items() if name != "sr_net"}

@@ -14,15 +14,23 @@ DETECTOR, PALM_NET, LANDMARK_NET = "detector", "palm_net", "landmark_net"
 """Names of the files in `WEIGHTS_DIRECTORY` that find hands, palms and keypoints; no models of
 hands' surfaces."""
 
+FINE_SRNET = "fine"
+"""Name of the SRNet that `i2uv predict --fine` puts behind a model (configs/fine.py)."""
+
 
 class UnknownModelError(ValueError):
     """No model has this name and no file this path; the message is one line."""
 
 
 def available_models() -> tuple[str, ...]:
-    """Names of the models of hands that come with the package, sorted."""
+    """Names of the models of hands in pictures that come with the package, sorted."""
     names = {path.stem for path in WEIGHTS_DIRECTORY.glob(f"*{MODEL_SUFFIX}")}
-    return tuple(sorted(names - {DETECTOR, PALM_NET, LANDMARK_NET}))
+    return tuple(sorted(names - {DETECTOR, PALM_NET, LANDMARK_NET, FINE_SRNET}))
+
+
+def shipped_file(name: str) -> Path:
+    """The file of a network that comes with the package."""
+    return WEIGHTS_DIRECTORY / (name + MODEL_SUFFIX)
 
 
 def find_model(name_or_path: str | os.PathLike) -> Path:
@@ -50,8 +58,8 @@ def find_model(name_or_path: str | os.PathLike) -> Path:
             )
         return path
     names = available_models()
-    if text in names:
-        return WEIGHTS_DIRECTORY / (text + MODEL_SUFFIX)
+    if text in (*names, FINE_SRNET):
+        return shipped_file(text)
     if path.is_file():
         return path
     near = difflib.get_close_matches(text.lower(), names, n=3)

@@ -52,12 +52,12 @@ STUB_CONFIG = HandNetConfig(
 )
 
 
-def predictor_of(apply, config, monkeypatch) -> Predictor:
+def predictor_of(apply, config, monkeypatch, **options) -> Predictor:
     """A predictor whose network is a function of variables, pictures and keypoints."""
     monkeypatch.setattr(
         program, "build_model", lambda config: SimpleNamespace(apply=apply, config=config)
     )
-    return Predictor(config, {})
+    return Predictor(config, {}, **options)
 
 
 def stub_predictor(monkeypatch, make_uv_map) -> Predictor:
@@ -254,6 +254,30 @@ def test_expected_errors_are_told_in_the_hand_s_millimetres(monkeypatch):
     np.testing.assert_allclose(hand.keypoint_score, np.exp(-hand.keypoint_error_mm / 20))
     # Which texel is which does not depend on the side.
     np.testing.assert_allclose(found[1].vertex_error_mm, hand.vertex_error_mm, rtol=1e-4)
+
+
+def test_a_fine_mesh_holds_the_hand_s_own_and_what_lies_between(monkeypatch):
+    def apply(variables, image, keypoints, *, train):
+        uv_map = jnp.broadcast_to(true_uv_map(), (len(image), 128, 128, 3))
+        return HandNetOutput(stage_uv_maps=(), uv_map=uv_map)
+
+    coarse, fine = (
+        predictor_of(apply, STUB_CONFIG, monkeypatch, fine_mesh=fine_mesh)(noise(0))
+        for fine_mesh in (False, True)
+    )
+    count = len(coarse.vertices_mm)
+    np.testing.assert_allclose(fine.vertices_mm[:count], coarse.vertices_mm, atol=1e-3)
+    np.testing.assert_allclose(fine.keypoints_3d_mm, coarse.keypoints_3d_mm, atol=1e-3)
+    assert fine.faces.shape == (16 * len(coarse.faces), 3)
+    # One surface: as large as the coarse one, and no edge is torn over a seam.
+    edges = fine.vertices_mm[fine.faces] - fine.vertices_mm[np.roll(fine.faces, 1, axis=1)]
+    assert np.linalg.norm(edges, axis=-1).max() < 6
+    area_mm2 = [
+        np.linalg.norm(np.cross(b - a, c - a), axis=-1).sum() / 2
+        for hand in (coarse, fine)
+        for a, b, c in [hand.vertices_mm[hand.faces].swapaxes(0, 1)]
+    ]
+    assert area_mm2[1] == pytest.approx(area_mm2[0], rel=0.02)
 
 
 def test_models_that_do_not_tell_expect_nothing(tiny):

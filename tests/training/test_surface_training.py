@@ -28,6 +28,7 @@ from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.inference.predictor import load_model
 from i2uv_jax.models.hand_net import build_model
+from i2uv_jax.models.joining import join_models
 from i2uv_jax.models.weights import load_model_file
 from i2uv_jax.training.loop import train
 from i2uv_jax.training.sharding import batch_sharding, make_mesh
@@ -116,6 +117,11 @@ def test_the_file_is_no_model_of_pictures_until_it_is_joined(
             np.testing.assert_array_equal, variables["params"][name], source["params"][name]
         )
     assert set(variables["params"]) == {"affine_net", "sr_net"}
+
+    # Learned on coarse maps of another size, its corrections would be those of other texels.
+    card = {**sr_card, "recipe": {"surface_pairs.coarse.texels": 8}}
+    with pytest.raises(ValueError, match="the SRNet was trained on those of 8 x 8"):
+        join_models(load_model_file(tiny_model_path), (sr_config, sr_variables, card))
 
 
 def test_parts_that_are_not_there_cannot_be_joined(tmp_path, run, tiny_model_path, capsys):
