@@ -41,8 +41,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         nargs="?",
         const="weights",
         choices=("weights", "convolutions"),
-        help="litert only: store the weights in int8 and compute in float (weights, the default), "
-        "or compute the convolutions in int8",
+        help="litert only: store large layers' weights in int8, others' in float16, and compute in "
+        "float (weights, the default), or compute large convolutions in int8",
     )
     parser.add_argument(
         "--compare", type=positive_int, default=16, metavar="N", help="hands to compare on (16)"

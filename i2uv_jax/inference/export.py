@@ -36,7 +36,8 @@ IMAGE, KEYPOINTS = "image", "keypoints"
 """Names of the inputs; the outputs have those of `SeenHands`' fields."""
 STABLEHLO_PLATFORMS = ("cpu", "cuda", "tpu")
 INT8 = ("weights", "convolutions")
-"""What a LiteRT file can have in int8: weights alone, or convolutions with all that they take."""
+"""What large layers of a LiteRT file can have in int8: weights alone, or convolutions with all that
+they take."""
 
 
 def export_model(

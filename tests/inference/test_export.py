@@ -122,7 +122,8 @@ def test_what_is_told_to_a_model_and_by_it(exported, file_format):
 @pytest.mark.parametrize("int8", ["weights", "convolutions"])
 def test_int8_is_smaller_and_near(exported, int8):
     # LiteRT's XNNPACK refuses the float program at 32 pixels, whose last features are one pixel.
-    config = dataclasses.replace(PUBLISHED, image_size=64)
+    affine = dataclasses.replace(PUBLISHED.affine, encoder="resnet18", width=0.5)
+    config = dataclasses.replace(PUBLISHED, affine=affine, image_size=64)
     variables = random_variables(config)
     crops = smooth_crops(12, 64)
     whole = exported("litert", config, variables, "whole")
@@ -131,14 +132,14 @@ def test_int8_is_smaller_and_near(exported, int8):
     network, card = open_export(path)
     float_map = open_export(whole)[0](crops[:4])["uv_map"]
     error = np.abs(network(crops[:4])["uv_map"] - float_map)
-    assert 0 < error.mean() < 0.05 * np.ptp(float_map)
+    assert 0 < error.mean() < 0.01 * np.ptp(float_map)
     assert card["precision"] == f"int8 {int8}"
 
     def program_size(path):
         with zipfile.ZipFile(path) as archive:
             return path.stat().st_size - archive.infolist()[0].compress_size
 
-    assert program_size(path) < 0.6 * program_size(whole)
+    assert program_size(path) < 0.4 * program_size(whole)
 
 
 def test_a_dozen_lines_without_this_package_give_the_same_hand(exported, request):
