@@ -1,5 +1,5 @@
 """The SRNet behind `i2uv predict --fine`: from the default model's 32 x 32 texels to the skin's
-relief at 256 x 256; an hour on two CPU cores.
+relief at 256 x 256; twenty minutes on two CPU cores that do other work besides.
 
     i2uv train --config configs/fine.py
 """
@@ -48,11 +48,11 @@ def get_config() -> ExperimentConfig:
         ),
         optim=OptimConfig(algorithm="adam", peak_learning_rate=5e-3, warmup_steps=20),
         train=TrainConfig(
-            num_steps=1200,
-            batch_size=8,
-            log_every=20,
-            picture_every=1200,
-            evaluate_every=300,
+            num_steps=500,
+            batch_size=4,
+            log_every=25,
+            picture_every=500,
+            evaluate_every=250,
             save_every=100,
         ),
         evaluation=EvaluationConfig(num_images=64),

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
     from i2uv_jax.inference.program import inference_config
     from i2uv_jax.measuring.device_peaks import measured_peaks, peaks_of, precision_of
-    from i2uv_jax.models.complexity import model_complexity, total_complexity
+    from i2uv_jax.models.complexity import flops_per_picture, model_complexity
 
     with InterruptWatch() as watch:
         name, config, variables = _model(args)
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         if precision == "default":
             precision = precision_of(config.dtype, device.platform)
         peaks = peaks_of(device.device_kind, precision) or measured_peaks(precision)
-        flops = total_complexity(model_complexity(config)).flops * config.looks
+        flops = flops_per_picture(model_complexity(config), config.looks)
         print(f"{name}: {flops / 1e9:.2f} GFLOP an image, {config.crop_size} x "
               f"{config.crop_size} pixels, {args.dtype}, median of {args.runs} calls")  # fmt: skip
         print(f"{jax.local_device_count()} x {device.device_kind} ({device.platform}); peak of one "

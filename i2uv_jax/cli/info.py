@@ -61,7 +61,11 @@ def run(args: argparse.Namespace) -> int:
     if args.evaluation:
         raise CommandError("--evaluation only goes with --card")
     from i2uv_jax.config import HandNetConfig
-    from i2uv_jax.models.complexity import model_complexity, total_complexity
+    from i2uv_jax.models.complexity import (
+        flops_per_picture,
+        model_complexity,
+        total_complexity,
+    )
     from i2uv_jax.models.model_files import find_model
     from i2uv_jax.models.weights import load_model_file
 
@@ -79,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
             "model": args.model,
             "parameters": total.parameters,
             "flops": total.flops,
-            "flops_per_image": total.flops * config.looks,
+            "flops_per_image": flops_per_picture(parts, config.looks),
             "parts": [dataclasses.asdict(part) for part in parts],
             "image_size": config.image_size,
             "looks": config.looks,
@@ -102,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     for part in (*parts, total):
         print(f"{part.part:24}{part.parameters:>14,}{part.flops / 1e9:>16.3f}")
     if config.looks > 1:
-        per_image = total.flops * config.looks / 1e9
+        per_image = flops_per_picture(parts, config.looks) / 1e9
         print(f"{f'image, {config.looks} looks':24}{'':14}{per_image:>16.3f}")
     for name, value in card.items():
         print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
@@ -132,7 +136,7 @@ def _write_card(args: argparse.Namespace) -> int:
 
 def _described(name: str) -> "DescribedModel":
     from i2uv_jax.evaluate.model_card import DescribedModel
-    from i2uv_jax.models.complexity import model_complexity, total_complexity
+    from i2uv_jax.models.complexity import model_complexity
     from i2uv_jax.models.model_files import WEIGHTS_DIRECTORY, file_fingerprint, find_model
     from i2uv_jax.models.weights import load_model_file
 
@@ -146,7 +150,7 @@ def _described(name: str) -> "DescribedModel":
         name=card.get("name", path.stem),
         config=config,
         card=card,
-        total=total_complexity(model_complexity(config)),
+        parts=model_complexity(config),
         num_bytes=path.stat().st_size,
         fingerprint=file_fingerprint(path),
         licence=_LICENCE if is_shipped else None,

@@ -16,7 +16,11 @@ from i2uv_jax.evaluate.generated import GENERATED
 from i2uv_jax.evaluate.markdown import markdown_table
 from i2uv_jax.evaluate.photos import NEAR_SHARE
 from i2uv_jax.measuring.device_peaks import CPU_CORE_WATTS, rated_watts
-from i2uv_jax.models.complexity import PartComplexity
+from i2uv_jax.models.complexity import (
+    PartComplexity,
+    flops_per_picture,
+    total_complexity,
+)
 
 METRICS = "metrics.json"
 
@@ -59,7 +63,7 @@ class DescribedModel:
     config: HandNetConfig
     card: Mapping[str, Any]
     """What its header says; see `training.model_file`."""
-    total: PartComplexity
+    parts: tuple[PartComplexity, ...]
     num_bytes: int
     fingerprint: str
     licence: str | None
@@ -192,8 +196,8 @@ def _identity(model: DescribedModel) -> str:
         gives += ", from it a mesh and 21 keypoints in millimetres, weak perspective"
     rows = [
         ("network", network),
-        ("parameters", f"{model.total.parameters:,}"),
-        ("GFLOP a picture", f"{model.total.flops * looks / 1e9:.3f}"),
+        ("parameters", f"{total_complexity(model.parts).parameters:,}"),
+        ("GFLOP a picture", f"{flops_per_picture(model.parts, looks) / 1e9:.3f}"),
         ("file", f"{model.num_bytes / 1e6:.2f} MB, {model.fingerprint}"),
         ("takes", takes),
         ("gives", gives),

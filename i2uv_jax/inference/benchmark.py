@@ -20,7 +20,7 @@ from i2uv_jax.inference.program import batch_mesh, compile_batched, replicated
 from i2uv_jax.inference.runtimes import open_content
 from i2uv_jax.measuring.device_peaks import Peaks
 from i2uv_jax.measuring.timing import Spread, counted, program_bytes, time_calls
-from i2uv_jax.models.complexity import model_complexity, total_complexity
+from i2uv_jax.models.complexity import flops_per_picture, model_complexity
 from i2uv_jax.models.folding import fold_batch_norm
 
 
@@ -142,7 +142,7 @@ def measure_backend(
         )
         return
     network, _ = open_content(export_model(backend, config, variables, load_hand(), "measured"))
-    flops = total_complexity(model_complexity(config)).flops * config.looks
+    flops = flops_per_picture(model_complexity(config), config.looks)
     yield from measure_network(backend, network, config, flops, batch_sizes, num_runs=num_runs)
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.inference.program import input_shapes, make_mesh, make_whole, view_shapes
-from i2uv_jax.models.complexity import model_complexity
+from i2uv_jax.models.complexity import flops_per_picture, model_complexity
 from i2uv_jax.models.folding import folded_norms
 from i2uv_jax.models.hand_net import HandNet, build_model
 from i2uv_jax.models.resnet import ResNet
@@ -38,7 +38,8 @@ def network_parts(config: HandNetConfig, variables: dict, hand: Hand) -> list[Pa
     Where the config looks at pictures more than once (`looks`), only the whole does.
     """
     model = build_model(config)
-    flops = {part.part: part.flops for part in model_complexity(config)}
+    complexity = model_complexity(config)
+    flops = {part.part: part.flops for part in complexity}
     encoder_flops, sr_flops = flops["affine_net/encoder"], flops.get("sr_net", 0)
     size, map_size = config.image_size, config.stage_sizes[-1]
 
@@ -77,7 +78,7 @@ def network_parts(config: HandNetConfig, variables: dict, hand: Hand) -> list[Pa
             WHOLE,
             make_whole(config, hand),
             lambda b: input_shapes(config, b),
-            sum(flops.values()) * config.looks,
+            flops_per_picture(complexity, config.looks),
         ),
     ]
     return [part for part in parts if part.name != "SRNet" or config.sr is not None]

@@ -81,7 +81,10 @@ def load_model(
     path = find_model(name_or_path)
     model = load_picture_model(path)
     if fine:
-        model = join_models(model, load_model_file(shipped_file(FINE_SRNET)))
+        try:
+            model = join_models(model, load_model_file(shipped_file(FINE_SRNET)))
+        except ValueError as error:
+            raise ValueError(f"{name_or_path}: {error}") from error
     config, variables, metadata = model
     return Predictor(
         config,

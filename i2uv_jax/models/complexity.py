@@ -65,6 +65,11 @@ def total_complexity(parts: tuple[PartComplexity, ...]) -> PartComplexity:
     )
 
 
+def flops_per_picture(parts: tuple[PartComplexity, ...], looks: int) -> int:
+    """Of all looks at a picture; SRNet works on the last one's map alone."""
+    return sum(part.flops * (1 if part.part == "sr_net" else looks) for part in parts)
+
+
 def _part_of(path: tuple[str, ...]) -> str:
     return "/".join(path[:2]) if path[0] == "affine_net" else path[0]
 

@@ -59,6 +59,7 @@ class HandNet(nn.Module):
         keypoints: Float[Array, "b 21 3"] | None = None,
         *,
         train: bool,
+        super_resolve: bool = True,
     ) -> HandNetOutput:
         """Takes sRGB-encoded pictures of right hands, 0 to 1, of the config's size. Jit-able.
 
@@ -68,6 +69,7 @@ class HandNet(nn.Module):
         Args:
             keypoints: what is known of the keypoints, for models that can be told
                 (`HandNetConfig.takes_keypoints`): x, y and z as in a texel, NaN where unknown.
+            super_resolve: False gives the coarse map, of the same size but without SRNet.
 
         Raises:
             ValueError: the picture's size is not the config's, or the model takes no keypoints.
@@ -81,20 +83,22 @@ class HandNet(nn.Module):
         seen = self.affine_net(image, keypoints, train=train)
         return HandNetOutput(
             stage_uv_maps=seen.uv_maps,
-            uv_map=self.refine(seen.uv_maps[-1]),
+            uv_map=self.refine(seen.uv_maps[-1], super_resolve=super_resolve),
             presence_logit=seen.presence_logit,
             log_error=seen.log_error,
         )
 
-    def refine(self, uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b n n 3"]:
-        """SRNet on AffineNet's finest map; without SRNet that map as it is."""
+    def refine(
+        self, uv_map: Float[Array, "b m m 3"], *, super_resolve: bool = True
+    ) -> Float[Array, "b n n 3"]:
+        """SRNet on AffineNet's finest map, or that map resized alone; without SRNet as it is."""
         if self.config.sr is None:
             return uv_map
         if self.config.sr.stop_gradient:
             uv_map = jax.lax.stop_gradient(uv_map)
         sr_size = (self.config.sr.size, self.config.sr.size)
         uv_map = resize_corner_aligned(uv_map, sr_size, cpu_path=self.cpu_paths)
-        return self.sr_net(uv_map)
+        return self.sr_net(uv_map) if super_resolve else uv_map
 
 
 def build_model(

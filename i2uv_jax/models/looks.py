@@ -65,15 +65,21 @@ def see_hands(
     Raises:
       ValueError: the pictures' side is no multiple of the model's, or it takes no keypoints.
     """
-    size = model.config.image_size
-    output = model.apply(variables, _shrunk(image, size), keypoints, train=False)
+    size, num_closeups = model.config.image_size, model.config.looks - 1
+
+    def look(image: Float[Array, "b h h 3"], keypoints: Array | None, number: int) -> HandNetOutput:
+        # Where the hand is, coarse maps tell as well.
+        coarse = {} if number == num_closeups else {"super_resolve": False}
+        return model.apply(variables, _shrunk(image, size), keypoints, train=False, **coarse)
+
+    output = look(image, keypoints, 0)
     uv_map, texel_error = output.uv_map, _expected_error(output)
-    for _ in range(model.config.looks - 1):
+    for number in range(1, num_closeups + 1):
         vertices, found = mesh_from_uv_map(uv_map)
         to_closeup = closeup(vertices[..., :2], found[..., :2])
         seen = to_closeup.of_image(image, _SUPERSAMPLING * size, by_picture=model.by_picture)
         told = None if keypoints is None else to_closeup.of_points(keypoints)
-        output = model.apply(variables, _shrunk(seen, size), told, train=False)
+        output = look(seen, told, number)
         to_picture = to_closeup.inverse()
         uv_map, texel_error = to_picture.of_uv_map(output.uv_map), _expected_error(output)
         if texel_error is not None:

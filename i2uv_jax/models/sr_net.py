@@ -37,27 +37,15 @@ class SRNet(nn.Module):
 
     @nn.compact
     def __call__(self, uv_map: Float[Array, "b m m 3"]) -> Float[Array, "b m m 3"]:
-        gain, size = self.config.detail_gain, uv_map.shape[1]
-        if self.config.texel_features is not None:
+        gain, num_own, size = self.config.detail_gain, self.config.texel_features, uv_map.shape[1]
+        if num_own is not None:
             frames, hand_size = texel_frames(uv_map)
             detail = uv_map - _local_mean(uv_map, max(1, size // _MEANS_ACROSS))
             seen = (gain / hand_size) * (frames * detail[..., :, None]).sum(axis=-2)
-            x = self._convolved(jnp.concatenate([seen, self._texel_features(seen.shape)], axis=-1))
-            x = x + self.param("texel_correction", nn.initializers.zeros, (size, size, 3))
-            return uv_map + (hand_size / gain) * (frames * x[..., None, :]).sum(axis=-1)
-        x = uv_map if gain is None else gain * (uv_map - _local_mean(uv_map, _MEAN_REACH))
-        x = self._convolved(x)
-        if gain is not None:
-            x = x / gain
-        return uv_map + x if self.config.residual else x
-
-    def _texel_features(self, seen: tuple[int, ...]) -> Float[Array, "b m m k"]:
-        """The same for each hand of a batch."""
-        shape = (*seen[1:3], self.config.texel_features)
-        own = self.param("texel_features", nn.initializers.normal(1.0), shape)
-        return jnp.broadcast_to(own, (seen[0], *shape))
-
-    def _convolved(self, x: Float[Array, "b m m c"]) -> Float[Array, "b m m 3"]:
+            own = self.param("texel_features", nn.initializers.normal(1.0), (size, size, num_own))
+            x = jnp.concatenate([seen, jnp.broadcast_to(own, (*seen.shape[:3], num_own))], axis=-1)
+        else:
+            x = uv_map if gain is None else gain * (uv_map - _local_mean(uv_map, _MEAN_REACH))
         for i, features in enumerate(self.config.channels):
             x = Conv(
                 features,
@@ -67,7 +55,7 @@ class SRNet(nn.Module):
                 name=f"conv{i + 1}",
             )(x)
             x = jax.nn.relu(x)
-        return Conv(
+        x = Conv(
             3,
             self.config.kernels[-1],
             # The residual form starts as the identity.
@@ -77,6 +65,12 @@ class SRNet(nn.Module):
             cpu_paths=self.cpu_paths,
             name=f"conv{len(self.config.kernels)}",
         )(x)
+        if num_own is not None:
+            x = x + self.param("texel_correction", nn.initializers.zeros, (size, size, 3))
+            x = hand_size * (frames * x[..., None, :]).sum(axis=-1)
+        if gain is not None:
+            x = x / gain
+        return uv_map + x if self.config.residual else x
 
 
 def _local_mean(uv_map: Float[Array, "b m m 3"], reach: int) -> Float[Array, "b m m 3"]:

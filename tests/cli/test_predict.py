@@ -53,6 +53,34 @@ def error_lines(capsys) -> list[str]:
     return [line for line in captured.err.splitlines() if "error:" in line]
 
 
+def test_fine_meshes_have_the_skin_s_relief(run_real, tmp_path, write_photo, capsys):
+    photo = write_photo("hand.jpg", 80, 60)
+    for name, options in (("plain", ()), ("fine", ("--fine",))):
+        assert run_real(photo, *options, "--no-panel", model="small", out=tmp_path / name) == 0
+    numbers, meshes = {}, {}
+    for name in ("plain", "fine"):
+        (numbers[name],) = json.loads((tmp_path / name / "hand.json").read_text())["hands"]
+        meshes[name] = trimesh.load(tmp_path / name / "hand.glb", force="mesh")
+    assert len(meshes["plain"].faces) == 3196
+    assert len(meshes["fine"].faces) == 51136
+    assert (numbers["plain"]["vertices"], numbers["fine"]["vertices"]) == (1609, 25609)
+    # The same hand: millimetres of relief do not move its joints.
+    distance = np.subtract(numbers["plain"]["keypoints_3d"], numbers["fine"]["keypoints_3d"])
+    assert 0 < np.linalg.norm(distance, axis=-1).max() < 5
+
+    assert run_real(photo, "--fine", "--backend", "onnx", model="small") == 2
+    assert error_lines(capsys) == [
+        "i2uv predict: error: --fine: runs on the backend xla, not on onnx"
+    ]
+
+
+def test_fine_maps_are_of_coarse_ones_of_the_size_it_learned_from(run_real, write_photo, capsys):
+    assert run_real(write_photo("hand.jpg", 80, 60), "--fine") == 2
+    (line,) = error_lines(capsys)
+    assert "tiny.safetensors: the AffineNet gives maps of" in line
+    assert "the SRNet was trained on those of 32 x 32" in line
+
+
 def test_one_photo_gives_three_whole_files(
     run_real, tmp_path, write_photo, tiny_model_path, capsys
 ):

@@ -26,7 +26,7 @@ class Pointer:
     def __init__(self, looks):
         self.config = SimpleNamespace(looks=looks, image_size=SIZE)
 
-    def apply(self, variables, image, keypoints=None, *, train):
+    def apply(self, variables, image, keypoints=None, *, train, super_resolve=True):
         centres = (jnp.arange(SIZE) + 0.5) / SIZE
         grid = jnp.stack(jnp.meshgrid(centres, centres), axis=-1)
 
@@ -84,14 +84,16 @@ def test_what_a_closeup_shows_is_told_in_the_picture_s_coordinates(angle):
 
 
 class Repeater(Pointer):
-    """A `Pointer` that also keeps which keypoints it was told."""
+    """A `Pointer` that also keeps which keypoints it was told, and if SRNet was to work."""
 
     def __init__(self, looks):
         super().__init__(looks)
         self.told = []
+        self.super_resolved = []
 
-    def apply(self, variables, image, keypoints=None, *, train):
+    def apply(self, variables, image, keypoints=None, *, train, super_resolve=True):
         self.told.append(keypoints)
+        self.super_resolved.append(super_resolve)
         return super().apply(variables, image, train=train)
 
 
@@ -102,6 +104,7 @@ def test_told_keypoints_follow_into_the_closeup():
     model = Repeater(looks=2)
     see_hands(model, {}, jnp.asarray(picture(wrist, knuckle))[None], mesh_from_uv_map, keypoints)
     first, second = model.told
+    assert model.super_resolved == [False, True]
     np.testing.assert_array_equal(first, keypoints)
     # Upright in the middle, FILL long; depths grow with the picture.
     scale = FILL / 0.5
