@@ -1,7 +1,7 @@
 """The default model: a half-width ResNet-18 at 64 x 64 that looks twice; hours on two CPU cores.
 
-i2uv train --config configs/small.py --render.skin.folder=SKINS --render.background.folder=PICTURES
---render.sensor.strength=0.5: see BUILD.md; without the folders skins and backgrounds are drawn.
+i2uv train --config configs/small.py --render.skin.folder=SKINS --render.background.folder=PICTURES:
+see BUILD.md; without the folders skins and backgrounds are drawn.
 """
 
 from i2uv_jax.config import (
@@ -37,7 +37,7 @@ def get_config() -> ExperimentConfig:
             looks=2,
         ),
         render=RenderConfig(supersampling=2, closeup_share=0.7),
-        data=DataConfig(reuse=6, told_share=0.85),
+        data=DataConfig(reuse=6),
         loss=LossConfig(
             stage_terms=(
                 ("uv_l1", 3.0),
