@@ -280,7 +280,7 @@ def _draw(keys, hand, config, textures, placed) -> HandPicture:
         lit = jax.vmap(lambda light, one: light_occluders(light, config.light, one))(
             looks.light, placed.occluders
         )
-        colour += _occluder_colour(shown, len(tables.faces), lit)
+        colour = _add_occluders(colour, shown, len(tables.faces), lit)
     return HandPicture(shown.mean_colour(colour), coverage, hand_mask)
 
 
@@ -301,23 +301,23 @@ def _shade(looks, dressed, tables, config, textures, camera, shown):
         )  # fmt: skip
 
     is_skin = (shown.face >= 0) & (shown.face < num_faces)
-    return map_covered(shade, is_skin, channels=3)
+    return map_covered(shade, is_skin, jnp.zeros((*is_skin.shape, 3)))
 
 
-def _occluder_colour(shown, first_face, colours):
-    """Linear colour (b, n, 3) of each pixel's representatives; zero off occluders.
+def _add_occluders(colour, shown, first_face, colours):
+    """Linear colour (b, n, 3) of each pixel's representatives, now on occluders, too.
 
     Faces of occluders start at `first_face`; `colours` are those of their vertices.
     """
     corners = colours[:, OCCLUDER_FACES].reshape(len(colours), len(OCCLUDER_FACES), 9)
 
-    def colour(picture, sample):
+    def mix(picture, sample):
         face = jnp.maximum(shown.face[picture, sample], first_face)
         _, weights = shown.locate(picture, sample, face)
         mixed = corners[picture, face - first_face].T
         return sum(weights[k] * mixed[3 * k : 3 * k + 3] for k in range(3))
 
-    return map_covered(colour, shown.face >= first_face, channels=3)
+    return map_covered(mix, shown.face >= first_face, colour)
 
 
 def _coverage(hand, config, face):
