@@ -43,7 +43,11 @@ def map_covered(
     step = _PIECES_PER_PICTURE * batch
     nowhere = batch * num_samples
 
-    def turn(start, values):
+    def write(values, place, found):
+        rows = found.transpose(0, 2, 1)
+        return values.at[place].set(rows, mode="drop", wrap_negative_indices=False)
+
+    def turn(start):
         item = start + jnp.arange(step)
         owner = jnp.searchsorted(end, item, side="right", method="scan_unrolled")
         owner = jnp.minimum(owner, batch - 1)
@@ -53,15 +57,20 @@ def map_covered(
         # What fills the last piece up, and what follows the last piece, may be another picture's.
         sample = jnp.clip(found - padded * owner[:, None], 0, num_samples - 1)
         place = jnp.where(rank < last[owner, None], num_samples * owner[:, None] + sample, nowhere)
-        rows = jax.vmap(function)(owner, sample).transpose(0, 2, 1)
-        return values.at[place].set(rows, mode="drop", wrap_negative_indices=False)
+        return place, jax.vmap(function)(owner, sample)
 
-    _, values = jax.lax.while_loop(
-        lambda state: state[0] < end[-1],
-        lambda state: (state[0] + step, turn(*state)),
-        (jnp.int32(0), values.reshape(nowhere, -1)),
+    # What a turn finds is written by the next one: so it is stored as `function` gives it, which
+    # CPUs vectorise, and not worked out as a part of the scatter, which they do not.
+    none_yet = (
+        jnp.full((step, _PIECE), nowhere),
+        jnp.zeros((step, values.shape[2], _PIECE), values.dtype),
     )
-    return values.reshape(batch, num_samples, -1)
+    _, values, *last_found = jax.lax.while_loop(
+        lambda state: state[0] < end[-1],
+        lambda state: (state[0] + step, write(*state[1:]), *turn(state[0])),
+        (jnp.int32(0), values.reshape(nowhere, -1), *none_yet),
+    )
+    return write(values, *last_found).reshape(batch, num_samples, -1)
 
 
 def _running_count(covered):
