@@ -99,7 +99,7 @@ def rasterise(
     image = jnp.arange(batch)[:, None, None]
     rows = seen.planes.reshape(-1, 9)[image * num_faces + jnp.maximum(seen.face, 0)]
     x, y = jnp.arange(width) + 0.5, (jnp.arange(height) + 0.5)[:, None]
-    weights, depth = _normalise_weights(_evaluate(rows, x, y)[0])
+    weights, depth = _normalise_weights(_evaluate(jnp.moveaxis(rows, -1, 0), x, y)[0])
     hit = seen.face >= 0
     return Fragments(
         face=seen.face,
@@ -117,7 +117,7 @@ def weights_at(
       planes: of the triangle that each place sees (`VisibleFaces.planes`). The weights of places
         outside their triangle are finite, and of no meaning.
     """
-    return jnp.stack(_normalise_weights(_evaluate(planes, x_px, y_px)[0])[0])
+    return jnp.stack(_normalise_weights(_evaluate(planes.T, x_px, y_px)[0])[0])
 
 
 def interpolate(
@@ -150,9 +150,9 @@ def _weight_planes(corners, corner_depth):
 
 
 def _evaluate(planes, x, y):
-    """The three quotients of `_weight_planes` (rows of 9) at screen positions, and their sum."""
+    """The three quotients of `_weight_planes` (9 arrays) at screen positions, and their sum."""
     quotients = [
-        planes[..., 3 * corner] * x + planes[..., 3 * corner + 1] * y + planes[..., 3 * corner + 2]
+        planes[3 * corner] * x + planes[3 * corner + 1] * y + planes[3 * corner + 2]
         for corner in range(3)
     ]
     return quotients, quotients[0] + quotients[1] + quotients[2]
@@ -168,7 +168,9 @@ def _scatter_depth(planes, corners, corner_depth, visible, height, width):
     windows = jnp.maximum((last - first) // _WINDOW + 1, 0) * visible[..., None]
     count = (windows[..., 0] * windows[..., 1]).reshape(-1)
     end = jnp.cumsum(count)
-    planes, first = planes.reshape(-1, 9), first.reshape(-1, 2)
+    # Number by number, as rows of nine would have to be picked apart for each pixel of a window.
+    planes, first = planes.reshape(-1, 9).T.reshape(-1), first.reshape(-1, 2)
+    number = batch * num_faces * np.arange(9, dtype=np.int32)[:, None]
     windows_across = jnp.maximum(windows[..., 0].reshape(-1), 1)
     nearest, farthest = _inverse_depth_range(corner_depth, visible)
     # Just under the top of the bits left for the depth, so that rounding cannot overflow.
@@ -176,8 +178,12 @@ def _scatter_depth(planes, corners, corner_depth, visible, height, width):
     step = _WINDOWS_PER_PIECE * batch
     in_window = np.arange(_WINDOW_PIXELS, dtype=np.int32)[:, None]
     last_owner = batch * num_faces - 1
+    nowhere = batch * height * width
 
-    def piece(start, packed):
+    def compete(packed, pixel, fragment):
+        return packed.at[pixel].min(fragment, mode="drop", wrap_negative_indices=False)
+
+    def find_fragments(start):
         item = start + jnp.arange(step)
         # The loop in it keeps CPUs from searching anew for everything that follows.
         owner = jnp.searchsorted(end, item, side="right", method="scan")
@@ -190,22 +196,30 @@ def _scatter_depth(planes, corners, corner_depth, visible, height, width):
         # Pixels of a window before windows: loops over the many windows vectorise.
         x = column + in_window % _WINDOW
         y = row + in_window // _WINDOW
-        quotients, inverse_depth = _evaluate(planes[owner], x + 0.5, y + 0.5)
+        found = planes.at[number + owner].get(mode="promise_in_bounds", wrap_negative_indices=False)
+        quotients, inverse_depth = _evaluate(found, x + 0.5, y + 0.5)
         least = jnp.minimum(jnp.minimum(quotients[0], quotients[1]), quotients[2])
-        covered = least >= -_EDGE_EPSILON * inverse_depth
-        covered &= (x < width) & (y < height) & (item < end[-1])
+        is_inside = least >= -_EDGE_EPSILON * inverse_depth
+        # Negative outside the picture and after the last window.
+        room = jnp.minimum(jnp.minimum(width - 1 - x, height - 1 - y), end[-1] - 1 - item)
         behind = (nearest[image] - inverse_depth) / (nearest[image] - farthest[image])
         depth_bits = (jnp.clip(behind, 0, 1) * quantum).astype(jnp.uint32)
         fragment = (depth_bits << _index_bits(num_faces)) | index.astype(jnp.uint32)
-        pixel = jnp.where(covered, (image * height + y) * width + x, batch * height * width)
-        return packed.at[pixel].min(fragment, mode="drop")
+        pixel = jnp.where(room >= 0, (image * height + y) * width + x, nowhere)
+        return jnp.where(is_inside, pixel, nowhere), fragment
 
-    _, packed = jax.lax.while_loop(
-        lambda state: state[0] < end[-1],
-        lambda state: (state[0] + step, piece(*state)),
-        (jnp.int32(0), jnp.full(batch * height * width, _EMPTY, jnp.uint32)),
+    # Fragments compete one turn after they were found: so they are stored as they are, in rows of
+    # windows, which CPUs vectorise, and not as a part of the scatter, which they do not.
+    none_yet = (
+        jnp.full((_WINDOW_PIXELS, step), nowhere),
+        jnp.zeros((_WINDOW_PIXELS, step), jnp.uint32),
     )
-    return packed.reshape(batch, height, width)
+    _, packed, *last = jax.lax.while_loop(
+        lambda state: state[0] < end[-1],
+        lambda state: (state[0] + step, compete(*state[1:]), *find_fragments(state[0])),
+        (jnp.int32(0), jnp.full(nowhere, _EMPTY, jnp.uint32), *none_yet),
+    )
+    return compete(packed, *last).reshape(batch, height, width)
 
 
 def _inverse_depth_range(corner_depth, visible):

@@ -7,7 +7,6 @@ What hands look like is the business of `render.appearance` and the modules belo
 strengths at zero, of `render.shading` alone.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -24,6 +23,7 @@ from i2uv_jax.geometry.mesh import normalize, vertex_normals
 from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.model import rest_hand
+from i2uv_jax.ops.each_picture import each_picture
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.appearance import build_appearance_tables, dress, sample_look, shade_samples
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
@@ -280,7 +280,7 @@ def _draw(keys, hand, config, textures, placed) -> HandPicture:
         lit = jax.vmap(lambda light, one: light_occluders(light, config.light, one))(
             looks.light, placed.occluders
         )
-        colour += _occluder_colour(shown, len(tables.faces), lit)
+        colour = _add_occluders(colour, shown, len(tables.faces), lit)
     return HandPicture(shown.mean_colour(colour), coverage, hand_mask)
 
 
@@ -301,23 +301,23 @@ def _shade(looks, dressed, tables, config, textures, camera, shown):
         )  # fmt: skip
 
     is_skin = (shown.face >= 0) & (shown.face < num_faces)
-    return map_covered(shade, is_skin, channels=3)
+    return map_covered(shade, is_skin, jnp.zeros((*is_skin.shape, 3)))
 
 
-def _occluder_colour(shown, first_face, colours):
-    """Linear colour (b, n, 3) of each pixel's representatives; zero off occluders.
+def _add_occluders(colour, shown, first_face, colours):
+    """Linear colour (b, n, 3) of each pixel's representatives, now on occluders, too.
 
     Faces of occluders start at `first_face`; `colours` are those of their vertices.
     """
     corners = colours[:, OCCLUDER_FACES].reshape(len(colours), len(OCCLUDER_FACES), 9)
 
-    def colour(picture, sample):
+    def mix(picture, sample):
         face = jnp.maximum(shown.face[picture, sample], first_face)
         _, weights = shown.locate(picture, sample, face)
         mixed = corners[picture, face - first_face].T
         return sum(weights[k] * mixed[3 * k : 3 * k + 3] for k in range(3))
 
-    return map_covered(colour, shown.face >= first_face, channels=3)
+    return map_covered(mix, shown.face >= first_face, colour)
 
 
 def _coverage(hand, config, face):
@@ -330,25 +330,32 @@ def _coverage(hand, config, face):
 
 def _finish(keys: PictureKeys, config, pictures, picture):
     """The batch's images (sRGB, 0 to 1): hands before backgrounds, through cameras."""
-    size = config.image_size
-    backgrounds = jax.vmap(lambda one: sample_background(one, size, config.background, pictures))(
-        keys.background
+    size, sensor = config.image_size, config.sensor
+    backgrounds = each_picture(
+        lambda key: sample_background(key, size, config.background, pictures), keys.background
     )
-    # Pixels on the outline mix skin and background; where there is no skin its colour is unused.
-    skin = linear_to_srgb(picture.colour)
-    images = picture.coverage * jnp.clip(skin, 0, 1) + (1 - picture.coverage) * backgrounds
-    sensor = config.sensor
     spectrum_share = sensor.strength * sensor.spectrum_share
-    if spectrum_share > 0:
-        lots, shares = keys.mixing.T
-        # Another picture's background costs nothing: the other's of each pair of neighbours.
-        partner = np.minimum(np.arange(len(images)) ^ 1, len(images) - 1)
-        mixed = jax.vmap(partial(mix_amplitudes, cycles=sensor.spectrum_cycles))(
-            images, backgrounds[partner], shares * (lots < spectrum_share)
-        )
-        images = jnp.clip(mixed, 0, 1)
-    return jax.vmap(lambda one_key, image: apply_sensor(one_key, image, sensor))(
-        keys.sensor, images
+    # Another picture's background costs nothing: the other's of each pair of neighbours.
+    partner = np.minimum(np.arange(len(backgrounds)) ^ 1, len(backgrounds) - 1)
+
+    def finish(sensor_key, mixing, colour, coverage, background, partner):
+        # Pixels on the outline mix skin and background; its colour means nothing without skin.
+        skin = jnp.clip(linear_to_srgb(colour), 0, 1)
+        image = coverage * skin + (1 - coverage) * background
+        if spectrum_share > 0:
+            lot, share = mixing
+            image = jax.lax.cond(
+                lot < spectrum_share,
+                lambda image: mix_amplitudes(
+                    image, backgrounds[partner], share, cycles=sensor.spectrum_cycles
+                ),
+                lambda image: image,
+                image,
+            )
+        return apply_sensor(sensor_key, jnp.clip(image, 0, 1), sensor)
+
+    return each_picture(
+        finish, keys.sensor, keys.mixing, picture.colour, picture.coverage, backgrounds, partner
     )
 
 
