@@ -30,7 +30,9 @@ def fine_vertices(
     def of_hand(relief_key: PRNGKeyArray, placement: Placement) -> Float[Array, "n 3"]:
         traits = sample_traits(relief_key, hand, detail)
         uv_map = detailed_map(hand, placement.posed, placement.pose, traits, detail, _MAP_SIZE)
-        return placement.framing.to_camera_frame(vertices_from_uv_map(tables, uv_map))
+        # The map is moved, not the vertices sampled from it: XLA for CPUs (jax 0.10.2) garbles all
+        # but the first 2^15 coordinates of the latter in one program.
+        return vertices_from_uv_map(tables, placement.framing.to_camera_frame(uv_map))
 
     @jax.jit
     def of_batch(index: Array) -> Float[Array, "b n 3"]:

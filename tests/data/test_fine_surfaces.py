@@ -13,6 +13,7 @@ from i2uv_jax.render.scene import sample_placements
 def test_they_are_the_pictures_hands_and_rougher():
     hand, config, key = load_hand(), RenderConfig(), jax.random.key(3)
     fine = fine_vertices(key, hand, config, batch_size=2, count=3)
+    faces = subdivision_of(hand).atlas.faces
     assert fine.shape == (3, subdivision_of(hand).atlas.num_vertices, 3)
     for index in range(3):
         batch, row = divmod(index, 2)
@@ -24,3 +25,5 @@ def test_they_are_the_pictures_hands_and_rougher():
         distance_mm = 1000 * np.linalg.norm(fine[index, : hand.num_vertices] - rig, axis=-1)
         assert 0.05 < distance_mm.mean() < 0.6
         assert distance_mm.max() < 6
+        edges = fine[index][faces] - fine[index][np.roll(faces, 1, axis=1)]
+        assert 1000 * np.linalg.norm(edges, axis=-1).max() < 12
