@@ -13,11 +13,9 @@ import trimesh
 from PIL import Image
 
 from i2uv_jax.cli.main import main
-from i2uv_jax.config import HandNetConfig, SRNetConfig, plain_looks
+from i2uv_jax.config import plain_looks
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.imaging.video import open_video_writer
-from i2uv_jax.models.random_weights import random_variables
-from i2uv_jax.models.weights import save_model
 from i2uv_jax.registration import fitting
 from i2uv_jax.render import scene
 from tests.archives import write_freihand
@@ -132,14 +130,6 @@ def scans(tmp_path):
 
 
 @pytest.fixture
-def srnet(tmp_path):
-    """An untrained SRNet by itself."""
-    config = HandNetConfig(affine=None, sr=SRNetConfig(channels=(4,), kernels=(3, 3), size=64))
-    save_model(tmp_path / "srnet.safetensors", config, random_variables(config), {})
-    return tmp_path / "srnet.safetensors"
-
-
-@pytest.fixture
 def evaluation(tmp_path):
     """A folder with results of `i2uv eval detector`."""
     (tmp_path / "detector").mkdir()
@@ -219,8 +209,6 @@ def test_every_i2uv_command_succeeds(request, tmp_path, photo, monkeypatch, comm
         monkeypatch.setattr(fitting, "HandFitter", StandIn)
         monkeypatch.setattr(StandIn, "fitted", [])
         own["SCANS"] = request.getfixturevalue("scans")
-    if "SRNET" in words:
-        own["SRNET"] = request.getfixturevalue("srnet")
     if "EVALUATION" in words:
         own["EVALUATION"] = request.getfixturevalue("evaluation")
     if "ARCHIVES" in words:
