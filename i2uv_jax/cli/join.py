@@ -15,7 +15,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "the two hold is left out.",
     )
     parser.add_argument("affine", metavar="AFFINE", help="a model file, or a shipped model's name")
-    parser.add_argument("sr", metavar="SR", help="likewise; configs/small_srnet.py trains one")
+    parser.add_argument(
+        "sr", metavar="SR", help="likewise, such as fine; configs/fine.py trains one"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")
     parser.set_defaults(run=run)
 

@@ -69,8 +69,9 @@ def see_hands(
 
     def look(image: Float[Array, "b h h 3"], keypoints: Array | None, number: int) -> HandNetOutput:
         # Where the hand is, coarse maps tell as well.
-        coarse = {} if number == num_closeups else {"super_resolve": False}
-        return model.apply(variables, _shrunk(image, size), keypoints, train=False, **coarse)
+        is_last = number == num_closeups
+        shrunk = _shrunk(image, size)
+        return model.apply(variables, shrunk, keypoints, train=False, super_resolve=is_last)
 
     output = look(image, keypoints, 0)
     uv_map, texel_error = output.uv_map, _expected_error(output)

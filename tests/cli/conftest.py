@@ -60,11 +60,11 @@ def fast_network(monkeypatch, rest_hand_map):
     from i2uv_jax.inference import program
     from i2uv_jax.models.hand_net import HandNetOutput
 
-    def apply(variables, image, keypoints=None, *, train):
+    def apply(variables, image, keypoints=None, *, train, super_resolve=True):
         shift = image.mean(axis=(1, 2, 3))[:, None, None, None]
         return HandNetOutput(stage_uv_maps=(), uv_map=rest_hand_map + 0.1 * shift)
 
-    def apply_telling(variables, image, keypoints=None, *, train):
+    def apply_telling(variables, image, keypoints=None, *, train, super_resolve=True):
         left, right = (half.mean(axis=(1, 2, 3)) for half in jnp.split(image, 2, axis=2))
         output = apply(variables, image, keypoints, train=train)
         return output.replace(

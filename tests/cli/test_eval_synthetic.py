@@ -64,7 +64,7 @@ def test_hands_that_are_not_finite_are_counted_named_and_left_out_of_surfaces(
     whole = program.build_model
 
     def build_model(config):
-        def apply(variables, image, keypoints=None, *, train):
+        def apply(variables, image, keypoints=None, *, train, super_resolve=True):
             output = whole(config).apply(variables, image, keypoints, train=train)
             is_bright = image.mean(axis=(1, 2, 3)) > 0.5
             broken = jnp.where(is_bright[:, None, None, None], jnp.nan, output.uv_map)

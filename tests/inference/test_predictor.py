@@ -63,7 +63,7 @@ def predictor_of(apply, config, monkeypatch, **options) -> Predictor:
 def stub_predictor(monkeypatch, make_uv_map) -> Predictor:
     """A predictor whose network is a plain function of the pictures it gets."""
 
-    def apply(variables, image, keypoints, *, train):
+    def apply(variables, image, keypoints, *, train, super_resolve):
         assert not train and keypoints is None
         return HandNetOutput(stage_uv_maps=(), uv_map=make_uv_map(image))
 
@@ -172,7 +172,7 @@ TOLD_CONFIG = HandNetConfig(
 def told_predictor(monkeypatch):
     """A predictor whose maps repeat the first told keypoint; where it is unknown they hold -1."""
 
-    def apply(variables, image, keypoints, *, train):
+    def apply(variables, image, keypoints, *, train, super_resolve):
         point = jnp.where(jnp.isfinite(keypoints[:, 0]), keypoints[:, 0], -1)
         uv_map = jnp.broadcast_to(point[:, None, None], (len(image), 128, 128, 3))
         return HandNetOutput(stage_uv_maps=(), uv_map=uv_map)
@@ -215,7 +215,7 @@ TELLING_CONFIG = HandNetConfig(
 def telling_predictor(monkeypatch):
     """A predictor that takes pictures for right hands which are brighter on the right."""
 
-    def apply(variables, image, keypoints, *, train):
+    def apply(variables, image, keypoints, *, train, super_resolve):
         logit = 8 * (image[:, :, 64:].mean(axis=(1, 2, 3)) - image[:, :, :64].mean(axis=(1, 2, 3)))
         uv_map = jnp.broadcast_to(true_uv_map(), (len(image), 128, 128, 3))
         return HandNetOutput(stage_uv_maps=(), uv_map=uv_map, presence_logit=logit)
@@ -230,7 +230,7 @@ def test_expected_errors_are_told_in_the_hand_s_millimetres(monkeypatch):
     affine = AffineNetConfig(decoder_channels=(8,) * 4, coarse_to_fine=True, confidence=True)
     config = HandNetConfig(affine, SRNetConfig(size=128), image_size=128)
 
-    def apply(variables, image, keypoints, *, train):
+    def apply(variables, image, keypoints, *, train, super_resolve):
         return HandNetOutput(
             stage_uv_maps=(),
             uv_map=jnp.broadcast_to(true_uv_map(), (len(image), 128, 128, 3)),
@@ -257,7 +257,7 @@ def test_expected_errors_are_told_in_the_hand_s_millimetres(monkeypatch):
 
 
 def test_a_fine_mesh_holds_the_hand_s_own_and_what_lies_between(monkeypatch):
-    def apply(variables, image, keypoints, *, train):
+    def apply(variables, image, keypoints, *, train, super_resolve):
         uv_map = jnp.broadcast_to(true_uv_map(), (len(image), 128, 128, 3))
         return HandNetOutput(stage_uv_maps=(), uv_map=uv_map)
 

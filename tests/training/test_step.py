@@ -18,7 +18,7 @@ class KnownAnswer:
         self.uv_map, self.log_error = uv_map, log_error
         self.config = SimpleNamespace(looks=1, image_size=image_size, tells_presence=False)
 
-    def apply(self, variables, image, keypoints=None, *, train):
+    def apply(self, variables, image, keypoints=None, *, train, super_resolve=True):
         return HandNetOutput(stage_uv_maps=(), uv_map=self.uv_map, log_error=self.log_error)
 
 
