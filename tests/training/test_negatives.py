@@ -41,7 +41,7 @@ class TellingNet(nn.Module):
     by_picture = False
 
     @nn.compact
-    def __call__(self, image, keypoints=None, *, train):
+    def __call__(self, image, keypoints=None, *, train, super_resolve=True):
         halves = jnp.stack(jnp.split(image.mean(axis=(1, 3)), 2, axis=-1), axis=-1).mean(axis=1)
         logit = nn.Dense(1, name="presence")(halves)[:, 0]
         uv_map = nn.Conv(3, (3, 3), name="map")(nn.avg_pool(image, (4, 4), strides=(4, 4)))
