@@ -16,7 +16,7 @@ class TwoConvolutions(nn.Module):
     config: HandNetConfig
 
     @nn.compact
-    def __call__(self, image, keypoints=None, *, train):
+    def __call__(self, image, keypoints=None, *, train, super_resolve=True):
         x = nn.avg_pool(image, (8, 8), strides=(8, 8))
         # Enough channels for kernels that are worth sharding.
         x = nn.relu(nn.BatchNorm(use_running_average=not train)(nn.Conv(64, (3, 3))(x)))
