@@ -93,7 +93,7 @@ def commands_of(document):
 COMMANDS = list(dict.fromkeys(command for name in DOCUMENTS for command in commands_of(name)))
 """Each once, whichever documents show it."""
 
-SLOW = ("bench train", "bench export", "eval detector", "eval synthetic")
+SLOW = ("bench train", "bench export", "eval detector", "eval synthetic", "export --fine")
 """How commands begin that compile for half a minute, whatever they are given."""
 
 RENDERING = {"demo --out out", "data sheet --out out/sheet.png"}

@@ -45,6 +45,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "float (weights, the default), or compute large convolutions in int8",
     )
     parser.add_argument(
+        "--fine",
+        action="store_true",
+        help="super-resolve the UV map to 256 x 256 texels, with the skin's relief, and let the "
+        "file's tables give meshes of 51,136 triangles instead of 3,196",
+    )
+    parser.add_argument(
         "--compare", type=positive_int, default=16, metavar="N", help="hands to compare on (16)"
     )
     parser.set_defaults(run=run)
@@ -57,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from i2uv_jax.inference.cache import keep_compiled_programs
     from i2uv_jax.inference.export import export_model
     from i2uv_jax.inference.runtimes import open_content
+    from i2uv_jax.models.joining import load_fine_model
     from i2uv_jax.models.model_files import find_model
     from i2uv_jax.models.weights import load_picture_model
 
@@ -65,7 +72,9 @@ def run(args: argparse.Namespace) -> int:
     if not args.out.parent.is_dir() or args.out.is_dir():
         raise CommandError(f"--out {args.out}: expected a file in a folder that exists")
     try:
-        config, variables, _ = load_picture_model(find_model(args.model))
+        config, variables, _ = (
+            load_fine_model(args.model) if args.fine else load_picture_model(find_model(args.model))
+        )
         keep_compiled_programs()
         num_calibration = NUM_CALIBRATION if args.int8 == "convolutions" else 0
         num_drawn = args.compare + num_calibration
@@ -73,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         crops = rendered_crops(config, num_drawn, HANDS_SEED)
         content = export_model(
             args.format, config, variables, load_hand(), args.model,
-            int8=args.int8, calibration=crops[args.compare :].network_inputs,
+            int8=args.int8, calibration=crops[args.compare :].network_inputs, fine_mesh=args.fine,
         )  # fmt: skip
         network, _ = open_content(content)
     except ValueError as error:

@@ -33,22 +33,18 @@ def open_predictor(args: argparse.Namespace, batch_size: int, *, fine: bool = Fa
     """The model that the options name; says on stderr if "auto" does not take XLA at once.
 
     Args:
-      fine: see `load_model`; on XLA alone.
+      fine: see `load_model`; "auto" is XLA then, the fastest for such large maps.
 
     Raises:
       CommandError: there is no such model, its file is damaged, or the backend is not installed or
         cannot compute it.
     """
     from i2uv_jax.inference.backends import load_fastest, load_with_backend
-    from i2uv_jax.inference.predictor import load_model
 
-    if fine and args.backend not in ("auto", "xla"):
-        raise CommandError(f"--fine: runs on the backend xla, not on {args.backend}")
+    wanted = "xla" if fine and args.backend == "auto" else args.backend
     try:
-        if fine:
-            return load_model(args.model, batch_size=batch_size, fine=True)
-        if args.backend != "auto":
-            return load_with_backend(args.model, args.backend, batch_size=batch_size)
+        if wanted != "auto":
+            return load_with_backend(args.model, wanted, batch_size=batch_size, fine=fine)
         predictor, backend = load_fastest(args.model, batch_size=batch_size)
     except ValueError as error:
         raise CommandError(error) from error

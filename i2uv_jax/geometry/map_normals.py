@@ -25,8 +25,10 @@ def texel_frames(
     size = jnp.sqrt(jnp.linalg.norm(cross, axis=-1).mean(axis=(1, 2)))
     first, normal = normalize(along_u), normalize(cross)
     frames = jnp.stack([first, jnp.cross(normal, first), normal], axis=-1)
-    edges = ((0, 0), (1, 1), (1, 1), (0, 0), (0, 0))
-    return jnp.pad(frames, edges, mode="edge"), size[:, None, None, None]
+    # Not by `jnp.pad`, which cuts the batch too, whose size exported programs leave open.
+    rows = jnp.concatenate([frames[:, :1], frames, frames[:, -1:]], axis=1)
+    columns = jnp.concatenate([rows[:, :, :1], rows, rows[:, :, -1:]], axis=2)
+    return columns, size[:, None, None, None]
 
 
 def _derivatives(

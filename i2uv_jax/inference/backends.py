@@ -18,7 +18,8 @@ from i2uv_jax.inference.export import FORMAT, export_model
 from i2uv_jax.inference.predictor import Predictor, load_model
 from i2uv_jax.inference.runtime_errors import UnsupportedModelError
 from i2uv_jax.inference.runtimes import Network, open_content
-from i2uv_jax.models.model_files import find_model
+from i2uv_jax.models.joining import load_fine_model
+from i2uv_jax.models.model_files import FINE_SRNET, find_model, shipped_file
 from i2uv_jax.models.weights import load_picture_model
 
 _LITERT_MODULES = ("ai_edge_litert", "litert_converter")
@@ -48,9 +49,12 @@ def load_fastest(name_or_path: str, *, batch_size: int | None = None) -> tuple[P
 
 
 def load_with_backend(
-    name_or_path: str, backend: str, *, batch_size: int | None = None
+    name_or_path: str, backend: str, *, batch_size: int | None = None, fine: bool = False
 ) -> Predictor:
     """A predictor whose network runs on a backend other than "auto".
+
+    Args:
+      fine: see `load_model`.
 
     Raises:
       MissingRuntimeError: the backend's extra is not installed.
@@ -58,23 +62,29 @@ def load_with_backend(
       ValueError: no such model, or the file is broken or foreign.
     """
     if backend == "xla":
-        return load_model(name_or_path, batch_size=batch_size)
-    path = find_model(name_or_path)
-    config, variables, card = load_picture_model(path)
+        return load_model(name_or_path, batch_size=batch_size, fine=fine)
+    files = [find_model(name_or_path)]
+    if fine:
+        files.append(shipped_file(FINE_SRNET))
+        config, variables, card = load_fine_model(name_or_path)
+    else:
+        config, variables, card = load_picture_model(files[0])
     return Predictor(
         config,
         variables,
         name=str(name_or_path),
         metadata=card,
         batch_size=batch_size,
-        network=_network(backend, path, config, variables),
+        network=_network(backend, files, config, variables),
+        fine_mesh=fine,
     )
 
 
-def _network(backend: str, path: Path, config, variables: dict) -> Network:
-    """From the cache, where it has this model as this version would export it."""
+def _network(backend: str, files: list[Path], config, variables: dict) -> Network:
+    """From the cache, where it has the model of these files as this version would export it."""
     versions = f"{FORMAT} {metadata.version('i2uv-jax')} {jax.__version__} {backend}"
-    digest = hashlib.sha256(path.read_bytes() + versions.encode()).hexdigest()[:32]
+    model = b"".join(file.read_bytes() for file in files)
+    digest = hashlib.sha256(model + versions.encode()).hexdigest()[:32]
     folder = user_cache_folder()
     kept = None if folder is None else folder / f"{digest}.{backend}"
     if kept is not None and kept.exists():
@@ -84,7 +94,7 @@ def _network(backend: str, path: Path, config, variables: dict) -> Network:
             raise
         except (OSError, ValueError):
             pass  # It is not ours any more, or damaged: made anew below.
-    content = export_model(backend, config, variables, load_hand(), path.stem)
+    content = export_model(backend, config, variables, load_hand(), files[0].stem)
     if kept is not None:
         # Where the disk is full, the next process exports again.
         with contextlib.suppress(OSError):

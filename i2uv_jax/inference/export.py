@@ -22,8 +22,9 @@ import numpy as np
 
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES, KEYPOINT_NAMES, NUM_KEYPOINTS
-from i2uv_jax.geometry.uv_map import build_tables
+from i2uv_jax.geometry.uv_map import build_vertex_tables
 from i2uv_jax.hand.asset import Hand
+from i2uv_jax.hand.detail_chart import subdivision_of
 from i2uv_jax.inference.program import make_network
 from i2uv_jax.inference.runtime_errors import MissingRuntimeError
 from i2uv_jax.models.folding import fold_batch_norm
@@ -49,6 +50,7 @@ def export_model(
     *,
     int8: str | None = None,
     calibration: Sequence[dict[str, np.ndarray]] = (),
+    fine_mesh: bool = False,
 ) -> bytes:
     """The file's content.
 
@@ -58,6 +60,7 @@ def export_model(
       int8: one of `INT8`, for LiteRT; None is float.
       calibration: inputs by name, each for one hand: what `int8="convolutions"` takes its ranges
         from.
+      fine_mesh: the card's mesh is the finer one of `Predictor`'s `fine_mesh`.
 
     Raises:
       MissingRuntimeError: the format's extra is not installed.
@@ -72,7 +75,7 @@ def export_model(
         raise ValueError(f"int8: only the format litert has it, not {file_format}")
     network, folded = make_network(portable(config), hand), fold_batch_norm(variables)
     precision = "float32" if int8 is None else f"int8 {int8}"
-    card = export_card(config, hand, name, precision)
+    card = export_card(config, hand, name, precision, fine_mesh=fine_mesh)
 
     def function(*inputs: jax.Array) -> dict[str, jax.Array]:
         return named_outputs(network(folded, *inputs))
@@ -107,9 +110,13 @@ def portable(config: HandNetConfig) -> HandNetConfig:
     return dataclasses.replace(config, cpu_paths="off", dtype="float32")
 
 
-def export_card(config: HandNetConfig, hand: Hand, name: str, precision: str) -> dict:
+def export_card(
+    config: HandNetConfig, hand: Hand, name: str, precision: str, *, fine_mesh: bool = False
+) -> dict:
     """All that a user needs besides the program, of JSON's types."""
-    tables = build_tables(hand.atlas, config.uv_map_size)
+    # The finer mesh begins with the hand's vertices, so keypoints are the same means of both.
+    atlas = subdivision_of(hand).atlas if fine_mesh else hand.atlas
+    tables = build_vertex_tables(atlas, config.uv_map_size)
     keypoints, vertices = np.nonzero(hand.keypoint_regressor)
     weights = hand.keypoint_regressor[keypoints, vertices]
     return {
@@ -129,7 +136,7 @@ def export_card(config: HandNetConfig, hand: Hand, name: str, precision: str) ->
             "vertices": vertices.tolist(),
             "weights": _rounded(weights),
         },
-        "faces": hand.faces.tolist(),
+        "faces": atlas.faces.tolist(),
     }
 
 

@@ -45,9 +45,9 @@ from i2uv_jax.inference.program import (
     replicated,
 )
 from i2uv_jax.models.folding import fold_batch_norm
-from i2uv_jax.models.joining import join_models
-from i2uv_jax.models.model_files import FINE_SRNET, find_model, shipped_file
-from i2uv_jax.models.weights import load_model_file, load_picture_model
+from i2uv_jax.models.joining import load_fine_model
+from i2uv_jax.models.model_files import find_model
+from i2uv_jax.models.weights import load_picture_model
 
 MAX_BATCH_SIZE = 32
 """Larger batches are worked through in pieces of this size, which bounds the memory."""
@@ -78,14 +78,9 @@ def load_model(
     Raises:
       ValueError: no such model, or the file is broken or foreign; the message is one line.
     """
-    path = find_model(name_or_path)
-    model = load_picture_model(path)
-    if fine:
-        try:
-            model = join_models(model, load_model_file(shipped_file(FINE_SRNET)))
-        except ValueError as error:
-            raise ValueError(f"{name_or_path}: {error}") from error
-    config, variables, metadata = model
+    config, variables, metadata = (
+        load_fine_model(name_or_path) if fine else load_picture_model(find_model(name_or_path))
+    )
     return Predictor(
         config,
         variables,

@@ -1,12 +1,29 @@
 """One model of an AffineNet and an SRNet that were trained apart."""
 
+import os
 from dataclasses import replace
 from typing import Any
 
 from i2uv_jax.config import HandNetConfig
+from i2uv_jax.models.model_files import FINE_SRNET, find_model, shipped_file
+from i2uv_jax.models.weights import load_model_file, load_picture_model
 
 LoadedModel = tuple[HandNetConfig, dict[str, Any], dict[str, Any]]
 """Config, variables and card, as `models.weights.load_model_file` gives them."""
+
+
+def load_fine_model(name_or_path: str | os.PathLike) -> LoadedModel:
+    """A model's AffineNet with the shipped SRNet that knows the skin's relief.
+
+    Raises:
+      ValueError: no such model, its file is broken or foreign, or its coarse maps are not of the
+        size that the SRNet was trained on; the message is one line.
+    """
+    model = load_picture_model(find_model(name_or_path))
+    try:
+        return join_models(model, load_model_file(shipped_file(FINE_SRNET)))
+    except ValueError as error:
+        raise ValueError(f"{name_or_path}: {error}") from error
 
 
 def join_models(affine: LoadedModel, sr: LoadedModel) -> LoadedModel:

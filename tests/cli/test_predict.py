@@ -53,7 +53,7 @@ def error_lines(capsys) -> list[str]:
     return [line for line in captured.err.splitlines() if "error:" in line]
 
 
-def test_fine_meshes_have_the_skin_s_relief(run_real, tmp_path, write_photo, capsys):
+def test_fine_meshes_have_the_skin_s_relief(run_real, tmp_path, write_photo):
     photo = write_photo("hand.jpg", 80, 60)
     for name, options in (("plain", ()), ("fine", ("--fine",))):
         assert run_real(photo, *options, "--no-panel", model="small", out=tmp_path / name) == 0
@@ -67,11 +67,6 @@ def test_fine_meshes_have_the_skin_s_relief(run_real, tmp_path, write_photo, cap
     # The same hand: millimetres of relief do not move its joints.
     distance = np.subtract(numbers["plain"]["keypoints_3d"], numbers["fine"]["keypoints_3d"])
     assert 0 < np.linalg.norm(distance, axis=-1).max() < 5
-
-    assert run_real(photo, "--fine", "--backend", "onnx", model="small") == 2
-    assert error_lines(capsys) == [
-        "i2uv predict: error: --fine: runs on the backend xla, not on onnx"
-    ]
 
 
 def test_fine_maps_are_of_coarse_ones_of_the_size_it_learned_from(run_real, write_photo, capsys):

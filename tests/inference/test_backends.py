@@ -64,6 +64,21 @@ def test_keypoints_and_presence_are_as_on_xla(tmp_path, backend):
     assert moved[2] == 0
 
 
+@pytest.mark.parametrize("backend", RUNTIMES)
+def test_fine_meshes_are_as_on_xla(tmp_path, own_cache, backend):
+    pytest.importorskip(RUNTIMES[backend], reason=f"needs the extra {backend}")
+    # Maps of 32 x 32 texels, as the shipped SRNet takes them.
+    affine = AffineNetConfig("resnet18", 0.125, (16, 8, 8), coarse_to_fine=True)
+    path = saved(tmp_path, HandNetConfig(affine, sr=None, image_size=128))
+    (picture,) = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), dtype=np.uint8)
+    ours, theirs = (load_with_backend(path, name, fine=True)(picture) for name in ("xla", backend))
+    assert ours.vertices_mm.shape == (25609, 3)
+    np.testing.assert_allclose(theirs.vertices_mm, ours.vertices_mm, atol=0.01)
+    plain = load_with_backend(path, backend)(picture)
+    assert plain.vertices_mm.shape == (1609, 3)
+    assert len(list(own_cache.glob(f"*.{backend}"))) == 2
+
+
 @pytest.mark.parametrize("backend", ["xla", *RUNTIMES])
 def test_an_srnet_alone_is_one_line(tmp_path, backend):
     path = saved(tmp_path, HandNetConfig(affine=None, sr=SRNetConfig((4,), (3, 3), size=64)))

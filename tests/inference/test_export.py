@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from i2uv_jax.config import AffineNetConfig, HandNetConfig, SRNetConfig
+from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.inference import export as export_module
 from i2uv_jax.inference.export import export_model
@@ -33,6 +34,12 @@ PUBLISHED = HandNetConfig(
     AffineNetConfig("resnet50", 0.125, (16, 8, 8, 8, 8, 4)),
     SRNetConfig((4,), (5, 3), residual=True),
     32,
+)
+FINE = HandNetConfig(
+    AffineNetConfig("resnet18", 0.125, (16, 8, 8), coarse_to_fine=True),
+    SRNetConfig((4,), (3, 3), residual=True, size=64, detail_gain=8.0, texel_features=2),
+    image_size=64,
+    looks=1,
 )
 SUFFIX = {"stablehlo": ".stablehlo", "onnx": ".onnx", "litert": ".tflite"}
 RUNTIME = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
@@ -69,8 +76,16 @@ def differences_mm(config, variables, network, crops):
 @pytest.mark.parametrize(
     ("file_format", "config"),
     # JAX's own format takes whatever JAX takes; the other two are about operations.
-    [("stablehlo", PUBLISHED), ("onnx", OURS), ("onnx", PUBLISHED), ("litert", OURS)],
-    ids=lambda value: value if isinstance(value, str) else value.affine.encoder,
+    [
+        ("stablehlo", PUBLISHED),
+        ("stablehlo", FINE),
+        ("onnx", OURS),
+        ("onnx", PUBLISHED),
+        ("onnx", FINE),
+        ("litert", OURS),
+        ("litert", FINE),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{value.affine.encoder}-{value.looks}",
 )
 def test_same_meshes_as_jax(exported, file_format, config):
     variables = random_variables(config)
@@ -117,6 +132,28 @@ def test_what_is_told_to_a_model_and_by_it(exported, file_format):
     np.testing.assert_allclose(theirs.keypoint_error_mm, ours.keypoint_error_mm, rtol=1e-3)
     untold = Predictor(TELLING, variables, batch_size=5)(list(crops))
     assert np.abs(untold.vertices_mm - ours.vertices_mm)[0].max() > 0.1
+
+
+def test_the_finer_mesh_begins_with_the_hand(exported):
+    hand, variables = load_hand(), random_variables(FINE)
+    cards = [
+        open_export(exported("stablehlo", FINE, variables, name, fine_mesh=fine_mesh))[1]
+        for name, fine_mesh in (("plain", False), ("fine", True))
+    ]
+    assert [len(card["faces"]) for card in cards] == [3196, 51136]
+    # On a map of the hand itself each table gives its mesh.
+    uv_map = uv_map_from_vertices(build_tables(hand.atlas, 64), hand.mean_vertices)
+    texels = np.asarray(uv_map).reshape(-1, 3)
+    plain, fine = (
+        (texels[card["vertex_texels"]] * np.array(card["vertex_weights"])[..., None]).sum(axis=1)
+        for card in cards
+    )
+    np.testing.assert_allclose(fine[: len(plain)], plain, atol=1e-6)
+    # Every further vertex lies within an edge's length of the hand's.
+    distance = np.linalg.norm(fine[::50, None] - plain, axis=-1).min(axis=1)
+    edges = plain[hand.faces] - plain[np.roll(hand.faces, 1, axis=1)]
+    assert distance.max() < np.linalg.norm(edges, axis=-1).max()
+    assert cards[0]["keypoint_regressor"] == cards[1]["keypoint_regressor"]
 
 
 @pytest.mark.parametrize("int8", ["weights", "convolutions"])
