@@ -39,7 +39,7 @@ MASK_EPSILON = 1e-6
 class LossInputs:
     """What a loss term may look at: one UV map against the truth, crop coordinates throughout.
 
-    Vertices, keypoints and seams are given for the final map only; z is relative to the wrist.
+    Vertices and keypoints are given for the final map only; z is relative to the wrist.
     """
 
     uv_map: Float[Array, "b m m 3"]
@@ -50,9 +50,6 @@ class LossInputs:
     true_vertices: Float[Array, "b v 3"] | None = None
     keypoints: Float[Array, "b 21 3"] | None = None
     true_keypoints: Float[Array, "b 21 3"] | None = None
-    seam_offsets: Float[Array, "b s 3"] | None = None
-    """How far each side of a seam lies from the mean of the vertex's sides."""
-    true_seam_offsets: Float[Array, "b s 3"] | None = None
 
 
 class MaskedValues(NamedTuple):
@@ -120,16 +117,6 @@ def uv_mask(inputs: LossInputs) -> MaskedValues:
     )
 
 
-def seams(inputs: LossInputs) -> MaskedValues:
-    """L1 distance of the offsets between the sides of a seam, which the true map nearly joins.
-
-    Texels far apart in the map, which the other terms never compare, are neighbours there: without
-    this term the sides drift apart, and the mesh, which has their mean, is dented.
-    """
-    _require(inputs.seam_offsets, "seams", "seam_offsets_from_uv_map")
-    return MaskedValues(jnp.abs(inputs.seam_offsets - inputs.true_seam_offsets), jnp.ones(()))
-
-
 def vertices(inputs: LossInputs) -> MaskedValues:
     """L1 distance of the mesh's vertices."""
     _require(inputs.vertices, "vertices", "vertices_from_uv_map")
@@ -151,7 +138,7 @@ def keypoints_2d(inputs: LossInputs) -> MaskedValues:
 
 LOSS_TERMS: dict[str, TermFunction] = {
     term.__name__: term
-    for term in (uv_l1, uv_aligned, uv_gradient, uv_mask, seams, vertices, keypoints, keypoints_2d)
+    for term in (uv_l1, uv_aligned, uv_gradient, uv_mask, vertices, keypoints, keypoints_2d)
 }
 
 
@@ -214,8 +201,6 @@ def total_loss(
     *,
     vertices_from_uv_map: Callable[[Float[Array, "b m m 3"]], Float[Array, "b v 3"]] | None = None,
     keypoint_regressor: Float[Array, "21 v"] | None = None,
-    seam_offsets_from_uv_map: Callable[[Float[Array, "b m m 3"]], Float[Array, "b s 3"]]
-    | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """The weighted sum of all terms, and every term's mean. Jit-able, differentiable.
 
@@ -227,7 +212,6 @@ def total_loss(
         vertices_from_uv_map: samples the mesh from a map of the final map's size; needed by mesh
             terms only. The true mesh is sampled from the true map in the same way.
         keypoint_regressor: keypoints = regressor @ vertices; needed by keypoint terms only.
-        seam_offsets_from_uv_map: reads the seams of a map of that size; needed by "seams" only.
 
     Returns:
         The total, and scalars by name: "total", "final/TERM", and "stageN/TERM" with the stages
@@ -255,11 +239,6 @@ def total_loss(
         inputs = _map_inputs(output.uv_map, true_uv_map, texel_masks)
         if vertices_from_uv_map is not None:
             inputs = _with_mesh(inputs, vertices_from_uv_map, keypoint_regressor)
-        if seam_offsets_from_uv_map is not None:
-            inputs = inputs.replace(
-                seam_offsets=seam_offsets_from_uv_map(inputs.uv_map),
-                true_seam_offsets=seam_offsets_from_uv_map(inputs.true_uv_map),
-            )
         add_terms("final", config.final_terms, 1.0, inputs)
 
     if config.confidence_weight > 0:
@@ -318,6 +297,6 @@ def _with_mesh(
 def _require(value: Array | None, term: str, argument: str) -> None:
     if value is None:
         raise ValueError(
-            f"loss {term!r}: expected `{argument}` and the final map (final_terms), which are "
-            "not given here"
+            f"loss {term!r}: expected `{argument}` and the final map (final_terms), got neither "
+            "vertices nor keypoints here"
         )

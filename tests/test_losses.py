@@ -78,13 +78,10 @@ def test_mesh_terms():
         true_vertices=jnp.zeros((1, 1, 3)),
         keypoints=jnp.array([[[1.0, 2, 3]]]),
         true_keypoints=jnp.ones((1, 1, 3)),
-        seam_offsets=jnp.array([[[1.0, 0, 0], [-1, 0, 0]]]),
-        true_seam_offsets=jnp.array([[[0.0, 2, 0], [0, -2, 0]]]),
     )
     assert masked_mean(losses.vertices(given)) == pytest.approx(2)  # (1 + 2 + 3) / 3
     assert masked_mean(losses.keypoints(given)) == pytest.approx(1)  # (0 + 1 + 2) / 3
     assert masked_mean(losses.keypoints_2d(given)) == pytest.approx(0.5)  # (0 + 1) / 2
-    assert masked_mean(losses.seams(given)) == pytest.approx(1)  # 2 x (1 + 2) / (2 x 3)
 
 
 def network_output():
@@ -176,9 +173,7 @@ def test_a_users_own_loss_is_one_function(term):
 
 
 def test_mesh_losses_sample_both_maps():
-    config = LossConfig(
-        stage_terms=(), final_terms=(("vertices", 1.0), ("keypoints", 1.0), ("seams", 1.0))
-    )
+    config = LossConfig(stage_terms=(), final_terms=(("vertices", 1.0), ("keypoints", 1.0)))
     regressor = jnp.full((21, 16), 1 / 16)
     total, scalars = total_loss(
         config,
@@ -187,12 +182,10 @@ def test_mesh_losses_sample_both_maps():
         MASKS,
         vertices_from_uv_map=lambda uv_map: uv_map.reshape(uv_map.shape[0], -1, 3)[:, :16],
         keypoint_regressor=regressor,
-        seam_offsets_from_uv_map=lambda uv_map: 0.5 * uv_map[:, 0],
     )
     assert scalars["final/vertices"] == pytest.approx(4)
-    assert scalars["final/seams"] == pytest.approx(4 * 0.5)
     assert scalars["final/keypoints"] == pytest.approx(4, rel=1e-5)
-    assert total == pytest.approx(10, rel=1e-5)
+    assert total == pytest.approx(8, rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +194,6 @@ def test_mesh_losses_sample_both_maps():
         (LossConfig((("uv_l2", 1.0),)), "did you mean 'uv_l1'"),
         (LossConfig((("no_such_module:term", 1.0),)), "importable"),
         (LossConfig((("vertices", 1.0),)), "vertices_from_uv_map"),
-        (LossConfig((("seams", 1.0),)), "seam_offsets_from_uv_map"),
     ],
 )
 def test_what_is_missing_is_named(config, message):

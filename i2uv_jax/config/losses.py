@@ -28,7 +28,7 @@ class LossConfig:
     """Weights of the stages, FINEST first; stages beyond the list weigh nothing."""
     final_terms: tuple[LossTerm, ...] = (("uv_l1", 1.0), ("uv_gradient", 1.0))
     """Losses on the map that the model hands out (SRNet's, else the last stage's once more); only
-    here the mesh losses "seams", "vertices", "keypoints" and "keypoints_2d" may stand."""
+    here the mesh losses "vertices", "keypoints" and "keypoints_2d" may stand."""
     presence_weight: float = 0.0
     """Weight of the cross-entropy of what the model says about a right hand's presence
     (`AffineNetConfig.presence`); above 0 each step also shows pictures without one."""

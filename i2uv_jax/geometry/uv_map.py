@@ -48,17 +48,6 @@ class UvTables(VertexTables):
     """Whether the texel's centre lies inside the chart."""
 
 
-@struct.dataclass
-class SeamTables:
-    """What a UV map of one size says of the same vertex at several places, the sides of a seam."""
-
-    texels: Int[np.ndarray, "s k"]
-    """Flat texel indices, a row for each UV coordinate of a vertex that has more than one."""
-    weights: Float[np.ndarray, "s k"]
-    """Bilinear weights at that UV coordinate, less their mean over the vertex's; rows sum to 0."""
-    size: int = struct.field(pytree_node=False)
-
-
 def uv_map_from_vertices(
     tables: UvTables, vertices: Float[Array, "*b v 3"]
 ) -> Float[Array, "*b m m 3"]:
@@ -75,7 +64,10 @@ def vertices_from_uv_map(
     Raises:
       ValueError: the map's size is not the tables'.
     """
-    _check_size(tables, uv_map)
+    if uv_map.shape[-3:] != (tables.size, tables.size, 3):
+        raise ValueError(
+            f"uv_map must have shape (..., {tables.size}, {tables.size}, 3), got {uv_map.shape}"
+        )
     return vertex_values(tables, uv_map)
 
 
@@ -83,31 +75,9 @@ def vertex_values(
     tables: VertexTables, texel_values: Float[Array, "*b m m c"]
 ) -> Float[Array, "*b v c"]:
     """Anything that texels have, at the vertices: samples as `vertices_from_uv_map` takes them."""
-    return _weighted_texels(texel_values, tables.vertex_texels, tables.vertex_weights)
-
-
-def seam_offsets(tables: SeamTables, uv_map: Float[Array, "*b m m 3"]) -> Float[Array, "*b s 3"]:
-    """How far each side of a seam lies from the mean of the sides, which is the mesh's vertex.
-
-    Zero where the sides agree; the map of a mesh has small ones, where the mesh is curved.
-
-    Raises:
-      ValueError: the map's size is not the tables'.
-    """
-    _check_size(tables, uv_map)
-    return _weighted_texels(uv_map, tables.texels, tables.weights)
-
-
-def _check_size(tables, uv_map):
-    if uv_map.shape[-3:] != (tables.size, tables.size, 3):
-        raise ValueError(
-            f"uv_map must have shape (..., {tables.size}, {tables.size}, 3), got {uv_map.shape}"
-        )
-
-
-def _weighted_texels(texel_values, texels, weights):
-    flat = texel_values.reshape(*texel_values.shape[:-3], -1, texel_values.shape[-1])
-    return jnp.sum(flat[..., texels, :] * weights[..., None], axis=-2)
+    shape = (*texel_values.shape[:-3], tables.size**2, texel_values.shape[-1])
+    texels = texel_values.reshape(shape)[..., tables.vertex_texels, :]
+    return jnp.sum(texels * tables.vertex_weights[..., None], axis=-2)
 
 
 @lru_cache(maxsize=32)
@@ -165,27 +135,6 @@ def build_vertex_tables(atlas: Atlas, size: int) -> VertexTables:
     return VertexTables(
         vertex_texels=vertex_texels.reshape(atlas.num_vertices, -1),
         vertex_weights=vertex_weights.reshape(atlas.num_vertices, -1),
-        size=size,
-    )
-
-
-@lru_cache(maxsize=32)
-def build_seam_tables(atlas: Atlas, size: int) -> SeamTables:
-    """The sides of an atlas's seams in maps of `size` x `size` texels (NumPy, cached).
-
-    Raises:
-      ValueError: size is below 2.
-    """
-    samples = build_vertex_tables(atlas, size)
-    by_side = samples.vertex_weights.reshape(atlas.num_vertices, -1, 4)
-    is_side = by_side.any(axis=-1)
-    count = is_side.sum(axis=1)
-    vertex, side = np.nonzero(is_side & (count > 1)[:, None])
-    weights = -by_side[vertex]
-    weights[np.arange(len(vertex)), side] += count[vertex, None] * by_side[vertex, side]
-    return SeamTables(
-        texels=samples.vertex_texels[vertex],
-        weights=weights.reshape(len(vertex), by_side.shape[1] * 4),
         size=size,
     )
 

@@ -17,13 +17,7 @@ from i2uv_jax.config import HandNetConfig, LossConfig
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.geometry.camera import from_crop_space
 from i2uv_jax.geometry.keypoints import WRIST
-from i2uv_jax.geometry.uv_map import (
-    UvTables,
-    build_seam_tables,
-    build_tables,
-    seam_offsets,
-    vertices_from_uv_map,
-)
+from i2uv_jax.geometry.uv_map import UvTables, build_tables, vertices_from_uv_map
 from i2uv_jax.losses import mask_sizes, resolve_term, total_loss
 from i2uv_jax.metrics import aligned_position_error, mean_position_error, point_distances
 from i2uv_jax.models.hand_net import HandNet, HandNetOutput
@@ -52,7 +46,6 @@ def build_loss(
     sizes = mask_sizes(config, model_config.stage_sizes, model_config.uv_map_size)
     texel_masks = {size: build_tables(source.atlas, size).texel_mask for size in sizes}
     tables = build_tables(source.atlas, model_config.uv_map_size)
-    seams = build_seam_tables(source.atlas, model_config.uv_map_size)
 
     def compute_loss(
         output: HandNetOutput, batch: TrainingBatch
@@ -64,7 +57,6 @@ def build_loss(
             texel_masks,
             vertices_from_uv_map=partial(vertices_from_uv_map, tables),
             keypoint_regressor=source.keypoint_regressor,
-            seam_offsets_from_uv_map=partial(seam_offsets, seams),
         )
 
     return compute_loss

@@ -5,13 +5,7 @@ import numpy as np
 import pytest
 
 from i2uv_jax.geometry.atlas import Atlas
-from i2uv_jax.geometry.uv_map import (
-    build_seam_tables,
-    build_tables,
-    seam_offsets,
-    uv_map_from_vertices,
-    vertices_from_uv_map,
-)
+from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices, vertices_from_uv_map
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.model import pose_hand
 from i2uv_jax.hand.pose_prior import sample_pose
@@ -105,38 +99,17 @@ def test_texels_hold_their_points_and_continue_the_plane_past_the_border():
     np.testing.assert_allclose(vertices_from_uv_map(tables, uv_map), vertices, atol=1e-6)
 
 
-def cut_atlas():
-    """Vertices 0 and 1 have two places each in the texture, 0 and 4, 1 and 3; vertex 2 has one."""
+def test_sides_of_a_seam_are_averaged():
+    # Vertex 1 has two places in the texture: its value is the mean of the two texels there.
     uv = np.array([[0, 0], [0.5, 0], [0, 0.5], [1, 1], [0.5, 1]])
     faces = np.array([[0, 1, 2], [1, 0, 2]], np.int32)
     faces_uv = np.array([[0, 1, 2], [3, 4, 2]], np.int32)
-    return Atlas(uv=uv, faces=faces, faces_uv=faces_uv, num_vertices=3)
-
-
-def test_sides_of_a_seam_are_averaged():
-    # Vertex 1's value is the mean of the two texels at its places.
+    # Vertex 0 is at uv 0 and 4, vertex 1 at uv 1 and 3.
+    tables = build_tables(Atlas(uv=uv, faces=faces, faces_uv=faces_uv, num_vertices=3), 3)
     uv_map = np.zeros((3, 3, 3), np.float32)
     uv_map[0, 1], uv_map[2, 2] = 2.0, 4.0
-    vertices = np.asarray(vertices_from_uv_map(build_tables(cut_atlas(), 3), uv_map))
+    vertices = np.asarray(vertices_from_uv_map(tables, uv_map))
     np.testing.assert_allclose(vertices[1], 3.0)
-
-
-def test_seam_offsets_are_those_of_the_sides_from_their_mean():
-    uv_map = np.zeros((1, 3, 3, 3), np.float32)
-    uv_map[0, 0, 1, 0], uv_map[0, 2, 2, 0] = 2.0, 4.0  # vertex 1, mean 3
-    uv_map[0, 0, 0, 1], uv_map[0, 2, 1, 1] = 5.0, 5.0  # vertex 0, joined
-    uv_map[0, 1, 0, 2] = 7.0  # vertex 2, which no seam goes through
-    offsets = np.asarray(seam_offsets(build_seam_tables(cut_atlas(), 3), uv_map))
-    np.testing.assert_allclose(offsets, [[[0, 0, 0], [0, 0, 0], [-1, 0, 0], [1, 0, 0]]], atol=1e-6)
-
-
-def test_maps_of_a_mesh_are_joined_at_its_seams():
-    hand = load_hand()
-    length = np.ptp(hand.mean_vertices, axis=0).max()
-    for size, texels in ((32, 0.3), (128, 0.1)):
-        uv_map = uv_map_from_vertices(build_tables(hand.atlas, size), hand.mean_vertices)
-        offsets = seam_offsets(build_seam_tables(hand.atlas, size), uv_map)
-        assert np.linalg.norm(offsets, axis=-1).mean() < texels / size * length
 
 
 def test_every_texel_is_a_convex_or_bounded_mean():
@@ -150,7 +123,5 @@ def test_wrong_sizes_are_refused():
     tables = build_tables(unit_square_atlas(), 9)
     with pytest.raises(ValueError, match=r"\(\.\.\., 9, 9, 3\), got \(8, 8, 3\)"):
         vertices_from_uv_map(tables, np.zeros((8, 8, 3)))
-    with pytest.raises(ValueError, match=r"\(\.\.\., 9, 9, 3\), got \(8, 8, 3\)"):
-        seam_offsets(build_seam_tables(unit_square_atlas(), 9), np.zeros((8, 8, 3)))
     with pytest.raises(ValueError, match="at least 2, got 1"):
         build_tables(unit_square_atlas(), 1)
