@@ -13,7 +13,6 @@ from i2uv_jax.config import (
     LossConfig,
     OptimConfig,
     RenderConfig,
-    SRNetConfig,
     TrainConfig,
 )
 
@@ -32,9 +31,11 @@ def get_config() -> ExperimentConfig:
                 takes_keypoints=True,
                 confidence=True,
             ),
-            sr=SRNetConfig(channels=(8,), kernels=(5, 3), residual=True, size=32),
+            # Its SRNet is trained apart (configs/fine.py) and put behind it where it is wanted.
+            sr=None,
             image_size=64,
             looks=2,
+            skinned=64,
         ),
         render=RenderConfig(supersampling=2, closeup_share=0.7),
         data=DataConfig(reuse=6),

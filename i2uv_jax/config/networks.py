@@ -127,6 +127,10 @@ class HandNetConfig:
     """How often each picture is looked at: every time but the first as a close-up of the hand that
     the look before it found, upright and filling the crop (`models.looks`). For models trained
     mostly on such (`RenderConfig.closeup_share`)."""
+    skinned: int | None = None
+    """Put the surface of the mean hand in place of AffineNet's finest map, posed after it joint by
+    joint (`models.skinned_fit`): smooth, and joined at the chart's seams. The side of that map in
+    texels; None leaves the map as it is. For the default hand's chart alone."""
     cpu_paths: str = "auto"
     """Whether to use formulations that are faster under XLA on CPUs (same parameters, same
     results): "on", "off", or "auto" for on exactly when JAX's default backend is the CPU."""
@@ -138,6 +142,12 @@ class HandNetConfig:
             "image_size",
             "a positive multiple of 32",
             self.image_size,
+        )
+        check(
+            self.skinned is None or (self.skinned >= 2 and self.affine is not None),
+            "skinned",
+            "at least 2, with an AffineNet, or none",
+            self.skinned,
         )
         check(self.looks >= 1, "looks", "at least 1", self.looks)
         check(self.dtype in DTYPE_NAMES, "dtype", f"one of {DTYPE_NAMES}", self.dtype)
@@ -187,7 +197,12 @@ class HandNetConfig:
     @property
     def uv_map_size(self) -> int:
         """Side of the UV map that the model hands out, in texels."""
-        return self.sr.size if self.sr is not None else self.stage_sizes[-1]
+        return self.sr.size if self.sr is not None else self.coarse_size
+
+    @property
+    def coarse_size(self) -> int:
+        """Side of the UV map that SRNet is given, in texels."""
+        return self.stage_sizes[-1] if self.skinned is None else self.skinned
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.models.affine_net import AffineNet
+from i2uv_jax.models.skinned_fit import skinned_fit
 from i2uv_jax.models.sr_net import SRNet
 from i2uv_jax.ops.resize import resize_corner_aligned
 
@@ -22,7 +23,7 @@ class HandNetOutput:
     stage_uv_maps: tuple[Float[Array, "b m m 3"], ...]
     """AffineNet's maps, coarsest first; sizes in `HandNetConfig.stage_sizes`."""
     uv_map: Float[Array, "b n n 3"]
-    """The model's answer: SRNet's map, or AffineNet's finest where there is no SRNet."""
+    """The model's answer: SRNet's map, or without SRNet the skinned one, or AffineNet's finest."""
     presence_logit: Float[Array, "b"] | None = None
     """Log odds that the picture shows a right hand; None unless `AffineNetConfig.presence`."""
     log_error: Float[Array, "b m m"] | None = None
@@ -91,7 +92,10 @@ class HandNet(nn.Module):
     def refine(
         self, uv_map: Float[Array, "b m m 3"], *, super_resolve: bool = True
     ) -> Float[Array, "b n n 3"]:
-        """SRNet on AffineNet's finest map, or that map resized alone; without SRNet as it is."""
+        """SRNet on AffineNet's finest map or on what is skinned after it, or these resized alone;
+        without SRNet as they are."""
+        if self.config.skinned is not None:
+            uv_map = skinned_fit(uv_map, self.config.skinned)
         if self.config.sr is None:
             return uv_map
         if self.config.sr.stop_gradient:

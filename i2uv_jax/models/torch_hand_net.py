@@ -22,6 +22,7 @@ from i2uv_jax.models.keypoint_encoder import KEYPOINT_FEATURES
 from i2uv_jax.models.keypoint_pull import MIN_SHARE, keypoint_tables
 from i2uv_jax.models.layers import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 from i2uv_jax.models.resnet import RESNETS
+from i2uv_jax.models.skinned_fit import joint_parts
 from i2uv_jax.models.uv_decoder import PULL_FEATURES, PULL_FOLLOWED, PULL_GAIN
 
 
@@ -74,6 +75,10 @@ class TorchHandNet(nn.Module):
         if config.affine.coarse_to_fine:
             mean_hand = mean_uv_map(config.stage_sizes[0])
             self.register_buffer("mean_hand", torch.tensor(np.array(mean_hand)))
+        if config.skinned is not None:
+            parts = joint_parts(config.stage_sizes[-1], config.skinned)
+            for table, values in parts._asdict().items():
+                self.register_buffer(f"parts_{table}", torch.tensor(values))
         for size in set(config.stage_sizes) if config.takes_keypoints else ():
             for table, values in zip(("regressor", "nearness"), keypoint_tables(size), strict=True):
                 self.register_buffer(f"keypoint_{table}_{size}", torch.tensor(values))
@@ -198,8 +203,26 @@ class TorchHandNet(nn.Module):
             x = F.relu(self._dense(x, f"{root}{layer}"))
         return self._dense(x, f"{root}{KEYPOINT_FEATURES}")
 
+    def _skinned(self, uv_map: torch.Tensor) -> torch.Tensor:
+        """`models.skinned_fit`, its rotations by singular value decompositions (Umeyama 1991)."""
+        points = uv_map.flatten(2).transpose(1, 2)
+        middle = points.mean(dim=1, keepdim=True)
+        place = self.parts_shares @ (points - middle)
+        covariance = torch.einsum("jdt,btc->bjcd", self.parts_moments, points - middle)
+        u, singular, vt = torch.linalg.svd(covariance)
+        signs = torch.ones_like(singular)
+        signs[..., 2] = torch.sign(torch.linalg.det(u) * torch.linalg.det(vt))
+        scale = (singular * signs).sum(-1) / self.parts_variance
+        turn = scale[..., None, None] * ((u * signs[..., None, :]) @ vt)
+        skinned = torch.einsum("njd,bjcd->bcn", self.parts_skinned_places, turn)
+        skinned = skinned + torch.einsum("nj,bjc->bcn", self.parts_skin, place)
+        size = self.config.skinned
+        return (skinned + middle.transpose(1, 2)).unflatten(2, (size, size))
+
     def _refine(self, uv_map: torch.Tensor) -> torch.Tensor:
         config = self.config.sr
+        if self.config.skinned is not None:
+            uv_map = self._skinned(uv_map)
         if config is None:
             return uv_map
         uv_map = uv_map.detach() if config.stop_gradient else uv_map
