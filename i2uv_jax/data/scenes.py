@@ -14,6 +14,7 @@ from jaxtyping import Array, UInt8
 from i2uv_jax.config import DetectorExperimentConfig, RenderConfig, SceneConfig
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.ops.compiling import compiler_options
+from i2uv_jax.ops.each_picture import each_picture
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.background import sample_background
@@ -54,9 +55,10 @@ class PoolMaker:
         @compiled
         def backgrounds(key: Array, assets: RenderAssets) -> UInt8[Array, "n h h 3"]:
             keys = jax.random.split(hash_key(key), _AT_A_TIME)
-            pictures = jax.vmap(
-                lambda one: sample_background(one, size, config.background, assets.backgrounds)
-            )(keys)
+            pictures = each_picture(
+                lambda one: sample_background(one, size, config.background, assets.backgrounds),
+                keys,
+            )
             return jnp.round(255 * pictures).astype(jnp.uint8)
 
         self._makers = (hands, bystanders, backgrounds)

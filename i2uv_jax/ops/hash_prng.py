@@ -43,11 +43,22 @@ def _seed(seed: Array) -> UInt32[Array, "2"]:
 
 
 def _split(key: UInt32[Array, "2"], shape: tuple[int, ...]) -> UInt32[Array, "*n 2"]:
-    return jnp.stack([_words(key, _count(shape), use) for use in _SPLIT], axis=-1)
+    return _settle(jnp.stack([_words(key, _count(shape), use) for use in _SPLIT], axis=-1))
 
 
 def _fold_in(key: UInt32[Array, "2"], data: Array) -> UInt32[Array, "2"]:
-    return jnp.stack([_words(key, jnp.asarray(data).astype(jnp.uint32), use) for use in _FOLD])
+    data = jnp.asarray(data).astype(jnp.uint32)
+    return _settle(jnp.stack([_words(key, data, use) for use in _FOLD]))
+
+
+def _settle(keys: UInt32[Array, "*n 2"]) -> UInt32[Array, "*n 2"]:
+    """The same keys, worked out before they are used.
+
+    Else several splits in a row become one chain of operations in the loop over the last keys.
+    When LLVM (jaxlib 0.10.2) thinks of vectorising that loop, it follows both inputs of each
+    `x ^ (x >> n)` and does not remember where it was: a chain of four splits takes minutes.
+    """
+    return lax.optimization_barrier(keys)
 
 
 def _random_bits(key: UInt32[Array, "2"], bit_width: int, shape: tuple[int, ...]) -> Array:

@@ -16,6 +16,7 @@ from i2uv_jax.config import RenderConfig
 from i2uv_jax.geometry.camera import project
 from i2uv_jax.geometry.keypoints import WRIST
 from i2uv_jax.hand.asset import Hand
+from i2uv_jax.ops.each_picture import each_picture
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.assets import RenderAssets
 from i2uv_jax.render.people import draw_bystander
@@ -84,7 +85,7 @@ def sample_bystander_cutouts(key: Array, size: int, count: int) -> Cutouts:
     def draw(one_key: Array) -> tuple[Array, Array]:
         return draw_bystander(one_key, size)
 
-    painted, outward = jax.vmap(draw)(jax.random.split(hash_key(key), count))
+    painted, outward = each_picture(draw, jax.random.split(hash_key(key), count))
     pixels = jnp.concatenate([painted, jnp.zeros_like(painted[..., :1])], axis=-1)
     return Cutouts(
         pixels=_levels(pixels),

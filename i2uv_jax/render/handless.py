@@ -12,6 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
 from i2uv_jax.config import RenderConfig
+from i2uv_jax.ops.each_picture import each_picture
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.background import sample_background
 from i2uv_jax.render.sensor import apply_sensor
@@ -37,7 +38,7 @@ def sample_handless(
     keys = jax.random.split(hash_key(key), count)
 
     def draw(keys: PRNGKeyArray, pictures: UInt8[Array, "n s s 3"] | None) -> Array:
-        return jax.vmap(lambda one_key: _sample(one_key, config, pictures))(keys)
+        return each_picture(lambda one_key: _sample(one_key, config, pictures), keys)
 
     if sharding is not None and sharding.mesh.size > 1:
         spec = sharding.spec

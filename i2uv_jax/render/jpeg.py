@@ -5,6 +5,8 @@ entropy coding loses nothing. Products with small constant matrices, no convolut
 no useful gradient, so none is promised.
 """
 
+import math
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -44,6 +46,10 @@ def _dct_matrix() -> np.ndarray:
 
 
 _DCT = _dct_matrix()
+_HALVING_DCT = np.repeat(_DCT, 2, axis=1) / 2
+"""Of the means of neighbours."""
+_DOUBLING_DCT = np.repeat(_DCT.T, 2, axis=0)
+"""Backwards, each result twice."""
 
 
 def compress_jpeg(
@@ -59,36 +65,62 @@ def compress_jpeg(
     Raises:
       ValueError: a side is no such multiple.
     """
+    rows = jnp.swapaxes(jnp.asarray(image), 1, 2)
+    return jnp.swapaxes(compress_rows(rows, quality, halve_chroma=halve_chroma), 1, 2)
+
+
+def compress_rows(
+    image: Float[Array, "h 3 w"], quality: Float[Array, ""], *, halve_chroma: bool = True
+) -> Float[Array, "h 3 w"]:
+    """`compress_jpeg` of a picture whose channels stand between rows and columns."""
+    height, _, width = image.shape
     unit = 2 * _BLOCK if halve_chroma else _BLOCK
-    if image.shape[0] % unit or image.shape[1] % unit:
-        raise ValueError(f"image: expected sides that are multiples of {unit}, got {image.shape}")
+    if height % unit or width % unit:
+        raise ValueError(
+            f"image: expected sides that are multiples of {unit}, got {height} x {width}"
+        )
     # libjpeg's rule: tables grow by 50 / quality below 50 and shrink linearly to nothing above.
     quality = jnp.asarray(quality, jnp.float32)
     scale = jnp.where(quality < 50, 50 / quality, 2 - quality / 50)
     luma_step, chroma_step = (
         jnp.clip(jnp.round(table * scale), 1, 255) for table in (_LUMA_TABLE, _CHROMA_TABLE)
     )
-    # Planes first: blocks of one plane are what the products run over.
-    planes = jnp.einsum("kc,hwc->khw", _TO_YCBCR, 255 * image)
-    luma = _quantise(planes[:1] - 128, luma_step)[0] + 128
-    chroma = planes[1:]
-    if halve_chroma:
-        _, height, width = chroma.shape
-        chroma = chroma.reshape(2, height // 2, 2, width // 2, 2).mean(axis=(2, 4))
-    chroma = _quantise(chroma, chroma_step)
-    if halve_chroma:
-        chroma = jnp.repeat(jnp.repeat(chroma, 2, axis=1), 2, axis=2)
-    red, green, blue = (
-        luma + first * chroma[0] + second * chroma[1] for first, second in _TO_RGB[:, 1:]
-    )
-    return jnp.clip(jnp.stack([red, green, blue], axis=-1) / 255, 0, 1)
+    planes = [
+        sum(255 * weight * image[:, channel] for channel, weight in enumerate(weights))
+        for weights in _TO_YCBCR
+    ]
+    luma = _quantise(planes[0] - 128, luma_step, _DCT, _DCT.T) + 128
+    forwards, backwards = (_HALVING_DCT, _DOUBLING_DCT) if halve_chroma else (_DCT, _DCT.T)
+    chroma = [_quantise(plane, chroma_step, forwards, backwards) for plane in planes[1:]]
+    colours = [luma + first * chroma[0] + second * chroma[1] for first, second in _TO_RGB[:, 1:]]
+    return jnp.clip(jnp.stack(colours, axis=1) / 255, 0, 1)
 
 
-def _quantise(planes, step):
-    """Planes (k, h, w) after their blocks' frequencies were rounded to multiples of `step`."""
-    count, height, width = planes.shape
-    blocks = planes.reshape(count, height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
-    frequencies = jnp.einsum("up,kipjq,vq->kijuv", _DCT, blocks, _DCT)
-    frequencies = step * jnp.round(frequencies / step)
-    blocks = jnp.einsum("up,kijuv,vq->kipjq", _DCT, frequencies, _DCT)
-    return blocks.reshape(planes.shape)
+def _quantise(plane, step, forwards, backwards):
+    """A plane (h, w) after its blocks' frequencies were rounded to multiples of `step`.
+
+    `forwards` (8, n) takes n pixels of an axis to a block's frequencies, `backwards` (n, 8) back.
+    """
+    frequencies = _transform(plane, forwards)
+    step = jnp.tile(step, (1, frequencies.shape[1] // _BLOCK))
+    blocks = frequencies.reshape(-1, _BLOCK, frequencies.shape[1])
+    blocks = step * jnp.round(blocks / step)
+    return _transform(blocks.reshape(frequencies.shape), backwards)
+
+
+def _transform(plane, matrix):
+    """A plane (h, w) with `matrix` (m, n) applied to each n pixels of its rows and its columns."""
+    _, width = plane.shape
+    down, across = (_repeat(matrix, side) for side in plane.shape)
+    plane = plane.reshape(-1, across.shape[1]) @ across.T
+    plane = plane.reshape(-1, down.shape[1], width * across.shape[0] // across.shape[1])
+    # One matrix for each part of a batched product: any other order of axes would need a transpose.
+    down = jnp.broadcast_to(down, (len(plane), *down.shape))
+    plane = jnp.einsum("bij,bjx->bix", down, plane)
+    return plane.reshape(-1, plane.shape[2])
+
+
+def _repeat(matrix, side):
+    """`matrix` for up to four blocks of an axis at once, as products of small matrices are slow."""
+    count = math.gcd(side // matrix.shape[1], 4)
+    return np.kron(np.eye(count, dtype=np.float32), matrix)

@@ -32,33 +32,44 @@ def draw_bystander(
 
     Faces leave with their neck and shoulders, downwards; arms along themselves.
     """
-    colours, cover, leaving = _draw(key, size)
+    colours, cover, leaving = _draw(_sample_numbers(key), size)
     return jnp.moveaxis(jnp.concatenate([colours, cover[None]]), 0, -1), leaving
 
 
 def paint_bystander(
-    key: PRNGKeyArray, picture: Float[Array, "size size 3"], *, share: float
-) -> Float[Array, "size size 3"]:
+    key: PRNGKeyArray, picture: Float[Array, "size 3 size"], *, share: float
+) -> Float[Array, "size 3 size"]:
     """The picture, and in a share of cases one thing over it, half to three times its size."""
     thing_key, lot_key, place_key, turn_key = jax.random.split(key, 4)
-    colours, cover, _ = _draw(thing_key, _DRAWN_SIDE)
+    # What is worked out before the choice is worked out once; within, compilers do it per pixel.
+    numbers = _sample_numbers(thing_key)
     uniform = jax.random.uniform(place_key, (3,))
-    side = _SMALLEST * (_LARGEST / _SMALLEST) ** uniform[0]
     angle = _TURN * jax.random.normal(turn_key)
+    turn = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+    return jax.lax.cond(
+        jax.random.bernoulli(lot_key, share),
+        lambda picture: _put_before(numbers, uniform, turn, picture),
+        lambda picture: picture,
+        picture,
+    )
+
+
+def _put_before(numbers, uniform, turn, picture):
+    colours, cover, _ = _draw(numbers, _DRAWN_SIDE)
+    side = _SMALLEST * (_LARGEST / _SMALLEST) ** uniform[0]
     x, y = _grid(picture.shape[0])
     x, y = x - (1.4 * uniform[1] - 0.2), y - (1.4 * uniform[2] - 0.2)
-    across = (x * jnp.cos(angle) + y * jnp.sin(angle)) / side + 0.5
-    down = (y * jnp.cos(angle) - x * jnp.sin(angle)) / side + 0.5
+    across = (x * turn[0] + y * turn[1]) / side + 0.5
+    down = (y * turn[0] - x * turn[1]) / side + 0.5
     # Times coverage, so that no colours bleed in from where nothing is.
     layers = [*(jnp.clip(colours, 0, 1) * cover), cover]
-    seen = _sample_layers(layers, across, down)
-    is_there = jax.random.bernoulli(lot_key, share)
-    return jnp.where(is_there, picture * (1 - seen[..., 3:]) + seen[..., :3], picture)
+    *colours, cover = _sample_layers(layers, across, down)
+    return picture * (1 - cover[:, None]) + jnp.stack(colours, axis=1)
 
 
 def _sample_layers(
     layers: list[Float[Array, "s s"]], across: Float[Array, "h w"], down: Float[Array, "h w"]
-) -> Float[Array, "h w 4"]:
+) -> list[Float[Array, "h w"]]:
     """Four layers of a square (0 to 1) at places from 0 to 1; bilinear, 0 outside.
 
     They are looked up as the bytes of one word: CPUs pay for a gather by the number of elements.
@@ -84,7 +95,7 @@ def _sample_layers(
         top = layer[0] + x * (layer[1] - layer[0])
         bottom = layer[2] + x * (layer[3] - layer[2])
         planes.append(top + y * (bottom - top))
-    return jnp.stack(jax.lax.optimization_barrier(planes), axis=-1)
+    return planes
 
 
 def _tone(uniform: Float[Array, "4"]) -> Float[Array, "3"]:
@@ -109,15 +120,20 @@ def _inside(size, centre, radii, softness=0.06):
     return jnp.clip((1 - squared) / (2 * softness) + 0.5, 0, 1), squared
 
 
-def _draw(key, size):
+def _sample_numbers(key):
+    """The random numbers of one thing: its kind's, those of a face, those of a limb or blob."""
+    kind_key, face_key, limb_key = jax.random.split(key, 3)
+    return jax.random.uniform(kind_key), draw(face_key, 20, 6), draw(limb_key, 10, 2)
+
+
+def _draw(numbers, size):
     """Colours (3 s s), coverage (s s), and the unit vector of `draw_bystander`."""
-    kind_key, face_key, arm_key = jax.random.split(key, 3)
-    lot = jax.random.uniform(kind_key)
-    is_face = lot < _FACE_SHARE
-    face = _face(face_key, size)
-    *limb, along = _limb(arm_key, size, lot < _FACE_SHARE + _ARM_SHARE)
-    colours, cover = (jnp.where(is_face, *pair) for pair in zip(face, limb, strict=True))
-    return colours, cover, jnp.where(is_face, jnp.array([0.0, 1.0]), along)
+    kind, face, limb = numbers
+    return jax.lax.cond(
+        kind < _FACE_SHARE,
+        lambda: (*_face(*face, size), jnp.array([0.0, 1.0])),
+        lambda: _limb(*limb, size, kind < _FACE_SHARE + _ARM_SHARE),
+    )
 
 
 def _paint(picture, cover, colour):
@@ -126,9 +142,8 @@ def _paint(picture, cover, colour):
     return colours + cover * (colour - colours), covered + cover * (1 - covered)
 
 
-def _face(key, size):
+def _face(uniform, normal, size):
     """Hair, neck and shoulders, head, eyes, brows, nose and mouth, seen from the front or aside."""
-    uniform, normal = draw(key, 20, 6)
     tone = _tone(uniform[:4])[:, None, None]
     cloth = (uniform[4:7] * (0.3 + 0.7 * uniform[7]))[:, None, None]
     hair = jnp.where(uniform[8] < 0.75, 0.04 + 0.3 * uniform[9], 0.75 * uniform[9])
@@ -169,9 +184,8 @@ def _face(key, size):
     return _paint(picture, 0.85 * mouth, lips)
 
 
-def _limb(key, size, is_arm):
+def _limb(uniform, normal, size, is_arm):
     """A cylinder of skin that reaches the square's edge on one side, or a ball that does not."""
-    uniform, normal = draw(key, 10, 2)
     tone = _tone(uniform[:4])
     angle = 2 * np.pi * uniform[4]
     along = jnp.stack([jnp.cos(angle), jnp.sin(angle)])

@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
 
 from i2uv_jax.config import SceneConfig, SensorConfig
 from i2uv_jax.imaging.crop import FILL
+from i2uv_jax.ops.each_picture import each_picture
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.cutouts import (
     COLOURS,
@@ -86,8 +87,8 @@ def sample_scenes(
     # One after the other: each scene then pastes only as many things as it has.
     scenes, is_bar = jax.lax.map(lambda one_key: _sample_scene(one_key, pool, config), keys)
     sensor_keys = jax.vmap(lambda one_key: jax.random.fold_in(one_key, 1))(keys)
-    taken = jax.vmap(lambda one_key, image: apply_sensor(one_key, image, sensor))(
-        sensor_keys, scenes.image
+    taken = each_picture(
+        lambda one_key, image: apply_sensor(one_key, image, sensor), sensor_keys, scenes.image
     )
     return scenes.replace(image=jnp.where(is_bar[..., None], _BAR_GREY, taken))
 

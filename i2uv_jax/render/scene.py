@@ -7,7 +7,6 @@ What hands look like is the business of `render.appearance` and the modules belo
 strengths at zero, of `render.shading` alone.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -24,6 +23,7 @@ from i2uv_jax.geometry.mesh import normalize, vertex_normals
 from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.model import rest_hand
+from i2uv_jax.ops.each_picture import each_picture
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.appearance import build_appearance_tables, dress, sample_look, shade_samples
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
@@ -330,25 +330,32 @@ def _coverage(hand, config, face):
 
 def _finish(keys: PictureKeys, config, pictures, picture):
     """The batch's images (sRGB, 0 to 1): hands before backgrounds, through cameras."""
-    size = config.image_size
-    backgrounds = jax.vmap(lambda one: sample_background(one, size, config.background, pictures))(
-        keys.background
+    size, sensor = config.image_size, config.sensor
+    backgrounds = each_picture(
+        lambda key: sample_background(key, size, config.background, pictures), keys.background
     )
-    # Pixels on the outline mix skin and background; where there is no skin its colour is unused.
-    skin = linear_to_srgb(picture.colour)
-    images = picture.coverage * jnp.clip(skin, 0, 1) + (1 - picture.coverage) * backgrounds
-    sensor = config.sensor
     spectrum_share = sensor.strength * sensor.spectrum_share
-    if spectrum_share > 0:
-        lots, shares = keys.mixing.T
-        # Another picture's background costs nothing: the other's of each pair of neighbours.
-        partner = np.minimum(np.arange(len(images)) ^ 1, len(images) - 1)
-        mixed = jax.vmap(partial(mix_amplitudes, cycles=sensor.spectrum_cycles))(
-            images, backgrounds[partner], shares * (lots < spectrum_share)
-        )
-        images = jnp.clip(mixed, 0, 1)
-    return jax.vmap(lambda one_key, image: apply_sensor(one_key, image, sensor))(
-        keys.sensor, images
+    # Another picture's background costs nothing: the other's of each pair of neighbours.
+    partner = np.minimum(np.arange(len(backgrounds)) ^ 1, len(backgrounds) - 1)
+
+    def finish(sensor_key, mixing, colour, coverage, background, partner):
+        # Pixels on the outline mix skin and background; its colour means nothing without skin.
+        skin = jnp.clip(linear_to_srgb(colour), 0, 1)
+        image = coverage * skin + (1 - coverage) * background
+        if spectrum_share > 0:
+            lot, share = mixing
+            image = jax.lax.cond(
+                lot < spectrum_share,
+                lambda image: mix_amplitudes(
+                    image, backgrounds[partner], share, cycles=sensor.spectrum_cycles
+                ),
+                lambda image: image,
+                image,
+            )
+        return apply_sensor(sensor_key, jnp.clip(image, 0, 1), sensor)
+
+    return each_picture(
+        finish, keys.sensor, keys.mixing, picture.colour, picture.coverage, backgrounds, partner
     )
 
 

@@ -1,5 +1,7 @@
 """Numbers of hash keys are as random as a simulation needs, and keys behave as JAX's own."""
 
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -74,3 +76,17 @@ def test_narrow_words_are_drawn_and_wide_ones_refused(key):
     assert jax.random.bits(key, (3,), jnp.uint8).dtype == jnp.uint8
     with jax.enable_x64(True), pytest.raises(NotImplementedError, match="at most 32 bits"):
         jax.random.bits(key, (3,), jnp.uint64)
+
+
+def test_split_after_split_compiles_quickly():
+    def grandchildren(key):
+        key = hash_key(key)
+        for _ in range(3):
+            key = jax.random.split(key)[1]
+        return jax.random.key_data(jax.random.split(key, 16))
+
+    lowered = jax.jit(grandchildren).lower(jax.random.key(0))
+    start = time.process_time()
+    lowered.compile()
+    # A fraction of a second; minutes once the compiler makes one loop of all splits.
+    assert time.process_time() - start < 10

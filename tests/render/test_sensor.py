@@ -10,6 +10,7 @@ import pytest
 from i2uv_jax.config import SensorConfig
 from i2uv_jax.render.sensor import (
     apply_sensor,
+    blur_and_sample,
     convolve,
     gaussian_rows,
     pixel_noise,
@@ -73,11 +74,11 @@ def test_every_step_does_something(change):
 
 def test_sharpening_overshoots_beside_an_edge_and_leaves_slopes():
     # A blur by (1 0 2 0 1) / 4 makes 0 0 0 1 1 1 into 0 1/4 1/4 3/4 3/4 1.
-    edge = np.tile(np.repeat([0.0, 1.0], 3)[:, None], (4, 1, 3)).astype(np.float32)
+    edge = np.tile(np.repeat([0.0, 1.0], 3), (4, 3, 1)).astype(np.float32)
     expected = [0, -0.5, -0.5, 1.5, 1.5, 1]
-    np.testing.assert_allclose(sharpen(edge, 2.0)[1, :, 0], expected, atol=1e-6)
-    slope = np.tile(np.arange(7, dtype=np.float32)[:, None], (4, 1, 3))
-    np.testing.assert_allclose(sharpen(slope, 2.0)[:, 2:-2], slope[:, 2:-2], atol=1e-5)
+    np.testing.assert_allclose(sharpen(edge, 2.0)[1, 0], expected, atol=1e-6)
+    slope = np.tile(np.arange(7, dtype=np.float32), (4, 3, 1))
+    np.testing.assert_allclose(sharpen(slope, 2.0)[..., 2:-2], slope[..., 2:-2], atol=1e-5)
 
 
 def test_any_size_goes_through():
@@ -89,14 +90,14 @@ def test_blurs_conserve_the_mean():
     kernel = shake_kernel(path)
     np.testing.assert_allclose(kernel.sum(), 1, atol=1e-6)
     # A dot far from the border keeps its light, wherever it goes.
-    dot = np.zeros((21, 21, 1), np.float32)
-    dot[10, 10] = 1
+    dot = np.zeros((21, 1, 21), np.float32)
+    dot[10, 0, 10] = 1
     np.testing.assert_allclose(
         jax.jit(convolve, static_argnames="spacing")(dot, kernel, spacing=2).sum(), 1, atol=1e-5
     )
     rows = gaussian_rows(jnp.arange(21.0), jnp.float32(1.5), 21)
     np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose((rows @ dot[..., 0] @ rows.T).sum(), 1, atol=1e-3)
+    np.testing.assert_allclose((rows @ dot[:, 0] @ rows.T).sum(), 1, atol=1e-3)
 
 
 def test_shake_moves_along_its_path():
@@ -112,10 +113,19 @@ def test_gaussian_rows_without_width_pick_pixels():
 
 
 def test_noise_is_white_with_unit_variance():
-    noise = np.asarray(pixel_noise(jax.random.key(0), (128, 128, 3)))
+    noise = np.asarray(pixel_noise(jax.random.key(0), (128, 3, 128)))
     assert noise.mean() == pytest.approx(0, abs=0.02)
     assert noise.std() == pytest.approx(1, abs=0.02)
     for axis in range(3):
         ahead, behind = np.moveaxis(noise, axis, 0)[1:], np.moveaxis(noise, axis, 0)[:-1]
         assert np.mean(ahead * behind) == pytest.approx(0, abs=0.02)
-    assert np.abs(pixel_noise(jax.random.key(1), (128, 128, 3)) - noise).mean() > 0.5
+    assert np.abs(pixel_noise(jax.random.key(1), (128, 3, 128)) - noise).mean() > 0.5
+
+
+def test_windows_hold_all_weights_that_count():
+    image = np.swapaxes(picture(96), 1, 2)
+    centres = 1.7 * np.arange(96, dtype=np.float32) - 11
+    resampled = blur_and_sample(image, centres, np.float32(2.5), 2.5, step=1.7)
+    rows = gaussian_rows(centres, np.float32(2.5), 96)
+    expected = np.einsum("iy,ycx,jx->icj", rows, image, rows)
+    np.testing.assert_allclose(resampled, expected, atol=1e-5)
