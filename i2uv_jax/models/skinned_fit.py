@@ -38,16 +38,19 @@ class JointParts(NamedTuple):
     mean hand's."""
     variance: Float[np.ndarray, "j"]
     """Of the mean hand's own points, likewise weighted."""
+    centres: Float[np.ndarray, "j 3"]
+    """Of the mean hand's parts."""
     skin: Float[np.ndarray, "n j"]
     """Skin weights of the texels of the map that is written; rows sum to 1."""
-    skinned_places: Float[np.ndarray, "n j 3"]
-    """The same times where the texel is in each part."""
+    points: Float[np.ndarray, "n 3"]
+    """The mean hand, in that map's texels."""
 
 
 def skinned_fit(uv_map: Float[Array, "b m m 3"], size: int) -> Float[Array, "b size size 3"]:
     """The UV map of the mean hand, posed after a map; turned, moved or scaled maps give the same
     hand, turned, moved or scaled."""
-    parts, points = joint_parts(uv_map.shape[1], size), uv_map.reshape(len(uv_map), -1, 3)
+    read_size = uv_map.shape[1]
+    parts, points = joint_parts(read_size, size), uv_map.reshape(-1, read_size**2, 3)
     # Parts are small beside their distance from the origin: less is rounded away.
     middle = points.mean(axis=1, keepdims=True)
     points = points - middle
@@ -56,8 +59,10 @@ def skinned_fit(uv_map: Float[Array, "b m m 3"], size: int) -> Float[Array, "b s
     rotation = nearest_rotation(covariance)
     scale = (rotation * covariance).sum(axis=(-1, -2)) / parts.variance
     turn = scale[..., None, None] * rotation
-    skinned = _product("njd,bjcd->bnc", parts.skinned_places, turn)
-    skinned += _product("nj,bjc->bnc", parts.skin, place)
+    shift = place - (turn * parts.centres[:, None]).sum(axis=-1)
+    blended = _product("nj,bjcd->bncd", parts.skin, turn)
+    skinned = (blended * parts.points[:, None]).sum(axis=-1)
+    skinned += _product("nj,bjc->bnc", parts.skin, shift)
     return (skinned + middle).reshape(-1, size, size, 3)
 
 
@@ -72,7 +77,7 @@ def nearest_rotation(covariance: Float[Array, "*b 3 3"]) -> Float[Array, "*b 3 3
     the result is a mean of them, which is no rotation.
     """
     matrix = _product("abcd,...cd->...ab", _HORN, covariance)
-    norm = jnp.sqrt((matrix**2).sum(axis=(-1, -2), keepdims=True) + _EPSILON**2)
+    norm = jnp.sqrt((matrix * matrix).sum(axis=(-1, -2), keepdims=True) + _EPSILON**2)
     power = matrix / norm + np.eye(4, dtype=np.float32)
     for _ in range(_SQUARINGS):
         # Small products as sums, like `hand.model.matmul3`.
@@ -112,9 +117,8 @@ def joint_parts(read_size: int, size: int) -> JointParts:
     places = points - centres[:, None]
     moments = np.swapaxes(shares[..., None] * places, 1, 2)
     variance = (shares * (places**2).sum(axis=-1)).sum(axis=1)
-    skin = _skin_weights(size)
-    skinned_places = skin[..., None] * (_mean_points(size)[:, None] - centres)
-    arrays = (shares, moments, variance, skin, skinned_places)
+    written = _skin_weights(size), _mean_points(size)
+    arrays = (shares, moments, variance, centres, *written)
     return JointParts(*(array.astype(np.float32) for array in arrays))
 
 

@@ -214,7 +214,8 @@ class TorchHandNet(nn.Module):
         signs[..., 2] = torch.sign(torch.linalg.det(u) * torch.linalg.det(vt))
         scale = (singular * signs).sum(-1) / self.parts_variance
         turn = scale[..., None, None] * ((u * signs[..., None, :]) @ vt)
-        skinned = torch.einsum("njd,bjcd->bcn", self.parts_skinned_places, turn)
+        places = self.parts_points[:, None] - self.parts_centres
+        skinned = torch.einsum("nj,njd,bjcd->bcn", self.parts_skin, places, turn)
         skinned = skinned + torch.einsum("nj,bjc->bcn", self.parts_skin, place)
         size = self.config.skinned
         return (skinned + middle.transpose(1, 2)).unflatten(2, (size, size))

@@ -39,7 +39,7 @@ FINE = HandNetConfig(
     AffineNetConfig("resnet18", 0.125, (16, 8, 8), coarse_to_fine=True),
     SRNetConfig((4,), (3, 3), residual=True, size=64, detail_gain=8.0, texel_features=2),
     image_size=64,
-    looks=1,
+    skinned=32,
 )
 SUFFIX = {"stablehlo": ".stablehlo", "onnx": ".onnx", "litert": ".tflite"}
 RUNTIME = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}

@@ -32,6 +32,7 @@ COARSE_TO_FINE = HandNetConfig(
     ),
     SRNetConfig((4,), (3, 3), residual=True, size=32),
     image_size=64,
+    skinned=16,
 )
 
 
