@@ -95,7 +95,7 @@ def _check_names(videos: list[Path], out: Path) -> None:
         other = by_stem.setdefault(video.stem.lower(), video)
         if other is not video:
             raise CommandError(f"{video}: its results would have the names of those of {other}")
-        if video.absolute() == (out / f"{video.stem}.mp4").absolute():
+        if video.resolve() == (out / f"{video.stem}.mp4").resolve():
             raise CommandError(f"{video}: would be replaced by its result, choose another --out")
 
 

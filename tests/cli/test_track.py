@@ -118,8 +118,11 @@ def test_an_interrupted_run_keeps_what_it_has_done(track, clip, tmp_path):
     assert names <= {"clip.jsonl", "clip.mp4"}
 
 
-def test_results_replace_neither_inputs_nor_each_other(track, clip, tmp_path, capsys):
+def test_results_replace_neither_inputs_nor_each_other(track, clip, tmp_path, capsys, monkeypatch):
     assert main(["track", str(clip), "--out", str(clip.parent)]) == 2
+    assert "would be replaced" in capsys.readouterr().err
+    monkeypatch.chdir(clip.parent)
+    assert main(["track", f"../{clip.parent.name}/{clip.name}", "--out", "."]) == 2
     assert "would be replaced" in capsys.readouterr().err
     other = tmp_path / "clip.mov"
     assert track(clip, other)[0] == 2
