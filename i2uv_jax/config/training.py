@@ -67,7 +67,8 @@ class OptimConfig:
     end_learning_rate: float = 0.0
     warmup_steps: int = 0
     weight_decay: float = 0.0
-    """Decoupled decay of kernels (not of biases and norms); not with "adam"."""
+    """Decoupled decay of kernels (not of biases and norms); not with "adam". With "muon" of the
+    convolutions that Muon moves, of nothing that it leaves to Adam."""
     adam_share: float = 0.1
     """Learning rate, as a share of the run's, of what "muon" leaves to Adam: everything but the
     convolutions that a norm follows."""
@@ -76,6 +77,7 @@ class OptimConfig:
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    """What Adam adds to the denominator, and Muon to the norm by which it divides."""
 
     def __post_init__(self) -> None:
         check(
