@@ -118,8 +118,9 @@ class TrainConfig:
     init_from: str | None = None
     """Start from the weights of this model, a file or the name of a shipped one, instead of random
     ones. Its shapes must be those of this config's model, but for an encoder that may be narrower
-    and is then widened (`models.widening`), and for `affine.presence`, which it may lack and then
-    starts undecided; the optimiser starts anew."""
+    and is then widened (`models.widening`), and for `affine.presence`, `affine.takes_keypoints` and
+    `affine.confidence`, which it may lack: then it starts undecided about the first, deaf to
+    keypoints and equally confident everywhere. The optimiser starts anew."""
     num_devices: int | None = None
     """How many devices share each batch; none takes all of all processes."""
     fsdp: int = 1
