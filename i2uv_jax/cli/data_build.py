@@ -26,6 +26,20 @@ RENDERED = "rendered"
 UV_MAPS = "uv_maps"
 PHOTO_SETS = ("freihand", "ho3d_v2", "ho3d_v3", "hic")
 
+_RENDERED_DEFAULTS = {
+    "count": None,
+    "seed": 0,
+    "shards": None,
+    "size": 256,
+    "format": "jpeg",
+    "quality": 95,
+    "config": None,
+    "skins": None,
+    "backgrounds": None,
+    "batch": None,
+}
+"""Options that only rendered sets have."""
+
 _DESCRIPTION = """Store a set for tensorflow-datasets, readable without TensorFlow, and print its
 folder, which --data.sets=FOLDER:1 of `i2uv train` takes. The same command continues an interrupted
 build. Without --set hands are rendered. The photos of freihand, ho3d_v2, ho3d_v3 and hic are read
@@ -55,7 +69,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         "--uv-template", type=Path, metavar="FILE", help="OBJ of MANO's vertices with vt lines"
     )
     parser.add_argument("--count", type=positive_int, metavar="N", help="rendered samples in all")
-    parser.add_argument("--seed", type=seed, default=0, help="decides every picture (0)")
+    parser.add_argument("--seed", type=seed, help="decides every picture (0)")
     parser.add_argument(
         "--shards", type=positive_int, metavar="K", help="files (one for 1024 samples)"
     )
@@ -64,20 +78,18 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         "--size",
         dest="size",
         type=positive_int,
-        default=256,
         metavar="S",
         help="side of the pictures in pixels (256)",
     )
-    parser.add_argument("--format", choices=("jpeg", "png"), default="jpeg", help="(jpeg)")
+    parser.add_argument("--format", choices=("jpeg", "png"), help="(jpeg)")
     parser.add_argument(
         "--quality",
         type=positive_int,
-        default=95,
         metavar="Q",
         help="JPEG quality (95), lower for pictures that would make a sample pass 40 KB",
     )
     add_render_options(parser)
-    parser.set_defaults(run=run_build)
+    parser.set_defaults(run=run_build, **_RENDERED_DEFAULTS)
 
 
 def run_build(args: argparse.Namespace) -> int:
@@ -133,8 +145,11 @@ def _run_files(args: argparse.Namespace) -> int:
     for option in needed:
         if getattr(args, option) is None:
             raise CommandError(f"--set {args.set} needs --{option.replace('_', '-')}")
-    if args.count is not None or args.overrides:
-        raise CommandError("--count and --render. go with rendered sets only")
+    for option, default in _RENDERED_DEFAULTS.items():
+        if getattr(args, option) != default:
+            raise CommandError(f"--{option}: goes with rendered sets only")
+    if args.overrides:
+        raise CommandError("--render.: goes with rendered sets only")
     import logging
 
     from i2uv_jax.cli.hand_files import make_output_folder

@@ -4,7 +4,8 @@ import argparse
 import time
 from pathlib import Path
 
-from i2uv_jax.cli.failure import CommandError
+from i2uv_jax.cli.argument_types import seed
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 
 _SEED = 7
 """Shows an open hand in plain view, which is an easy one."""
@@ -26,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--model", default="small", metavar="NAME|PATH", help="a shipped model or a file (small)"
     )
-    parser.add_argument("--seed", type=int, default=_SEED, help=f"which hand ({_SEED})")
+    parser.add_argument("--seed", type=seed, default=_SEED, help=f"which hand ({_SEED})")
     parser.set_defaults(run=run)
 
 
@@ -73,16 +74,21 @@ def run(args: argparse.Namespace) -> int:
     seconds = time.monotonic() - start
 
     errors_mm = _errors_mm(prediction, truth)
-    paths = write_hand_files(
-        args.out,
-        "demo",
-        photo,
-        [PhotoHand(prediction, None)],
-        predictor,
-        image_name=f"rendered with seed {args.seed}",
-        seconds=seconds,
-        additional={"error_mm": {name: round(value, 3) for name, value in errors_mm.items()}},
-    )
+    try:
+        paths = write_hand_files(
+            args.out,
+            "demo",
+            photo,
+            [PhotoHand(prediction, None)],
+            predictor,
+            image_name=f"rendered with seed {args.seed}",
+            seconds=seconds,
+            additional={"error_mm": {name: round(value, 3) for name, value in errors_mm.items()}},
+        )
+    except OSError as error:
+        raise CommandError(
+            f"--out {args.out}: results cannot be written ({error.strerror or error})", EXIT_FAILED
+        ) from error
     print(
         f"mean error against the true hand: vertices {errors_mm['vertices_aligned']:.1f} mm, "
         f"keypoints {errors_mm['keypoints_aligned']:.1f} mm (after Procrustes alignment)"

@@ -9,6 +9,7 @@ from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.rendering import (
+    BATCH_SIZE,
     add_render_options,
     progress_bar,
     rendering_mishaps,
@@ -59,7 +60,8 @@ def run_detector(args: argparse.Namespace) -> int:
             if detector is None:
                 raise CommandError("--detector none finds no hands to score")
             make_output_folder(args.out)
-            for picture, truth in generated_scenes(config, args.seed, args.count):
+            batch_size = args.batch or BATCH_SIZE
+            for picture, truth in generated_scenes(config, args.seed, args.count, batch_size):
                 watch.check()
                 found.append(found_boxes(detector, picture))
                 true.append(truth)

@@ -1,7 +1,8 @@
 """The files that `demo` and `predict` write for a picture: meshes, panel and numbers."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,13 +85,15 @@ def write_hand_files(
     seconds: float,
     additional: dict | None = None,
     numbered_stem: str | None = None,
+    other_stems: Collection[str] = (),
     with_panel: bool = True,
     show_errors: bool = False,
 ) -> list[Path]:
     """Writes STEM.glb, STEM.png (the panel) and, last, STEM.json; each whole or not at all.
 
     Of several hands STEM.glb holds all, and STEM_1.glb, STEM_2.glb, ... one each. Without a hand
-    there is no mesh.
+    there is no mesh. Meshes and a panel that an earlier STEM.json names are removed if they are not
+    written again.
 
     Args:
       folder: where to; must exist.
@@ -102,6 +105,7 @@ def write_hand_files(
       seconds: what the prediction took.
       additional: further entries of the JSON.
       numbered_stem: in place of STEM before the number of a hand.
+      other_stems: those of other pictures' files, in lower case, which are never removed.
       with_panel: False leaves the panel out.
       show_errors: see `viewing.panel`.
 
@@ -137,6 +141,7 @@ def write_hand_files(
         "width": width,
         "height": height,
         "seconds": round(seconds, 4),
+        "panel": panel_path.name if with_panel else None,
         "hands": [
             {
                 **hand_numbers(hand, width, height),
@@ -147,10 +152,32 @@ def write_hand_files(
         ],
         **(additional or {}),
     }
-    files[numbers_path] = (_json_text(numbers) + "\n").encode()
     for path, content in files.items():
         write_atomically(path, content)
-    return list(files)
+    for path in _named_before(folder, stem) - set(files):
+        # What by now belongs to another picture is left alone.
+        is_another_s = path.stem.lower() in other_stems or path.with_suffix(".json").exists()
+        if path.stem == stem or not is_another_s:
+            path.unlink(missing_ok=True)
+    write_atomically(numbers_path, (_json_text(numbers) + "\n").encode())
+    return [*files, numbers_path]
+
+
+def _named_before(folder: Path, stem: str) -> set[Path]:
+    """Meshes and panel that STEM.json names; none if it is missing or somebody else's."""
+    try:
+        numbers = json.loads((folder / f"{stem}.json").read_bytes())
+        names = {str(hand["mesh"]) for hand in numbers["hands"]}
+        panel = numbers.get("panel")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()
+    own = re.compile(rf"{re.escape(stem)}(_hand)*_\d+\.glb")
+    found = {folder / name for name in names if own.fullmatch(name)}
+    if names:
+        found.add(folder / f"{stem}.glb")
+    if panel == f"{stem}.png":
+        found.add(folder / panel)
+    return found
 
 
 def hand_numbers(hand: PhotoHand, width: int, height: int) -> dict:

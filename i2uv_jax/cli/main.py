@@ -5,6 +5,7 @@ Exit codes: 0 all done; 1 some of it failed; 2 it could not start (usage, model,
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
       SystemExit: from argparse, after --help and --version or on wrong usage.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files may hold bytes that are no UTF-8; as on stderr they end no run.
+        sys.stdout.reconfigure(errors="backslashreplace")
     args = build_parser().parse_args(argv)
     try:
         return args.run(args)

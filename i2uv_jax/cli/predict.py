@@ -32,8 +32,8 @@ _DESCRIPTION = """Find and reconstruct the hands in each photo. For PHOTO.jpg th
 PHOTO.glb (the meshes) and PHOTO.json (boxes and keypoints); of several hands also PHOTO_1.glb,
 PHOTO_2.glb, ... Photos that are named themselves also get a panel, PHOTO.png (the picture, the mesh
 over it, the UV position map and two other views); those of a folder only with --panel. A photo
-without a hand gets an empty list in its JSON. A photo that cannot be used, or a folder without
-pictures, costs one line; the others are still done."""
+without a hand gets an empty list in its JSON. Results of an earlier run are replaced. A photo that
+cannot be used, or a folder without pictures, costs one line; the others are still done."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -289,6 +289,7 @@ class _Run:
             image_name=str(photo.path),
             seconds=seconds,
             numbered_stem=self._numbered_stem(photo.stem, len(hands)),
+            other_stems=self._stems,
             # A panel costs several times what the rest does, and of a folder few are looked at.
             with_panel=photo.is_named if self._args.panel is None else self._args.panel,
             show_errors=self._args.colour == "error",

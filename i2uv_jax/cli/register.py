@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from i2uv_jax.registration.fitted_hand import FittedHand
     from i2uv_jax.registration.fitting import HandFitter
 
+_REPORT = "report.json"
+
 _DESCRIPTION = """Fit the rigged hand to scanned or sculpted hand meshes (OBJ, PLY, GLB, STL):
 place, pose and shape, then free displacement along the normals. For SCAN.obj the output folder gets
 SCAN.npz (UV position maps of the scan's surface and of the rigged hand, texels that the scan shows,
-pose, shape, place) and SCAN.glb (the fitted surface); report.json holds all numbers. A mesh that is
-no hand, or that cannot be used, costs one line; the others are still done. Scans that are done
-already are left out. Millimetres are those of the hand at real size: without --unit the unit is the
-one of mm, cm and m in which the hand has a person's length, or else the hand gets an adult's mean
-length."""
+pose, shape, place) and SCAN.glb (the fitted surface); report.json holds all numbers, those of
+earlier commands, too. A mesh that is no hand, or that cannot be used, costs one line; the others
+are still done. Scans that are done already are left out. Millimetres are those of the hand at real
+size: without --unit the unit is the one of mm, cm and m in which the hand has a person's length, or
+else the hand gets an adult's mean length."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -66,6 +68,7 @@ class _Run:
         self._scans = scans
         self._watch = watch
         self._entries: dict[str, dict] = {}
+        self._reported = _read_report(args.out / _REPORT)
         self._num_skipped = 0
         self._fitter: HandFitter | None = None
 
@@ -153,13 +156,13 @@ class _Run:
         """Adds to the report, which is whole after every scan."""
         from i2uv_jax.atomic_file import write_atomically
 
-        self._entries[str(path)] = entry
-        report = json.dumps({"scans": self._entries}, indent=1) + "\n"
+        self._entries[str(path)] = self._reported[str(path)] = entry
+        report = json.dumps({"scans": self._reported}, indent=1) + "\n"
         try:
-            write_atomically(self._args.out / "report.json", report.encode())
+            write_atomically(self._args.out / _REPORT, report.encode())
         except OSError as error:
             raise CommandError(
-                f"{self._args.out / 'report.json'}: cannot be written ({error.strerror})",
+                f"{self._args.out / _REPORT}: cannot be written ({error.strerror})",
                 EXIT_FAILED,
             ) from error
 
@@ -175,6 +178,22 @@ class _Run:
             f"scan to hand {there[0]:.2f} ({there[1]:.2f}), "
             f"hand to scan {back[0]:.2f} ({back[1]:.2f}); {seconds:.1f} s"
         )
+
+
+def _read_report(path: Path) -> dict[str, dict]:
+    """Entries of earlier commands.
+
+    Raises:
+      CommandError: the file is no such report.
+    """
+    try:
+        return dict(json.loads(path.read_bytes())["scans"])
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be read ({error.strerror})") from error
+    except (LookupError, TypeError, ValueError) as error:
+        raise CommandError(f"{path}: no report of scans, choose another --out") from error
 
 
 def _list_scans(arguments: list[Path], out: Path) -> dict[str, Path]:

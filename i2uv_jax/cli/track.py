@@ -95,7 +95,7 @@ def _check_names(videos: list[Path], out: Path) -> None:
         other = by_stem.setdefault(video.stem.lower(), video)
         if other is not video:
             raise CommandError(f"{video}: its results would have the names of those of {other}")
-        if video.absolute() == (out / f"{video.stem}.mp4").absolute():
+        if video.resolve() == (out / f"{video.stem}.mp4").resolve():
             raise CommandError(f"{video}: would be replaced by its result, choose another --out")
 
 
@@ -141,13 +141,14 @@ class _Run:
         """Does the video; False if it was interrupted, what was done until then being kept.
 
         Raises:
-          VideoError: the video is damaged; likewise.
+          VideoError: the video is damaged; likewise. Or the one with the meshes cannot be written;
+            then nothing is kept.
           CommandError: results cannot be written.
         """
         from tqdm import tqdm
 
         from i2uv_jax.atomic_file import written_atomically
-        from i2uv_jax.imaging.video import VideoError, open_video_writer
+        from i2uv_jax.imaging.video import VideoError, VideoWriteError, open_video_writer
         from i2uv_jax.inference.stream import stream
 
         path, out = self._video.path, self._args.out
@@ -185,6 +186,8 @@ class _Run:
                             bar.update(1)
                 except KeyboardInterrupt:
                     end = "interrupted"
+                except VideoWriteError:
+                    raise
                 except VideoError as error:
                     end, damage = "damaged", error
                 print(json.dumps({"frames": num_done, "end": end}), file=lines)

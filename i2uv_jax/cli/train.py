@@ -16,8 +16,8 @@ _DESCRIPTION = """Train a model on hands that are rendered as the run goes on, o
 config can be changed on the command line:
 --train.num_steps=2000 --optim.peak_learning_rate=3e-4. The run's folder gets the full config,
 checkpoints, TensorBoard files and, at the end, the model. Ctrl-C and SIGTERM save and stop;
---resume continues as if nothing had happened. Exit codes: 0 done; 1 failed (diverged, disk full);
-2 bad input; 128 + N stopped by signal N, saved: 130 by Ctrl-C, 143 by SIGTERM."""
+--resume continues as if nothing had happened. Exit codes: 0 done; 1 failed (diverged, disk full,
+out of memory); 2 bad input; 128 + N stopped by signal N, saved: 130 by Ctrl-C, 143 by SIGTERM."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -78,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         return _fail(error, _EXIT_BAD_INPUT)
 
+    from jax.errors import JaxRuntimeError
+
     from i2uv_jax.training.bad_steps import DivergedError
     from i2uv_jax.training.loop import train
     from i2uv_jax.training.processes import connect
@@ -95,9 +97,14 @@ def run(args: argparse.Namespace) -> int:
     except (DivergedError, OSError) as error:
         # An OSError names its file: a folder that cannot be made, a disk that is full.
         return _fail(error, _EXIT_FAILED)
+    except JaxRuntimeError as error:  # A device that failed, or processes that do not answer.
+        reason = str(error).splitlines()[0].rstrip(".")
+        if "RESOURCE_EXHAUSTED" in reason:
+            reason += "; train.microbatches and train.rematerialise need less memory"
+        return _fail(reason, _EXIT_FAILED)
     return 0 if result.signal_number is None else _EXIT_SIGNAL_BASE + result.signal_number
 
 
-def _fail(error: Exception, exit_code: int) -> int:
+def _fail(error: object, exit_code: int) -> int:
     print(f"i2uv train: error: {error}", file=sys.stderr)
     return exit_code

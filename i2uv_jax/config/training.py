@@ -67,7 +67,8 @@ class OptimConfig:
     end_learning_rate: float = 0.0
     warmup_steps: int = 0
     weight_decay: float = 0.0
-    """Decoupled decay of kernels (not of biases and norms); not with "adam"."""
+    """Decoupled decay of kernels (not of biases and norms); not with "adam". With "muon" of the
+    convolutions that Muon moves, of nothing that it leaves to Adam."""
     adam_share: float = 0.1
     """Learning rate, as a share of the run's, of what "muon" leaves to Adam: everything but the
     convolutions that a norm follows."""
@@ -76,6 +77,7 @@ class OptimConfig:
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    """What Adam adds to the denominator, and Muon to the norm by which it divides."""
 
     def __post_init__(self) -> None:
         check(
@@ -116,8 +118,9 @@ class TrainConfig:
     init_from: str | None = None
     """Start from the weights of this model, a file or the name of a shipped one, instead of random
     ones. Its shapes must be those of this config's model, but for an encoder that may be narrower
-    and is then widened (`models.widening`), and for `affine.presence`, which it may lack and then
-    starts undecided; the optimiser starts anew."""
+    and is then widened (`models.widening`), and for `affine.presence`, `affine.takes_keypoints` and
+    `affine.confidence`, which it may lack: then it starts undecided about the first, deaf to
+    keypoints and equally confident everywhere. The optimiser starts anew."""
     num_devices: int | None = None
     """How many devices share each batch; none takes all of all processes."""
     fsdp: int = 1

@@ -57,8 +57,10 @@ class MediaPipeHands:
         """What each picture took, in order."""
         self.version = ""
         self._lock = threading.Lock()
+        self._failure: MediaPipeError | None = None
 
     def __enter__(self) -> "MediaPipeHands":
+        self._failure = None
         # A file, since a pipe that nobody reads would stop it when full.
         self._log = tempfile.TemporaryFile()
         try:
@@ -96,9 +98,18 @@ class MediaPipeHands:
         return max(hands, key=lambda hand: hand.score, default=None)
 
     def all_hands(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[FoundHand]:
-        """All hands of a picture; one picture at a time, whatever the number of threads."""
+        """All hands of a picture; one picture at a time, whatever the number of threads.
+
+        Once it has stopped every call says why.
+        """
         with self._lock:
-            answer = self._ask(photo)
+            if self._failure is not None:
+                raise MediaPipeError(*self._failure.args)
+            try:
+                answer = self._ask(photo)
+            except MediaPipeError as error:
+                self._failure = error
+                raise
         return [
             FoundHand(
                 hand["hand"],

@@ -15,15 +15,17 @@ from i2uv_jax.ops.compiling import compiler_options
 from i2uv_jax.render.photo_scene import sample_scenes
 from i2uv_jax.types import SceneBatch
 
-_BATCH = 16
 _MOST_HANDS = 256
 """Rendered hands that all scenes share."""
 
 
 def generated_scenes(
-    config: DetectorExperimentConfig, seed: int, count: int
+    config: DetectorExperimentConfig, seed: int, count: int, batch_size: int
 ) -> Iterator[tuple[UInt8[np.ndarray, "h h 3"], TrueBoxes]]:
-    """Pictures and the boxes of their hands in pixels; the seed decides everything.
+    """Pictures and the boxes of their hands in pixels; seed and batch size decide everything.
+
+    Args:
+      batch_size: scenes that are drawn at a time.
 
     Raises:
       ValueError: a folder that the config names cannot be used.
@@ -34,14 +36,14 @@ def generated_scenes(
     pool = PoolMaker(config.scene, config.render, size)(pool_key, things, things)
 
     def draw(key: jax.Array) -> SceneBatch:
-        return sample_scenes(key, pool, config.scene, config.render.sensor, _BATCH)
+        return sample_scenes(key, pool, config.scene, config.render.sensor, batch_size)
 
     compiled = jax.jit(draw, compiler_options=compiler_options())
     for index in range(count):
-        if index % _BATCH == 0:
-            key = jax.random.fold_in(scene_key, index // _BATCH)
+        if index % batch_size == 0:
+            key = jax.random.fold_in(scene_key, index // batch_size)
             batch = jax.device_get(compiled(key))
-        row = jax.tree.map(lambda leaf, place=index % _BATCH: leaf[place], batch)
+        row = jax.tree.map(lambda leaf, place=index % batch_size: leaf[place], batch)
         truth = true_boxes(
             row.centre, row.side, row.is_left, row.is_shown, row.is_doubtful, size=size
         )

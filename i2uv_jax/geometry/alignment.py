@@ -91,8 +91,8 @@ def scale_and_shift(
 ) -> Float[Array, "*b n 3"]:
     """Source with point `root` where the target's is, and as far from point `other`.
 
-    The scale-translation alignment of HO-3D's evaluation. A source whose two points coincide is
-    only moved.
+    The scale-translation alignment of HO-3D's evaluation; like there, a source whose
+    two points coincide is scaled by the distance between the target's.
     """
 
     def length(points):

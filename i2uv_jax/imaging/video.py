@@ -25,6 +25,10 @@ class VideoError(ValueError):
     """A video cannot be read or written; one line that names the file and the reason."""
 
 
+class VideoWriteError(VideoError):
+    """A video cannot be written; the file that is meant to be."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """One picture of a video."""
@@ -95,16 +99,18 @@ def open_video(path: str | os.PathLike) -> Iterator[Video]:
 class VideoWriter:
     """Writes an MP4 (H.264) frame by frame; see `open_video_writer`."""
 
-    def __init__(self, path: Path, frames_per_second: float) -> None:
+    def __init__(self, place: Path, frames_per_second: float, *, path: Path) -> None:
         """
         Args:
+          place: where the file grows.
           frames_per_second: about; each frame tells its own time.
+          path: what errors call the file.
 
         Raises:
           VideoError: PyAV is missing.
         """
         self._av = _import_av()
-        self._path = path
+        self._place, self._path = place, path
         self._rate = Fraction(frames_per_second).limit_denominator(1001)
         self._container = None
         self._stream = None
@@ -117,26 +123,48 @@ class VideoWriter:
           seconds: from the start of the video, later than those of the frame before.
 
         Raises:
+          VideoWriteError: FFmpeg refuses the frame, or comes without H.264.
           OSError: the file cannot be written.
         """
         height, width = (side // 2 * 2 for side in pixels.shape[:2])
-        if self._stream is None:
-            self._container = self._av.open(os.fspath(self._path), "w", format="mp4")
-            self._stream = self._container.add_stream("libx264", rate=self._rate)
-            self._stream.width, self._stream.height = width, height
-            self._stream.pix_fmt = "yuv420p"
-            self._stream.codec_context.time_base = _CLOCK
-        shown = np.ascontiguousarray(pixels[:height, :width])
-        frame = self._av.VideoFrame.from_ndarray(shown, format="rgb24")
-        frame.time_base, frame.pts = _CLOCK, round(seconds / _CLOCK)
-        self._container.mux(self._stream.encode(frame))
+        with self._mishaps():
+            if self._stream is None:
+                self._container = self._av.open(os.fspath(self._place), "w", format="mp4")
+                self._stream = self._container.add_stream("libx264", rate=self._rate)
+                self._stream.width, self._stream.height = width, height
+                self._stream.pix_fmt = "yuv420p"
+                self._stream.codec_context.time_base = _CLOCK
+            shown = np.ascontiguousarray(pixels[:height, :width])
+            frame = self._av.VideoFrame.from_ndarray(shown, format="rgb24")
+            frame.time_base, frame.pts = _CLOCK, round(seconds / _CLOCK)
+            self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Ends the file; there is none if no frame was written."""
+        """Ends the file; there is none if no frame was written.
+
+        Raises:
+          VideoWriteError, OSError: as `write`.
+        """
         if self._stream is not None:
-            self._container.mux(self._stream.encode(None))
-            self._container.close()
-            self._stream = None
+            stream, self._stream = self._stream, None
+            with self._mishaps(), self._container as container:
+                container.mux(stream.encode(None))
+
+    @contextmanager
+    def _mishaps(self) -> Iterator[None]:
+        """Gives errors of PyAV one line; those that are OSErrors have it."""
+        from av.codec.codec import UnknownCodecError
+
+        try:
+            yield
+        except OSError:
+            raise
+        except UnknownCodecError as error:
+            message = f"{self._path}: cannot be written (FFmpeg comes without {error})"
+            raise VideoWriteError(message) from error
+        except self._av.FFmpegError as error:
+            message = f"{self._path}: cannot be written ({error.strerror or error})"
+            raise VideoWriteError(message) from error
 
 
 @contextmanager
@@ -144,12 +172,12 @@ def open_video_writer(path: str | os.PathLike, frames_per_second: float) -> Iter
     """A writer whose MP4 takes its name, whole, at the end; after an exception there is none.
 
     Raises:
-      VideoError: PyAV is missing.
+      VideoError: PyAV is missing, or cannot write the file.
       OSError: the file cannot be written.
     """
     with (
         written_atomically(path) as temporary,
-        closing(VideoWriter(temporary, frames_per_second)) as writer,
+        closing(VideoWriter(temporary, frames_per_second, path=Path(path))) as writer,
     ):
         yield writer
 

@@ -47,7 +47,7 @@ def as_boxes(box_xyxy, count: int) -> list[Sequence[float] | None]:
 def as_cameras(camera, count: int) -> list[np.ndarray | None]:
     if camera is None:
         return [None] * count
-    cameras = [camera] * count if np.shape(camera) == (3, 3) else list(camera)
+    cameras = [camera] * count if _is_matrix(camera) else list(camera)
     _check_count("camera", cameras, count)
     return [None if matrix is None else _checked_intrinsics(matrix) for matrix in cameras]
 
@@ -56,10 +56,17 @@ def as_keypoints(keypoints, count: int) -> list[np.ndarray | None]:
     """One array (21, 3) a picture, with NaN where nothing is known."""
     if keypoints is None:
         return [None] * count
-    is_one = np.ndim(keypoints) == 2 if isinstance(keypoints, np.ndarray) else False
-    given = [keypoints] * count if is_one else list(keypoints)
+    given = [keypoints] * count if _is_matrix(keypoints) else list(keypoints)
     _check_count("keypoints", given, count)
     return [None if points is None else _checked_keypoints(points) for points in given]
+
+
+def _is_matrix(value) -> bool:
+    """Whether it is a single array of two axes, or lists of that form; not one for each picture."""
+    try:
+        return np.ndim(value) == 2
+    except ValueError:  # Of several shapes, as where some are None.
+        return False
 
 
 def _checked_keypoints(points) -> np.ndarray:

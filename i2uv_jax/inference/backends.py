@@ -6,6 +6,7 @@ The other two get an export of the model, made on first use and kept in the user
 import contextlib
 import hashlib
 import importlib.util
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -21,6 +22,14 @@ from i2uv_jax.inference.runtimes import Network, open_content
 from i2uv_jax.models.joining import load_fine_model
 from i2uv_jax.models.model_files import FINE_SRNET, find_model, shipped_file
 from i2uv_jax.models.weights import load_picture_model
+
+_EXPORTED_PARTS = ("config", "geometry", "hand", "inference", "models", "ops")
+"""Parts of the package whose code and data decide what an export of a model computes."""
+
+_PACKAGE = Path(__file__).parents[1]
+
+_CONVERTERS = {"onnx": "onnx", "litert": "litert-converter"}
+"""Distributions that write exports, by backend."""
 
 _LITERT_MODULES = ("ai_edge_litert", "litert_converter")
 
@@ -81,10 +90,10 @@ def load_with_backend(
 
 
 def _network(backend: str, files: list[Path], config, variables: dict) -> Network:
-    """From the cache, where it has the model of these files as this version would export it."""
-    versions = f"{FORMAT} {metadata.version('i2uv-jax')} {jax.__version__} {backend}"
+    """From the cache, where it has the model of these files as this code would export it."""
+    versions = (FORMAT, code_digest(_PACKAGE), jax.__version__, backend, _converter(backend))
     model = b"".join(file.read_bytes() for file in files)
-    digest = hashlib.sha256(model + versions.encode()).hexdigest()[:32]
+    digest = hashlib.sha256(model + " ".join(map(str, versions)).encode()).hexdigest()[:32]
     folder = user_cache_folder()
     kept = None if folder is None else folder / f"{digest}.{backend}"
     if kept is not None and kept.exists():
@@ -100,3 +109,28 @@ def _network(backend: str, files: list[Path], config, variables: dict) -> Networ
         with contextlib.suppress(OSError):
             write_atomically(kept, content)
     return open_content(content)[0]
+
+
+@lru_cache
+def code_digest(package: Path) -> str:
+    """Of all in a copy of the package that decides, besides a model's file, what exports compute.
+
+    The version does not tell: a checkout keeps it while its code changes.
+    """
+    parts = (package / part for part in _EXPORTED_PARTS)
+    files = (
+        path for part in parts for suffix in ("py", "npz") for path in part.rglob(f"*.{suffix}")
+    )
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(package)} {len(content)} ".encode() + content)
+    return digest.hexdigest()
+
+
+def _converter(backend: str) -> str:
+    """Its version; nothing where it is not installed."""
+    try:
+        return metadata.version(_CONVERTERS[backend])
+    except metadata.PackageNotFoundError:
+        return ""

@@ -199,7 +199,7 @@ class PalmDetector:
         """The hands of an sRGB photo of any size, the likeliest first, in boxes around their
         keypoints; an empty list if none.
 
-        Where none is found the photo is looked at once more as if from farther away.
+        Where none is found the photo is looked at again as if from farther away, up to twice.
         """
         for distance in _DISTANCES:
             hands = self._hands_from(distance, photo)

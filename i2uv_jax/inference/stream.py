@@ -4,7 +4,7 @@
 
 Each stage runs a few items ahead of the next and no more, whatever the number of items; outcomes
 come in the items' order. An item that fails somewhere becomes a failed outcome and costs nobody
-else anything.
+else anything; where the items themselves end with an error, those before it are still done.
 """
 
 import itertools
@@ -41,6 +41,8 @@ def stream(
 ) -> Iterator[Outcome[Item]]:
     """Yields an outcome for each item, in order; items are drawn as they are needed.
 
+    An error of `items` is raised after the outcomes of all items before it.
+
     Args:
       load: an item to what the model takes; called in threads.
       infer: starts a batch of loaded items and returns a function that waits for its results.
@@ -51,10 +53,18 @@ def stream(
     """
     load_pool = ThreadPoolExecutor(num_threads, thread_name_prefix="load")
     finish_pool = ThreadPoolExecutor(num_threads, thread_name_prefix="finish")
+    end: Exception | None = None
+
+    def calls_to_load() -> Iterator[tuple]:
+        nonlocal end
+        try:
+            for item in items:
+                yield load, item
+        except Exception as error:
+            end = error
+
     try:
-        loaded = _in_threads(
-            load_pool, ((load, item) for item in items), window=2 * batch_size, expected=expected
-        )
+        loaded = _in_threads(load_pool, calls_to_load(), window=2 * batch_size, expected=expected)
         finished = _in_threads(
             finish_pool,
             _calls_to_finish(loaded, infer, finish, batch_size),
@@ -62,6 +72,8 @@ def stream(
             expected=expected,
         )
         yield from finished
+        if end is not None:
+            raise end
     finally:
         for pool in (load_pool, finish_pool):
             pool.shutdown(wait=True, cancel_futures=True)

@@ -206,6 +206,9 @@ def train(
                     seconds=checkpoints.restored_seconds,
                 )
                 reporter.say(f"wrote {folder / BEST_MODEL_FILE}, of step {best_step}")
+            elif best_step == steps_done and is_first_process():
+                # An earlier finish of this run may have left one, of a step that was best then.
+                (folder / BEST_MODEL_FILE).unlink(missing_ok=True)
             return TrainResult(state, steps_done, scores, None)
 
 

@@ -45,6 +45,7 @@ def build_optimizer(config: OptimConfig, num_steps: int) -> optax.GradientTransf
         adam_schedule = learning_rate_schedule(config, num_steps, scale=config.adam_share)
         algorithm = muon(
             schedule,
+            eps=config.epsilon,
             weight_decay=config.weight_decay,
             adam_b1=config.beta1,
             adam_b2=config.beta2,

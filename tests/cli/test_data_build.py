@@ -74,7 +74,7 @@ def test_a_folder_of_uv_maps_becomes_a_set(tmp_path, capsys):
         ({"--mano": "{tmp}/hostile.pkl"}, "hostile.pkl: refused: it asks for os.system"),
         ({"--uv-template": "{tmp}/hostile.pkl"}, "holds no face with texture coordinates"),
         ({"--mano": None}, "--set freihand needs --mano"),
-        ({"--count": "3"}, "--count and --render. go with rendered sets only"),
+        ({"--render.sensor.strength": "0"}, "--render.: goes with rendered sets only"),
         ({"--set": "rendered"}, "--archives: goes with --set of files only"),
     ],
 )
@@ -89,6 +89,21 @@ def test_bad_input_is_one_line(tmp_path, words, capsys, changes, message):
     assert main(words) == 2
     line = error_line(capsys)
     assert line.startswith("i2uv data: error: ") and message in line
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["count=3", "seed=3", "shards=3", "size=64", "format=png", "quality=80", "config=a.py",
+     "skins=a", "backgrounds=a", "batch=3"],
+)  # fmt: skip
+def test_options_of_rendered_sets_are_refused_with_others(tmp_path, capsys, option):
+    files = ["--archives", "a", "--mano", "b", "--uv-template", "c", "--out", str(tmp_path / "out")]
+    for name in ("freihand", "uv_maps"):
+        assert main(["data", "build", "--set", name, *files, f"--{option}"]) == 2
+        refused = option.split("=")[0]
+        line = error_line(capsys)
+        assert line == f"i2uv data: error: --{refused}: goes with rendered sets only"
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_full_disk_costs_a_line(words, capsys, monkeypatch):

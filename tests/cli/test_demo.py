@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from i2uv_jax.cli import hand_files
 from i2uv_jax.cli.main import main
 from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES
 from i2uv_jax.hand.asset import load_hand
@@ -66,6 +67,28 @@ def test_demo_writes_three_files_and_the_true_error(
     assert errors_mm["vertices"] == pytest.approx(expected, abs=4)
     (shown,) = numbers["hands"]
     assert shown["mesh"] == "demo.glb" and shown["vertices"] == 1609
+
+
+def test_a_full_disk_costs_a_line(
+    tmp_path, tiny_model_path, fast_network, template_scene, capsys, monkeypatch
+):
+    def full(path, content):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(hand_files, "write_atomically", full)
+    monkeypatch.setattr(hand_files, "make_output_folder", lambda folder: None)
+    assert main(["demo", "--out", str(tmp_path), "--model", str(tiny_model_path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"i2uv demo: error: --out {tmp_path}: results cannot be written (No space left on device)"
+    )
+
+
+def test_seeds_that_are_none_are_refused(capsys):
+    for text in ("-1", str(2**32)):
+        with pytest.raises(SystemExit):
+            main(["demo", "--seed", text])
+        assert "expected a whole number from 0 to" in capsys.readouterr().err
 
 
 def test_demo_complaints(tmp_path, capsys):

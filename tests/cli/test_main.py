@@ -1,7 +1,9 @@
 """The command as a whole, and its small verbs."""
 
 import dataclasses
+import io
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import i2uv_jax
+from i2uv_jax.cli import main as main_module
 from i2uv_jax.cli.main import main
 from i2uv_jax.models.weights import load_model_file, save_model
 
@@ -54,6 +57,22 @@ def test_wrong_usage(words, capsys):
         main(words)
     assert stop.value.code == 2
     assert "usage: i2uv" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_utf_8_can_be_printed(monkeypatch):
+    class Verb:
+        @staticmethod
+        def add_parser(subparsers):
+            parser = subparsers.add_parser("show")
+            parser.add_argument("name")
+            parser.set_defaults(run=lambda args: print(args.name))
+
+    written = io.BytesIO()
+    monkeypatch.setattr(main_module, "_VERBS", (Verb,))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="utf-8"))
+    main(["show", os.fsdecode(b"h\xff.jpg")])
+    sys.stdout.flush()
+    assert written.getvalue() == b"h\\udcff.jpg\n"
 
 
 def test_info_of_a_file(tiny_model_path, capsys):

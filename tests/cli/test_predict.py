@@ -85,7 +85,7 @@ def test_one_photo_gives_three_whole_files(
     assert written(out) == files_of("hand")
 
     numbers = json.loads((out / "hand.json").read_text())
-    assert list(numbers) == ["image", "model", "width", "height", "seconds", "hands"]
+    assert list(numbers) == ["image", "model", "width", "height", "seconds", "panel", "hands"]
     assert numbers["image"] == str(photo)
     assert numbers["model"] == str(tiny_model_path)
     assert (numbers["width"], numbers["height"]) == (80, 60)

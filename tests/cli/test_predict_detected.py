@@ -103,6 +103,27 @@ def test_numbers_of_hands_take_no_other_photo_s_name(run, tmp_path, write_photo)
     assert hands_of(tmp_path / "out", "a_1")[0]["mesh"] == "a_1_1.glb"
 
 
+def test_a_second_run_leaves_no_results_of_the_first(run, tmp_path, write_photo):
+    photo, out = write_photo("hand.png"), tmp_path / "out"
+    run(photo)
+    (out / "hand_7.glb").write_text("nobody's")
+    run(photo, "--no-panel", hands=TWO[:1])
+    assert {path.name for path in out.iterdir()} == {"hand.glb", "hand.json", "hand_7.glb"}
+    run(photo, "--no-panel", hands=[])
+    assert {path.name for path in out.iterdir()} == {"hand.json", "hand_7.glb"}
+
+
+def test_a_second_run_spares_other_photos_results(run, tmp_path, write_photo):
+    first, second, out = write_photo("a.png"), write_photo("a_1.png"), tmp_path / "out"
+    run(first, "--no-panel")
+    run(second, "--no-panel", hands=TWO[:1])  # in place of a hand of the first
+    run(first, "--no-panel", hands=[])
+    assert {path.name for path in out.iterdir()} == {"a.json", "a_1.glb", "a_1.json"}
+    (out / "a.png").write_text("nobody's")
+    run(first, "--no-panel", hands=[])
+    assert (out / "a.png").exists()
+
+
 def test_broken_detectors_are_one_line(tmp_path, write_photo, tiny_model_path, capsys):
     photo, cut = write_photo("a.png"), tmp_path / "cut.safetensors"
     cut.write_bytes(tiny_model_path.read_bytes()[:500])

@@ -78,6 +78,21 @@ def test_what_is_done_is_left_out_unless_overwritten(tmp_path, scans, capsys):
     assert "not a readable fitted hand" in capsys.readouterr().err
 
 
+def test_the_report_keeps_what_earlier_commands_did(tmp_path, scans, capsys):
+    out = tmp_path / "out"
+    for name, code in (("ball.stl", 1), ("a.ply", 0)):
+        assert main(["data", "register", str(scans / name), "--out", str(out)]) == code
+    report = json.loads((out / "report.json").read_text())["scans"]
+    assert list(report) == [str(scans / "ball.stl"), str(scans / "a.ply")]
+    assert "1 of 1 scans done in" in capsys.readouterr().out
+    for text in ("[]", "{", '{"scans": [1]}'):
+        (out / "report.json").write_text(text)
+        assert main(["data", "register", str(scans / "a.ply"), "--out", str(out)]) == 2
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if "no report" in line]
+        assert "report.json: no report of scans, choose another --out" in line
+        assert (out / "report.json").read_text() == text
+
+
 def test_scans_of_one_stem_do_not_replace_each_other(tmp_path, scans):
     (scans / "a.obj").write_bytes((scans / "b.obj").read_bytes())
     files = [str(scans / name) for name in ("a.ply", "a.obj", "a.ply")]

@@ -7,7 +7,7 @@ import pytest
 import trimesh
 
 from i2uv_jax.cli.main import main
-from i2uv_jax.imaging.video import open_video, open_video_writer
+from i2uv_jax.imaging.video import VideoWriteError, VideoWriter, open_video, open_video_writer
 from i2uv_jax.inference import hand_detector
 from i2uv_jax.inference.hand_detector import DetectedHand
 
@@ -109,6 +109,22 @@ def test_a_broken_video_costs_only_itself(track, clip, tmp_path, capsys):
     assert "broken.mp4: cannot be read" in error
 
 
+def test_an_overlay_that_cannot_be_written_leaves_nothing(
+    track, clip, tmp_path, capsys, monkeypatch
+):
+    def refuse(self, pixels, seconds):
+        raise VideoWriteError("clip.mp4: cannot be written (Invalid argument)")
+
+    frames = track(clip, "--no-overlay")[1]
+    monkeypatch.setattr(VideoWriter, "write", refuse)
+    code, rows = track(clip)
+    assert code == 1
+    error = capsys.readouterr().err
+    assert error == "i2uv track: error: clip.mp4: cannot be written (Invalid argument)\n"
+    assert rows == frames  # those of the run before
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip.jsonl"]
+
+
 def test_an_interrupted_run_keeps_what_it_has_done(track, clip, tmp_path):
     code, rows = track(clip, fails_at=6)
     assert code == 130
@@ -118,8 +134,11 @@ def test_an_interrupted_run_keeps_what_it_has_done(track, clip, tmp_path):
     assert names <= {"clip.jsonl", "clip.mp4"}
 
 
-def test_results_replace_neither_inputs_nor_each_other(track, clip, tmp_path, capsys):
+def test_results_replace_neither_inputs_nor_each_other(track, clip, tmp_path, capsys, monkeypatch):
     assert main(["track", str(clip), "--out", str(clip.parent)]) == 2
+    assert "would be replaced" in capsys.readouterr().err
+    monkeypatch.chdir(clip.parent)
+    assert main(["track", f"../{clip.parent.name}/{clip.name}", "--out", "."]) == 2
     assert "would be replaced" in capsys.readouterr().err
     other = tmp_path / "clip.mov"
     assert track(clip, other)[0] == 2

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from jax.errors import JaxRuntimeError
 
 from i2uv_jax.cli import train
+from i2uv_jax.training import loop
 
 ROOT = Path(__file__).parents[2]
 TINY = str(ROOT / "configs" / "tiny.py")
@@ -55,6 +57,23 @@ def test_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
     assert args.run(args) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert str(tmp_path / "file") in line
+
+
+def test_a_device_that_fails_is_one_line(tmp_path, capsys, monkeypatch):
+    def fail(*_, **__):
+        raise JaxRuntimeError(reason + ".\nWhere it was allocated: ...")
+
+    monkeypatch.setattr(loop, "train", fail)
+    args = parse("--config", TINY, "--out", str(tmp_path / "run"))
+    reason = "RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"
+    assert args.run(args) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"i2uv train: error: {reason}; train.microbatches and train.rematerialise need less memory"
+    )
+    reason = "DEADLINE_EXCEEDED: Barrier timed out"
+    assert args.run(args) == 1
+    assert capsys.readouterr().err == f"i2uv train: error: {reason}\n"
 
 
 def test_launch_script_is_the_same_program():

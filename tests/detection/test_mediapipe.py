@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
+from i2uv_jax.detection.mediapipe_hands import MediaPipeError, MediaPipeHands
 
 STAND_IN = """
 from types import SimpleNamespace as Any
@@ -22,6 +22,8 @@ class Hands:
         print("a line that is no answer")
 
     def process(self, image):
+        if image.min() == 255:
+            raise SystemExit("out of luck")
         hands = [found(0.25, "Right", 0.9), found(0.75, "Left", 0.8)] if image.any() else []
         return Any(
             multi_hand_landmarks=[Any(landmark=h[0]) for h in hands] or None,
@@ -52,6 +54,13 @@ def test_of_several_hands_the_one_in_the_box_counts(detector):
     assert detector(photo, (0, 0, 10, 10)) is None
     assert detector(np.zeros_like(photo), None) is None
     assert len(detector.seconds) == 4
+
+
+def test_what_has_stopped_says_so_at_every_call(detector):
+    photo = np.full((40, 80, 3), 255, np.uint8)
+    for _ in range(2):
+        with pytest.raises(MediaPipeError, match="out of luck"):
+            detector.all_hands(photo)
 
 
 def test_what_cannot_be_started_is_one_line(tmp_path, monkeypatch):

@@ -91,9 +91,10 @@ def test_scale_and_shift_by_hand():
     target = np.array([[1.0, 1, 1], [1, 1, 3], [9, 9, 9]])
     moved = scale_and_shift(source, target, root=0, other=1)
     np.testing.assert_allclose(moved, [[1, 1, 1], [1, 3, 1], [2, 1, 1]])
-    np.testing.assert_allclose(
-        scale_and_shift(np.zeros((3, 3)), target, root=0, other=1), np.ones((3, 3))
-    )
+    # Without a length of its own it is scaled by the target's.
+    source[1] = 0
+    moved = scale_and_shift(source, target, root=0, other=1)
+    np.testing.assert_allclose(moved, [[1, 1, 1], [1, 1, 1], [5, 1, 1]])
 
 
 @pytest.mark.parametrize("reflect", [False, True])

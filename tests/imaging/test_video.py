@@ -5,9 +5,10 @@ import sys
 import numpy as np
 import pytest
 
-from i2uv_jax.imaging.video import VideoError, open_video, open_video_writer
+from i2uv_jax.imaging.video import VideoError, VideoWriteError, open_video, open_video_writer
 
 av = pytest.importorskip("av")
+UnknownCodecError = pytest.importorskip("av.codec.codec").UnknownCodecError
 
 LEVELS = (20, 80, 140, 200)
 
@@ -93,6 +94,28 @@ def test_a_failed_writer_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError), open_video_writer(tmp_path / "clip.mp4", 25) as writer:
         writer.write(np.zeros((48, 64, 3), np.uint8), 0.0)
         raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_ffmpeg_refuses_is_one_line(tmp_path, monkeypatch):
+    black = np.zeros((48, 64, 3), np.uint8)
+
+    def write_backwards():
+        with open_video_writer(tmp_path / "clip.mp4", 25) as writer:
+            for number in range(6):
+                writer.write(black, 5.0 - number)
+
+    message = r"^\S*/clip\.mp4: cannot be written \(.+\)$"
+    with pytest.raises(VideoWriteError, match=message):
+        write_backwards()
+
+    class WithoutH264:
+        def add_stream(self, name, **_):
+            raise UnknownCodecError(name)
+
+    monkeypatch.setattr(av, "open", lambda *_, **__: WithoutH264())
+    with pytest.raises(VideoWriteError, match=r"clip\.mp4: .*without libx264"):
+        write_backwards()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -113,6 +113,18 @@ def test_errors_that_nobody_expected_end_the_stream(stage):
     assert threading.active_count() == before
 
 
+def test_items_before_an_error_of_their_source_are_done():
+    def items():
+        yield from range(21)
+        raise OSError("damaged")
+
+    done = []
+    with pytest.raises(OSError, match="damaged"):
+        for outcome in run(items()):
+            done.append(outcome.result)
+    assert done == [(value, 2 * value) for value in range(21)]
+
+
 def test_nothing_is_left_running_when_the_reader_stops():
     before = threading.active_count()
     outcomes = run(iter(range(10_000)))

@@ -60,8 +60,11 @@ def test_best_is_kept_beside_the_newest_and_exported_even_after_a_resumption(run
 
 
 def test_no_second_model_where_the_last_is_the_best(run):
-    *_, exported = run(2)
+    folder, *_ = run(1)
+    (folder / "best.safetensors").write_bytes(b"of a step that was best then")
+    *_, exported = run(2, resume=True)
     assert set(exported) == {"model.safetensors"}
+    assert not (folder / "best.safetensors").exists()
 
 
 def test_only_evaluated_steps_count(tmp_path):

@@ -82,3 +82,22 @@ def test_muon_takes_orthogonal_steps_where_a_norm_follows_and_adam_steps_elsewhe
     first_step = 0.05 * (1 + 0.9 / 1.9)
     for adam in (updates["head"]["kernel"], updates["norm"]["scale"], updates["conv"]["bias"]):
         np.testing.assert_allclose(jnp.abs(adam), first_step, rtol=1e-3)
+
+
+def test_muon_decays_its_convolutions_alone_and_leaves_epsilon_to_adam():
+    kernel = jnp.ones((1, 1, 2, 2))
+    params = {
+        "conv": {"kernel": kernel},
+        "norm": {"scale": jnp.ones(2)},
+        "head": {"kernel": kernel},
+    }
+    config = OptimConfig(
+        algorithm="muon", peak_learning_rate=0.1, adam_share=0.5, weight_decay=0.5, epsilon=1000.0,
+        beta1=0.0,
+    )  # fmt: skip
+    updates = first_update(config, params, jax.tree.map(jnp.zeros_like, params))
+    np.testing.assert_allclose(updates["conv"]["kernel"], -0.05, rtol=1e-6)
+    np.testing.assert_allclose(updates["head"]["kernel"], 0, atol=1e-9)
+    # With a large epsilon Adam's step is nearly proportional to the gradient.
+    updates = first_update(config, params, jax.tree.map(lambda x: 3 * x, params))
+    np.testing.assert_allclose(updates["head"]["kernel"], -0.05 * 3 / 1003, rtol=1e-3)

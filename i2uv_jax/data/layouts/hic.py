@@ -4,11 +4,12 @@
     IJCV16___Results_MANO___parms_for___joints21/IJCV16___fakeGT___IJCV___SEQ___Model_Hand_S___ncomps45/
         FRAME.pkl                                          the fit of hand S, L or R
 
-The sequences also hold depth, which is not used. From others' readers, since the owners' page says
-little: a fit's "v" holds the mesh of 778 vertices in metres in the colour camera's frame, which is
-ours; the camera is that of an Asus Xtion, focal length 525 and principal point (319.5, 239.5)
-counted from pixel centres. Not certain: the order of the fit's own joints, so that keypoints are
-regressed from the mesh; and how well colour and depth, to which the hands were fitted, coincide.
+The sequences also hold depth, which is not read here, but by what scores predictions
+(`evaluate.depth_pictures`). From others' readers, since the owners' page says little: a fit's "v"
+holds the mesh of 778 vertices in metres in the colour camera's frame, which is ours; the camera is
+that of an Asus Xtion, focal length 525 and principal point (319.5, 239.5) counted from pixel
+centres. Not certain: the order of the fit's own joints, so that keypoints are regressed from the
+mesh; and how well colour and depth, to which the hands were fitted, coincide.
 """
 
 import re
