@@ -129,7 +129,7 @@ class HandNetConfig:
     mostly on such (`RenderConfig.closeup_share`)."""
     skinned: int | None = None
     """Put the surface of the mean hand in place of AffineNet's finest map, posed after it joint by
-    joint (`models.skinned_fit`): smooth, and joined at the chart's seams. The side of that map in
+    joint (`hand.skinned_fit`): smooth, and joined at the chart's seams. The side of that map in
     texels; None leaves the map as it is. For the default hand's chart alone."""
     cpu_paths: str = "auto"
     """Whether to use formulations that are faster under XLA on CPUs (same parameters, same

@@ -7,8 +7,8 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from i2uv_jax.config import HandNetConfig
+from i2uv_jax.hand.skinned_fit import skinned_fit
 from i2uv_jax.models.affine_net import AffineNet
-from i2uv_jax.models.skinned_fit import skinned_fit
 from i2uv_jax.models.sr_net import SRNet
 from i2uv_jax.ops.resize import resize_corner_aligned
 

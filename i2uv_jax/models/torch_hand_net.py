@@ -16,13 +16,13 @@ from torch import nn
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
 from i2uv_jax.hand.mean_hand import mean_uv_map
+from i2uv_jax.hand.skinned_fit import joint_parts
 from i2uv_jax.models.hand_net import IMAGENET_MEAN, IMAGENET_STD
 from i2uv_jax.models.hand_stage import FIRST_SIZE, KEYPOINT_ENCODER
 from i2uv_jax.models.keypoint_encoder import KEYPOINT_FEATURES
 from i2uv_jax.models.keypoint_pull import MIN_SHARE, keypoint_tables
 from i2uv_jax.models.layers import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 from i2uv_jax.models.resnet import RESNETS
-from i2uv_jax.models.skinned_fit import joint_parts
 from i2uv_jax.models.uv_decoder import PULL_FEATURES, PULL_FOLLOWED, PULL_GAIN
 
 
@@ -204,7 +204,7 @@ class TorchHandNet(nn.Module):
         return self._dense(x, f"{root}{KEYPOINT_FEATURES}")
 
     def _skinned(self, uv_map: torch.Tensor) -> torch.Tensor:
-        """`models.skinned_fit`, its rotations by singular value decompositions (Umeyama 1991)."""
+        """`hand.skinned_fit`, its rotations by singular value decompositions (Umeyama 1991)."""
         points = uv_map.flatten(2).transpose(1, 2)
         middle = points.mean(dim=1, keepdim=True)
         place = self.parts_shares @ (points - middle)

@@ -13,7 +13,7 @@ from i2uv_jax.hand.mean_hand import mean_uv_map
 from i2uv_jax.hand.model import pose_hand
 from i2uv_jax.hand.pose_prior import sample_pose
 from i2uv_jax.hand.shape_prior import sample_shape
-from i2uv_jax.models.skinned_fit import nearest_rotation, skinned_fit
+from i2uv_jax.hand.skinned_fit import nearest_rotation, skinned_fit
 
 SIZE = 32
 
