@@ -39,7 +39,6 @@ def get_config() -> ExperimentConfig:
         surface_pairs=SurfacePairConfig(
             coarse=CoarseErrorConfig(
                 texels=32,
-                skinned=64,
                 smoothing_texels=0.0,
                 noise_mm=0.5,
                 drift_mm=1.0,

@@ -39,9 +39,6 @@ class CoarseErrorConfig:
     texels: int | None = None
     """Side of AffineNet's map in texels: coarse maps are made of this size, and resized to SRNet's
     as its are. None makes them of SRNet's size at once."""
-    skinned: int | None = None
-    """Put the mean hand, posed after the spoilt map, in its place, with so many texels a side: for
-    an SRNet behind a model with this `HandNetConfig.skinned`. None leaves the map as it is."""
     smoothing_texels: float = 2.5
     """Standard deviation of the Gaussian of a fully smoothed map."""
     noise_mm: float = 0.6
@@ -59,9 +56,7 @@ class CoarseErrorConfig:
         for name in ("smoothing_texels", "noise_mm", "noise_texels", "drift_mm"):
             value = getattr(self, name)
             check(value >= 0, f"coarse.{name}", "at least 0", value)
-        for name in ("texels", "skinned"):
-            value = getattr(self, name)
-            check(value is None or value >= 2, f"coarse.{name}", "at least 2, or none", value)
+        check(self.texels is None or self.texels >= 2, "coarse.texels", "at least 2", self.texels)
         check(self.drift_texels >= 1, "coarse.drift_texels", "at least 1", self.drift_texels)
         check(0 <= self.shrinkage < 1, "coarse.shrinkage", "a share below 1", self.shrinkage)
 

@@ -19,7 +19,6 @@ from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices, vertice
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.detail import sample_traits
 from i2uv_jax.hand.high_fidelity import detailed_map
-from i2uv_jax.hand.skinned_fit import skinned_fit
 from i2uv_jax.ops.resize import resize_corner_aligned
 from i2uv_jax.render.framing import Framing, sample_framing, sample_placement
 from i2uv_jax.types import SurfacePairs
@@ -99,15 +98,12 @@ def spoil(
     mask: Bool[np.ndarray, "k k"],
     config: CoarseErrorConfig,
 ) -> SurfacePairs:
-    """The pair with `degrade`'s errors in its coarse map, skinned if so configured, and resized to
-    the fine one's size.
+    """The pair with `degrade`'s errors in its coarse map, then resized to the fine one's size.
 
     Args:
       mask: the coarse map's chart.
     """
     coarse = degrade(key, pair.coarse_uv_map, mask, 1 / pair.mm_per_unit, config)
-    if config.skinned is not None:
-        coarse = skinned_fit(coarse[None], config.skinned)[0]
     coarse = resize_corner_aligned(coarse[None], pair.uv_map.shape[:2])[0]
     return pair.replace(coarse_uv_map=coarse)
 

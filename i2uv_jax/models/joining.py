@@ -27,8 +27,7 @@ def load_fine_model(name_or_path: str | os.PathLike) -> LoadedModel:
 
 
 def join_models(affine: LoadedModel, sr: LoadedModel) -> LoadedModel:
-    """The first model's AffineNet with the second one's SRNet, which is given skinned maps
-    (`HandNetConfig.skinned`) if it was trained on such.
+    """The first model's AffineNet with the second one's SRNet.
 
     The new card holds both cards: neither's numbers are those of the whole.
 
@@ -46,15 +45,13 @@ def join_models(affine: LoadedModel, sr: LoadedModel) -> LoadedModel:
     if len(set(charts)) > 1:
         raise ValueError(f"the models were trained on different UV charts: {' and '.join(charts)}")
     given = affine_config.stage_sizes[-1]
-    recipe = sr_card.get("recipe", {})
-    wanted = recipe.get("surface_pairs.coarse.texels", given)
+    wanted = sr_card.get("recipe", {}).get("surface_pairs.coarse.texels", given)
     if given != wanted:
         raise ValueError(
             f"the AffineNet gives maps of {given} x {given} texels, the SRNet was trained on those "
             f"of {wanted} x {wanted}"
         )
-    skinned = recipe.get("surface_pairs.coarse.skinned", affine_config.skinned)
-    config = replace(affine_config, sr=sr_config.sr, skinned=skinned)
+    config = replace(affine_config, sr=sr_config.sr)
     variables = {
         kind: {name: part for name, part in tree.items() if name != "sr_net"}
         for kind, tree in affine_variables.items()

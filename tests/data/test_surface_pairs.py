@@ -12,7 +12,6 @@ from i2uv_jax.data.surface_pairs import degrade, sample_pair, turn_pairs
 from i2uv_jax.geometry.keypoints import KEYPOINT_NAMES, WRIST
 from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
 from i2uv_jax.hand.asset import load_hand
-from i2uv_jax.hand.skinned_fit import skinned_fit
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.types import SurfacePairs
 
@@ -140,13 +139,3 @@ def test_coarse_maps_of_fewer_texels_are_resized_as_the_network_resizes_them(sam
     np.testing.assert_allclose(
         coarse[:, 1::3], (2 * coarse[:, :-3:3] + coarse[:, 3::3]) / 3, atol=1e-5
     )
-
-
-def test_skinned_coarse_maps_are_the_mean_hand_posed_after_them(sample):
-    plain = sample(jax.random.key(0), dataclasses.replace(EXACT, texels=22))
-    pairs = sample(jax.random.key(0), dataclasses.replace(EXACT, texels=22, skinned=22))
-    np.testing.assert_allclose(pairs.uv_map, plain.uv_map, atol=1e-5)
-    # Every third texel holds the coarse map itself.
-    expected = skinned_fit(plain.coarse_uv_map[:, ::3, ::3], 22)
-    np.testing.assert_allclose(pairs.coarse_uv_map[:, ::3, ::3], expected, atol=1e-4)
-    assert np.abs(pairs.coarse_uv_map - plain.coarse_uv_map).max() > 1e-3
