@@ -29,6 +29,7 @@ from jaxtyping import Array, Bool, Float
 from i2uv_jax.config import LossConfig, LossTerm
 from i2uv_jax.geometry.alignment import align
 from i2uv_jax.models.hand_net import HandNetOutput
+from i2uv_jax.models.looks import regress_keypoints
 from i2uv_jax.ops.resize import resize_corner_aligned
 
 MASK_EPSILON = 1e-6
@@ -290,7 +291,7 @@ def _with_mesh(
     inputs = inputs.replace(vertices=meshes[0], true_vertices=meshes[1])
     if keypoint_regressor is None:
         return inputs
-    regressed = [jnp.einsum("kv,bvd->bkd", keypoint_regressor, mesh) for mesh in meshes]
+    regressed = [regress_keypoints(keypoint_regressor, mesh) for mesh in meshes]
     return inputs.replace(keypoints=regressed[0], true_keypoints=regressed[1])
 
 

@@ -96,7 +96,8 @@ class HandStage(nn.Module):
         log_scale = nn.Dense(1, kernel_init=_SMALL_INIT, name="log_scale")(x)
         bend = nn.Dense(self.size * self.size * 3, kernel_init=_TINY_INIT, name="bend")(x)
         hand = mean_uv_map(self.size) + bend.reshape(batch, self.size, self.size, 3)
-        turned = jnp.einsum("bij,bvuj->bvui", rotation_from_columns(columns), hand)
+        rotation = rotation_from_columns(columns)
+        turned = jnp.einsum("bij,bvuj->bvui", rotation, hand, precision="highest")
         uv_map = FIRST_SIZE * jnp.exp(log_scale)[:, None, None] * turned + place[:, None, None]
         presence_logit = None
         if self.presence:

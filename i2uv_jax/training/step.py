@@ -21,7 +21,7 @@ from i2uv_jax.geometry.uv_map import UvTables, build_tables, vertices_from_uv_ma
 from i2uv_jax.losses import mask_sizes, resolve_term, total_loss
 from i2uv_jax.metrics import aligned_position_error, mean_position_error, point_distances
 from i2uv_jax.models.hand_net import HandNet, HandNetOutput
-from i2uv_jax.models.looks import mesh_reader, see_hands
+from i2uv_jax.models.looks import mesh_reader, regress_keypoints, see_hands
 from i2uv_jax.ops.resize import resize_corner_aligned
 from i2uv_jax.training.gradient import GradientFunction, LossFunction, Metrics
 from i2uv_jax.training.state import TrainState, update_average
@@ -143,7 +143,7 @@ def build_evaluation_step(
         wrist_depth_m = batch.keypoints[:, WRIST, 2]
         vertices_crop = vertices_from_uv_map(tables, uv_map)
         vertices = from_crop_space(batch.camera, vertices_crop, wrist_depth_m)
-        keypoints = keypoint_regressor @ vertices
+        keypoints = regress_keypoints(keypoint_regressor, vertices)
         wrist, true_wrist = keypoints[:, WRIST : WRIST + 1], batch.keypoints[:, WRIST : WRIST + 1]
         errors = {
             "vertex_mm": mean_position_error(vertices - wrist, batch.vertices - true_wrist),
