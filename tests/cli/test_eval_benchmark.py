@@ -16,6 +16,8 @@ from i2uv_jax.geometry.host_normals import vertex_normals
 from i2uv_jax.geometry.subdivision import subdivide_vertices
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.detail_chart import subdivision_of
+from i2uv_jax.models.joining import load_fine_model
+from i2uv_jax.models.weights import save_model
 from tests.archives import write_freihand, write_hic, write_hic_depth
 from tests.mano_files import hand_arrays, write_mano
 
@@ -151,7 +153,8 @@ def test_a_model_s_surface_beside_hic_s(tmp_path, mano_of_the_hand, tiny_model_p
 
 @pytest.mark.slow
 def test_the_default_model_s_surfaces_beside_hic_s(tmp_path, mano_of_the_hand):
-    metrics = compared_with_hic(tmp_path, mano_of_the_hand, "small")
+    save_model(tmp_path / "small_fine.safetensors", *load_fine_model("small"))
+    metrics = compared_with_hic(tmp_path, mano_of_the_hand, tmp_path / "small_fine.safetensors")
     stages = ("coarse mesh", "super-resolved mesh")
     surfaces = metrics["surfaces"]
     assert list(surfaces)[1:] == [row for s in stages for row in (s, f"{s}, articulated")]
