@@ -56,6 +56,12 @@ def uv_map_from_vertices(
     return jnp.sum(corners * tables.texel_weights[..., None], axis=-2)
 
 
+def texel_values(tables: UvTables, values: Float[np.ndarray, "v c"]) -> Float[np.ndarray, "m m c"]:
+    """Anything that vertices have, at the texels as `uv_map_from_vertices` has points there; in
+    NumPy, for tables that are worked out once."""
+    return (values[tables.texel_vertices] * tables.texel_weights[..., None]).sum(axis=-2)
+
+
 def vertices_from_uv_map(
     tables: VertexTables, uv_map: Float[Array, "*b m m 3"]
 ) -> Float[Array, "*b v 3"]:

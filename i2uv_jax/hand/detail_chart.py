@@ -24,7 +24,7 @@ from i2uv_jax.geometry.subdivision import (
     subdivide_vertices,
     subdivided_texels,
 )
-from i2uv_jax.geometry.uv_map import UvTables, build_tables
+from i2uv_jax.geometry.uv_map import UvTables, build_tables, texel_values
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.model import rest_hand
 from i2uv_jax.hand.shape_prior import MEAN_SHAPE
@@ -128,8 +128,7 @@ def subdivision_of(hand: Hand) -> Subdivision:
 def _build_chart(hand, texels, coarse):
     point, normal = (apply_table(texels, values).reshape(-1, 3) for values in _mean_surface(hand))
     normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-12
-    skin = (hand.skin_weights[coarse.texel_vertices] * coarse.texel_weights[..., None]).sum(-2)
-    skin = skin.reshape(len(point), -1)
+    skin = texel_values(coarse, hand.skin_weights).reshape(len(point), -1)
     of_finger = np.stack(
         [
             skin[:, [j for j, name in enumerate(JOINT_NAMES) if name.startswith(finger)]].sum(1)

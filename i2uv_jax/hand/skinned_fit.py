@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from i2uv_jax.geometry.uv_map import build_tables
+from i2uv_jax.geometry.uv_map import build_tables, texel_values
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.mean_hand import mean_uv_map
 
@@ -127,11 +127,9 @@ def _mean_points(size: int) -> Float[np.ndarray, "t 3"]:
 
 
 def _skin_weights(size: int) -> Float[np.ndarray, "t j"]:
-    """Of texels, like points on their triangles."""
     hand = load_hand()
-    tables = build_tables(hand.atlas, size)
-    corners = hand.skin_weights[tables.texel_vertices] * tables.texel_weights[..., None]
-    return corners.sum(axis=-2).reshape(size**2, -1).astype(np.float64)
+    weights = texel_values(build_tables(hand.atlas, size), hand.skin_weights)
+    return weights.reshape(size**2, -1).astype(np.float64)
 
 
 def _product(equation, *arrays):

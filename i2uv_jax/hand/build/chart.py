@@ -16,7 +16,7 @@ import scipy.sparse.linalg
 from jaxtyping import Float, Int
 
 from i2uv_jax.geometry.atlas import Atlas
-from i2uv_jax.geometry.uv_map import build_tables
+from i2uv_jax.geometry.uv_map import build_tables, texel_values
 from i2uv_jax.hand.build.chart_energy import (
     BarrierConfig,
     ChartEnergy,
@@ -140,7 +140,7 @@ def _worst_loss(atlas, posed_vertices, map_size):
     tables = build_tables(atlas, map_size)
     worst = np.zeros(atlas.num_vertices)
     for points in posed_vertices:
-        texels = (points[tables.texel_vertices] * tables.texel_weights[..., None]).sum(axis=-2)
+        texels = texel_values(tables, points)
         samples = texels.reshape(-1, 3)[tables.vertex_texels]
         samples = (samples * tables.vertex_weights[..., None]).sum(axis=-2)
         worst = np.maximum(worst, np.linalg.norm(samples - points, axis=-1))
