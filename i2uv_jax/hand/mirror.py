@@ -9,17 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-_MIRROR = np.array([-1.0, 1.0, 1.0], np.float32)
+MIRROR = np.array([-1.0, 1.0, 1.0], np.float32)
 
 
 def mirror_points(points: Float[Array, "*b 3"]) -> Float[Array, "*b 3"]:
     """Points of the other hand: x changes its sign. Applied twice, nothing changes."""
-    return points * jnp.asarray(_MIRROR, points.dtype)
+    return points * jnp.asarray(MIRROR, points.dtype)
 
 
 def mirror_rotations(rotations: Float[Array, "*b 3 3"]) -> Float[Array, "*b 3 3"]:
     """Rotations that move mirrored points as the given ones move the originals."""
-    return rotations * jnp.asarray(np.outer(_MIRROR, _MIRROR), rotations.dtype)
+    return rotations * jnp.asarray(np.outer(MIRROR, MIRROR), rotations.dtype)
 
 
 def mirror_faces(faces: Int[np.ndarray, "f 3"]) -> Int[np.ndarray, "f 3"]:
