@@ -18,10 +18,12 @@ _PUBLIC = {
     "HandPrediction": "i2uv_jax.inference.prediction",
     "ImageError": "i2uv_jax.imaging.read",
     "Predictor": "i2uv_jax.inference.predictor",
+    "Rig": "i2uv_jax.hand.rig",
     "available_models": "i2uv_jax.models.model_files",
     "load_detector": "i2uv_jax.inference.hand_detector",
     "load_model": "i2uv_jax.inference.predictor",
     "read_photo": "i2uv_jax.imaging.read",
+    "rig_of": "i2uv_jax.hand.rig",
 }
 
 __all__ = sorted((*_PUBLIC, "__version__"))

@@ -48,6 +48,7 @@ DOCUMENTS = {
     "docs/base.md": {"bench"},
     "docs/detection.md": {"predict", "eval"},
     "docs/video.md": {"track"},
+    "docs/rigs.md": {"predict"},
 }
 """Documents with commands, and the verbs that each shows."""
 
@@ -234,7 +235,7 @@ def test_the_readme_s_python_example_runs(request, photo):
     names = {"photo": np.asarray(Image.open(photo))}
     exec(example, names)
     assert names["hand"].vertices_mm.shape[-1] == 3
-    for document in ("detection.md", "video.md"):
+    for document in ("detection.md", "video.md", "rigs.md"):
         blocks = code_blocks(request.config.rootpath / "docs" / document)
         (further,) = [text for language, text in blocks if language]
         exec(further, names)
@@ -249,7 +250,7 @@ def test_documents_name_only_extras_and_files_that_exist(request):
     documents = ("README.md", "BUILD.md", "docs/data.md", "docs/datasets.md", "docs/evaluation.md",
                  "docs/benchmarks.md", "docs/export.md", "docs/detection.md",
                  "docs/training.md", "docs/scaling.md", "docs/base.md", "docs/video.md",
-                 "launch/README.md")  # fmt: skip
+                 "docs/rigs.md", "launch/README.md")  # fmt: skip
     text = "".join((root / name).read_text() for name in documents)
     named = re.findall(r"--extra (\w+)", text) + re.findall(r"\.\[(\w+)\]", text)
     assert set(named) == set(extras)

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "training": "config config_io types atomic_file measuring ops geometry hand metrics render "
     "models losses detection data",
     "inference": "config types atomic_file measuring ops geometry hand imaging models detection",
-    "viewing": "geometry render imaging inference",
+    "viewing": "geometry hand render imaging inference",
     "registration": "geometry hand viewing",
     "evaluate": "config types atomic_file measuring ops geometry hand imaging metrics render "
     "models detection data inference viewing registration",

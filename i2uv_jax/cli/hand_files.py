@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from jaxtyping import Bool, UInt8
 from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.cli.failure import CommandError
 from i2uv_jax.geometry.uv_map import build_tables
+from i2uv_jax.hand.rig import Rig, rig_of
 from i2uv_jax.inference.placement import wrists_mm
 from i2uv_jax.inference.prediction import HandPrediction
 from i2uv_jax.inference.predictor import Predictor
 from i2uv_jax.viewing.glb import SceneHand, glb_bytes
 from i2uv_jax.viewing.panel import photo_panel
 from i2uv_jax.viewing.png import png_bytes
+from i2uv_jax.viewing.track_motions import MovingHand
 from i2uv_jax.viewing.uv_colours import uv_map_colours
 
 SUFFIXES = (".glb", ".png", ".json")
@@ -50,6 +52,13 @@ class PhotoHand:
     """As it was found or given; None stands for the whole picture."""
     score: float | None = None
     """The detector's; None where nothing was detected."""
+    rig: Rig | None = None
+    """With it the mesh is written on a skeleton, and the joints' rotations beside the keypoints."""
+
+    def rigged(self) -> "PhotoHand":
+        """The same with a rig."""
+        is_left = self.prediction.handedness == "left"
+        return replace(self, rig=rig_of(self.prediction.vertices_mm, is_left=is_left))
 
     @property
     def scores(self) -> dict[str, float | None]:
@@ -120,7 +129,7 @@ def write_hand_files(
     mesh_path, panel_path, numbers_path = (folder / f"{stem}{suffix}" for suffix in SUFFIXES)
     meshes: dict[Path, list[SceneHand]] = {}
     if hands:
-        in_scene = _scene([hand.prediction for hand in hands], mask, width, height)
+        in_scene = _scene(hands, mask, width, height)
         meshes[mesh_path] = in_scene
     own_paths = [mesh_path] * len(hands)
     if len(hands) > 1:
@@ -189,15 +198,28 @@ def hand_numbers(hand: PhotoHand, width: int, height: int) -> dict:
         "keypoints_2d": _rounded(hand.prediction.keypoints_2d),
         "keypoints_3d": _rounded(hand.prediction.keypoints_3d_mm),
         **hand.keypoint_scores,
+        **(
+            {} if hand.rig is None else {"joint_rotations": _rounded(hand.rig.joint_quaternions, 5)}
+        ),
     }
 
 
-def scene_bytes(
-    predictions: Sequence[HandPrediction], predictor: Predictor, width: int, height: int
-) -> bytes:
+def scene_bytes(hands: Sequence[PhotoHand], predictor: Predictor, width: int, height: int) -> bytes:
     """A GLB file with the hands of a picture of that size, as they stand to each other."""
-    scene = _scene(predictions, _texel_mask(predictor), width, height)
+    scene = _scene(hands, _texel_mask(predictor), width, height)
     return glb_bytes(scene, predictor.atlas)
+
+
+def moving_hands(
+    hands: Mapping[int, PhotoHand], predictor: Predictor, width: int, height: int
+) -> list[MovingHand]:
+    """The hands of a video's frame, which have rigs, by their tracks."""
+    scene = _scene(list(hands.values()), _texel_mask(predictor), width, height)
+    wrists = wrists_mm([hand.prediction for hand in hands.values()], width, height)
+    return [
+        MovingHand(track, hand.is_left, hand.rig, hand.rig.wrist + wrist, hand.texture)
+        for track, hand, wrist in zip(hands, scene, wrists, strict=True)
+    ]
 
 
 def _texel_mask(predictor: Predictor) -> Bool[np.ndarray, "m m"]:
@@ -205,26 +227,19 @@ def _texel_mask(predictor: Predictor) -> Bool[np.ndarray, "m m"]:
 
 
 def _scene(
-    predictions: Sequence[HandPrediction], mask: Bool[np.ndarray, "m m"], width: int, height: int
+    hands: Sequence[PhotoHand], mask: Bool[np.ndarray, "m m"], width: int, height: int
 ) -> list[SceneHand]:
-    wrists = wrists_mm(predictions, width, height)
+    wrists = wrists_mm([hand.prediction for hand in hands], width, height)
     return [
-        _scene_hand(prediction, mask, tuple(wrist.tolist()))
-        for prediction, wrist in zip(predictions, wrists, strict=True)
+        SceneHand(
+            hand.prediction.vertices_mm,
+            uv_map_colours(hand.prediction.uv_map, mask, background=None),
+            is_left=hand.prediction.handedness == "left",
+            wrist_mm=tuple((wrist - wrists[0]).tolist()),
+            rig=hand.rig,
+        )
+        for hand, wrist in zip(hands, wrists, strict=True)
     ]
-
-
-def _scene_hand(
-    prediction: HandPrediction,
-    mask: Bool[np.ndarray, "m m"],
-    wrist_mm: tuple[float, float, float],
-) -> SceneHand:
-    return SceneHand(
-        prediction.vertices_mm,
-        uv_map_colours(prediction.uv_map, mask, background=None),
-        is_left=prediction.handedness == "left",
-        wrist_mm=wrist_mm,
-    )
 
 
 def _json_text(value: Any, depth: int = 0) -> str:
@@ -244,6 +259,6 @@ def _json_text(value: Any, depth: int = 0) -> str:
     return brackets[0] + line + " " + f",{line} ".join(parts) + line + brackets[1]
 
 
-def _rounded(values) -> list:
-    """Nested lists with three decimals: micrometres, or thousandths of a pixel."""
-    return np.round(np.asarray(values, np.float64), 3).tolist()
+def _rounded(values, decimals: int = 3) -> list:
+    """Nested lists; by default of micrometres, or thousandths of a pixel."""
+    return np.round(np.asarray(values, np.float64), decimals).tolist()

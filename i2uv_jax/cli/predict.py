@@ -71,6 +71,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "meshes of 51,136 triangles instead of 3,196",
     )
     parser.add_argument(
+        "--rigged",
+        action="store_true",
+        help="write meshes on skeletons of 20 joints, which can be posed anew, and the joints' "
+        "rotations into the JSON",
+    )
+    parser.add_argument(
         "--panel",
         action=argparse.BooleanOptionalAction,
         help="draw each photo's panel, or none (those of photos that are named themselves)",
@@ -280,6 +286,8 @@ class _Run:
             for prediction, place in zip(predictions, loaded.places, strict=True)
             if place.handedness != "auto" or prediction.presence >= MIN_PRESENCE
         ]
+        if self._args.rigged:
+            hands = [hand.rigged() for hand in hands]
         return write_hand_files(
             self._args.out,
             photo.stem,

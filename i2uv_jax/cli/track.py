@@ -25,15 +25,17 @@ if TYPE_CHECKING:
     from i2uv_jax.inference.prediction import HandPrediction
     from i2uv_jax.inference.predictor import Predictor
     from i2uv_jax.inference.tracking import TrackedHand
+    from i2uv_jax.viewing.track_motions import MovingHand
 
     _Hands = list[tuple[TrackedHand, HandPrediction]]
 
 _DESCRIPTION = """Find and reconstruct the hands in every frame of videos (needs the extra `video`).
 For VIDEO.mp4 the output folder gets VIDEO.jsonl: a line about the video, then one for each frame
 with its hands, which keep their number ("track") from frame to frame, and a last line that says if
-the video was done to its end; VIDEO.mp4, the meshes over the frames; and with --meshes the folder
-VIDEO with a .glb for each frame. Hands are smoothed over time, the less the faster they move. A
-video that cannot be used costs one line; the others are still done."""
+the video was done to its end; VIDEO.mp4, the meshes over the frames; with --meshes the folder VIDEO
+with a .glb for each frame; and with --rigged VIDEO.glb, in which the hands move. Hands are smoothed
+over time, the less the faster they move. A video that cannot be used costs one line; the others are
+still done."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -55,6 +57,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="write the video with the meshes over it, or do not",
     )
     parser.add_argument("--meshes", action="store_true", help="write a .glb for each frame")
+    parser.add_argument(
+        "--rigged",
+        action="store_true",
+        help="write all hands as one animation of skeletons of 20 joints, and the joints' "
+        "rotations into the JSON lines",
+    )
     parser.add_argument(
         "--smooth",
         action=argparse.BooleanOptionalAction,
@@ -113,6 +121,8 @@ class _Drawn:
 
     line: str
     overlay: "UInt8[np.ndarray, 'h w 3'] | None"
+    moving: "list[MovingHand]"
+    """With --rigged."""
 
 
 class _Run:
@@ -127,6 +137,7 @@ class _Run:
         watch: InterruptWatch,
     ) -> None:
         from i2uv_jax.inference.tracking import HandSmoother, HandTracker
+        from i2uv_jax.viewing.track_motions import TrackMotions
 
         self._args = args
         self._video = video
@@ -136,6 +147,7 @@ class _Run:
         self._tracker = HandTracker()
         self._smoother = HandSmoother() if args.smooth else None
         self._mesh_folder = args.out / video.path.stem if args.meshes else None
+        self._motions = TrackMotions() if args.rigged else None
 
     def run(self) -> bool:
         """Does the video; False if it was interrupted, what was done until then being kept.
@@ -182,6 +194,9 @@ class _Run:
                             print(outcome.result.line, file=lines)
                             if writer is not None:
                                 writer.write(outcome.result.overlay, outcome.item.seconds)
+                            if self._motions is not None:
+                                seconds = outcome.item.seconds
+                                self._motions.add_frame(seconds, outcome.result.moving)
                             num_done += 1
                             bar.update(1)
                 except KeyboardInterrupt:
@@ -191,6 +206,8 @@ class _Run:
                 except VideoError as error:
                     end, damage = "damaged", error
                 print(json.dumps({"frames": num_done, "end": end}), file=lines)
+            if self._motions is not None:
+                self._write_motions(out / f"{path.stem}.glb")
         except OSError as error:
             reason = error.strerror or error
             raise CommandError(f"{path}: results cannot be written ({reason})") from error
@@ -246,23 +263,38 @@ class _Run:
 
     def _draw(self, frame: "Frame", seen: _Seen, hands: "_Hands") -> _Drawn:
         from i2uv_jax.atomic_file import write_atomically
-        from i2uv_jax.cli.hand_files import PhotoHand, hand_numbers, scene_bytes
+        from i2uv_jax.cli.hand_files import PhotoHand, hand_numbers, moving_hands, scene_bytes
         from i2uv_jax.viewing.frame_overlay import overlay_hands
 
-        predictions = [prediction for _, prediction in hands]
         height, width, _ = frame.pixels.shape
-        numbers = [
-            {
-                "track": hand.track,
-                **hand_numbers(
-                    PhotoHand(prediction, hand.found.box_xyxy, hand.found.score), width, height
-                ),
-            }
+        by_track = {
+            hand.track: PhotoHand(prediction, hand.found.box_xyxy, hand.found.score)
             for hand, prediction in hands
+        }
+        moving: list[MovingHand] = []
+        if self._args.rigged and by_track:
+            by_track = {track: hand.rigged() for track, hand in by_track.items()}
+            moving = moving_hands(by_track, self._predictor, width, height)
+        numbers = [
+            {"track": track, **hand_numbers(hand, width, height)}
+            for track, hand in by_track.items()
         ]
-        if self._mesh_folder is not None and predictions:
-            content = scene_bytes(predictions, self._predictor, width, height)
+        if self._mesh_folder is not None and by_track:
+            content = scene_bytes(list(by_track.values()), self._predictor, width, height)
             write_atomically(self._mesh_folder / f"{frame.number:06d}.glb", content)
         line = {"frame": frame.number, "seconds": round(frame.seconds, 6), "hands": numbers}
-        overlay = overlay_hands(frame.pixels, predictions) if self._args.overlay else None
-        return _Drawn(json.dumps(line), overlay)
+        overlay = None
+        if self._args.overlay:
+            overlay = overlay_hands(frame.pixels, [prediction for _, prediction in hands])
+        return _Drawn(json.dumps(line), overlay, moving)
+
+    def _write_motions(self, path: Path) -> None:
+        """Writes the animation; if no hand was seen there is none, nor one of an earlier run."""
+        from i2uv_jax.atomic_file import write_atomically
+        from i2uv_jax.viewing.glb import glb_bytes
+
+        scene = self._motions.scene()
+        if scene:
+            write_atomically(path, glb_bytes(scene, self._predictor.atlas))
+        else:
+            path.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 
 from i2uv_jax.geometry.subdivision import subdivide_vertices
 from i2uv_jax.hand.asset import load_hand
@@ -55,6 +56,11 @@ class Rig:
     frame to the mesh's."""
     wrist: Float[np.ndarray, "3"]
     """The wrist joint in the mesh's frame."""
+
+    @property
+    def joint_quaternions(self) -> Float[np.ndarray, "20 4"]:
+        """`joint_rotations` as x, y, z and w, the last not negative."""
+        return Rotation.from_matrix(self.joint_rotations).as_quat(canonical=True)
 
     @property
     def vertices(self) -> Float[np.ndarray, "v 3"]:

@@ -14,7 +14,7 @@ does not tell it, and with another one only the distances between near and far h
 
 
 def wrists_mm(hands: Sequence[HandPrediction], width: int, height: int) -> Float[np.ndarray, "n 3"]:
-    """Wrists in the camera frame, relative to the first one's.
+    """Wrists in the camera frame: its origin is the camera, in the photo's middle.
 
     Each hand has a scale s of its own, in pixels a millimetre (weak perspective at the mean hand's
     size), so with a focal length f in pixels it stands at the depth f / s, and a wrist at pixel p
@@ -32,4 +32,4 @@ def wrists_mm(hands: Sequence[HandPrediction], width: int, height: int) -> Float
         scale = max(float(np.linalg.norm(drawn) / max(np.linalg.norm(flat), 1e-9)), 1e-9)
         aside = (hand.keypoints_2d[WRIST] - np.array([width, height]) / 2) / scale
         places.append([*aside, ASSUMED_FOCAL * max(width, height) / scale])
-    return np.array(places) - np.array(places[0])
+    return np.array(places)

@@ -20,7 +20,8 @@ from i2uv_jax.hand.detail_chart import subdivision_of
 from i2uv_jax.hand.mirror import mirror_points
 from i2uv_jax.registration.fitting import HandFitter, Registration
 from i2uv_jax.registration.parameters import split
-from i2uv_jax.viewing.glb import CAMERA_TO_GLTF, SceneHand, glb_bytes
+from i2uv_jax.viewing.glb import SceneHand, glb_bytes
+from i2uv_jax.viewing.gltf_file import CAMERA_TO_GLTF
 from i2uv_jax.viewing.uv_colours import uv_map_colours
 
 UV_MAP_SIZE = 256

@@ -12,10 +12,14 @@ from jaxtyping import Float, Int, UInt8
 
 from i2uv_jax.viewing.png import png_bytes
 
+CAMERA_TO_GLTF = np.array([1.0, -1.0, -1.0])
+"""Factors of x, y and z from the camera frame (x right, y down, z away) to glTF's, in which y is up
+and z comes towards the viewer: half a turn about x."""
+
 # Constants of the glTF 2.0 specification, sections 3.6 and 5.1.
-_FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
+_COMPONENTS = {"<f4": 5126, "|u1": 5121, "<u2": 5123, "<u4": 5125}
 _VERTICES, _INDICES = 34962, 34963
-_TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3"}
+_TYPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
 _ALIGNMENT = 4
 
 
@@ -38,26 +42,25 @@ class GltfFile:
         Args:
           bounds: tell the smallest and largest of each component, as positions must.
         """
-        values = np.ascontiguousarray(values, "<f4")
-        entry = {"componentType": _FLOAT, "count": len(values), "type": _TYPES[values.shape[1]]}
-        if bounds:
-            entry["min"], entry["max"] = values.min(axis=0).tolist(), values.max(axis=0).tolist()
-        view = self._add_view(values.tobytes(), target=_VERTICES)
-        return self.add("accessors", {"bufferView": view, **entry})
+        return self._add_accessor(values.astype("<f4"), target=_VERTICES, bounds=bounds)
+
+    def add_joint_indices(self, joints: Int[np.ndarray, "n 4"]) -> int:
+        """The number of an accessor of the joints that move each vertex, below 256."""
+        return self._add_accessor(joints.astype("|u1"), target=_VERTICES)
 
     def add_triangles(self, faces: Int[np.ndarray, "f 3"]) -> int:
         """The number of an accessor of vertex indices."""
         is_short = faces.max() < 0xFFFF  # which itself is reserved
-        view = self._add_view(faces.astype("<u2" if is_short else "<u4").tobytes(), target=_INDICES)
-        return self.add(
-            "accessors",
-            {
-                "bufferView": view,
-                "componentType": _UINT16 if is_short else _UINT32,
-                "count": faces.size,
-                "type": _TYPES[1],
-            },
-        )
+        indices = faces.ravel().astype("<u2" if is_short else "<u4")
+        return self._add_accessor(indices, target=_INDICES)
+
+    def add_matrices(self, matrices: Float[np.ndarray, "n 4 4"]) -> int:
+        """The number of an accessor of matrices that are multiplied with columns from the left."""
+        return self._add_accessor(np.swapaxes(matrices, 1, 2).astype("<f4"))
+
+    def add_keyframes(self, values: Float[np.ndarray, "n ..."]) -> int:
+        """The number of an accessor of an animation's times in seconds, or of its values then."""
+        return self._add_accessor(values.astype("<f4"), bounds=values.ndim == 1)
 
     def add_texture(self, picture: UInt8[np.ndarray, "h w 3"]) -> int:
         """The number of a texture, its picture embedded."""
@@ -66,17 +69,32 @@ class GltfFile:
         return self.add("textures", {"source": image})
 
     def content(self) -> bytes:
-        """The file, in which every node stands by itself; the same entries give the same bytes."""
+        """The file; the same entries give the same bytes."""
+        below = {child for node in self._lists["nodes"] for child in node.get("children", ())}
+        roots = [number for number in range(len(self._lists["nodes"])) if number not in below]
         description = {
             "asset": {"version": "2.0", "generator": "i2uv_jax"},
             "scene": 0,
-            "scenes": [{"nodes": list(range(len(self._lists["nodes"])))}],
+            "scenes": [{"nodes": roots}],
             **self._lists,
             "buffers": [{"byteLength": len(self._binary)}],
         }
         text = json.dumps(description, separators=(",", ":")).encode()
         chunks = _chunk(b"JSON", text, b" ") + _chunk(b"BIN\0", bytes(self._binary), b"\0")
         return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+
+    def _add_accessor(self, values, *, target: int | None = None, bounds: bool = False) -> int:
+        values = np.ascontiguousarray(values)
+        entry = {
+            "componentType": _COMPONENTS[values.dtype.str],
+            "count": len(values),
+            "type": _TYPES[values.shape[1:]],
+        }
+        if bounds:
+            low, high = np.atleast_1d(values.min(axis=0)), np.atleast_1d(values.max(axis=0))
+            entry |= {"min": low.tolist(), "max": high.tolist()}
+        view = self._add_view(values.tobytes(), target=target)
+        return self.add("accessors", {"bufferView": view, **entry})
 
     def _add_view(self, content: bytes, target: int | None = None) -> int:
         entry = {"buffer": 0, "byteOffset": len(self._binary), "byteLength": len(content)}

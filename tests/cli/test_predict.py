@@ -69,6 +69,23 @@ def test_fine_meshes_have_the_skin_s_relief(run_real, tmp_path, write_photo):
     assert 0 < np.linalg.norm(distance, axis=-1).max() < 5
 
 
+@pytest.mark.parametrize("options", [(), ("--fine",)])
+def test_rigged_meshes_hang_on_joints(run_real, tmp_path, write_photo, options):
+    words = [write_photo("hand.jpg", 80, 60), "--no-panel", "--rigged", *options]
+    assert run_real(*words, "--hand", "left", model="small") == 0
+    (numbers,) = json.loads((tmp_path / "out" / "hand.json").read_text())["hands"]
+    rotations = np.array(numbers["joint_rotations"])
+    assert rotations.shape == (20, 4)
+    np.testing.assert_allclose(np.linalg.norm(rotations, axis=-1), 1, atol=1e-4)
+    content = (tmp_path / "out" / "hand.glb").read_bytes()
+    (length,) = struct.unpack("<I", content[12:16])
+    description = json.loads(content[20 : 20 + length])
+    (skin,) = description["skins"]
+    assert len(skin["joints"]) == 20
+    triangles = description["accessors"][description["meshes"][0]["primitives"][0]["indices"]]
+    assert triangles["count"] == 3 * (51136 if options else 3196)
+
+
 def test_fine_maps_are_of_coarse_ones_of_the_size_it_learned_from(run_real, write_photo, capsys):
     assert run_real(write_photo("hand.jpg", 80, 60), "--fine") == 2
     (line,) = error_lines(capsys)

@@ -1,6 +1,7 @@
 """`i2uv track`: what it writes for a video, and for one that is broken or interrupted."""
 
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -83,6 +84,26 @@ def test_meshes_without_an_overlay(track, clip, tmp_path):
     names = sorted(path.name for path in (out / "clip").iterdir())
     assert names == [f"{number:06d}.glb" for number in range(2, NUM_FRAMES)]
     assert len(trimesh.load_scene(out / "clip" / names[0]).geometry) == 1
+
+
+def test_rigged_hands_move_in_one_file(track, clip, tmp_path):
+    code, (_, *frames, _) = track(clip, "--rigged", "--no-overlay", "--no-smooth")
+    assert code == 0
+    content = (tmp_path / "out" / "clip.glb").read_bytes()
+    (length,) = struct.unpack("<I", content[12:16])
+    description = json.loads(content[20 : 20 + length])
+    (animation,) = description["animations"]
+    (mesh,) = (node for node in description["nodes"] if "mesh" in node)
+    assert mesh["name"] == "track_1"
+    times = description["accessors"][animation["samplers"][0]["input"]]
+    # The hand comes into sight with frame 2: frame 0 and the nine that show it.
+    assert times["count"] == 1 + NUM_FRAMES - 2
+    assert times["max"] == [pytest.approx((NUM_FRAMES - 1) / 25)]
+    paths = [channel["target"]["path"] for channel in animation["channels"]]
+    assert sorted(set(paths)) == ["rotation", "scale", "translation"]
+    rotations = np.array([frame["hands"][0]["joint_rotations"] for frame in frames[2:]])
+    assert rotations.shape == (NUM_FRAMES - 2, 20, 4)
+    np.testing.assert_allclose(np.linalg.norm(rotations, axis=-1), 1, atol=1e-4)
 
 
 def test_smoothing_follows_slowly(track, clip):

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
+from scipy.spatial.transform import Rotation
 
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.hand.rig import rig_of
+from i2uv_jax.hand.skeleton import JOINT_NAMES
 from i2uv_jax.viewing.glb import SceneHand, glb_bytes, split_at_seams
+from i2uv_jax.viewing.glb_skeleton import HandMotion
 
 
 def texture() -> np.ndarray:
@@ -44,8 +48,9 @@ def parse_glb(content: bytes) -> tuple[dict, bytes]:
 def accessor(description: dict, binary: bytes, index: int) -> np.ndarray:
     entry = description["accessors"][index]
     view = description["bufferViews"][entry["bufferView"]]
-    dtype = {5126: np.float32, 5125: np.uint32, 5123: np.uint16}[entry["componentType"]]
-    width = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}[entry["type"]]
+    dtype = {5126: np.float32, 5125: np.uint32, 5123: np.uint16, 5121: np.uint8}
+    dtype = dtype[entry["componentType"]]
+    width = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}[entry["type"]]
     start = view.get("byteOffset", 0) + entry.get("byteOffset", 0)
     values = np.frombuffer(binary, dtype, entry["count"] * width, start)
     return values.reshape(-1, width)
@@ -166,3 +171,102 @@ def test_several_hands_are_nodes_that_stand_where_they_are():
     # glTF's y is up and its z towards the viewer.
     np.testing.assert_allclose(nodes["hand_2"]["translation"], [0.1, -0.05, -0.3])
     assert "translation" not in nodes["hand_1"]
+
+
+def skinned_positions(
+    description: dict, binary: bytes, mesh_node: dict, poses: dict[int, dict] | None = None
+) -> np.ndarray:
+    """Where a viewer draws the vertices, by the glTF 2.0 specification (3.7.3).
+
+    Args:
+      poses: entries of nodes that an animation has replaced.
+    """
+    nodes = [node | (poses or {}).get(index, {}) for index, node in enumerate(description["nodes"])]
+    worlds: dict[int, np.ndarray] = {}
+
+    def place(index: int, above: np.ndarray) -> None:
+        node = nodes[index]
+        own = np.eye(4)
+        own[:3, :3] = Rotation.from_quat(node.get("rotation", [0, 0, 0, 1])).as_matrix()
+        own[:3, :3] *= node.get("scale", [1, 1, 1])
+        own[:3, 3] = node.get("translation", [0, 0, 0])
+        worlds[index] = above @ own
+        for child in node.get("children", ()):
+            place(child, worlds[index])
+
+    for root in description["scenes"][0]["nodes"]:
+        place(root, np.eye(4))
+    skin = description["skins"][mesh_node["skin"]]
+    (primitive,) = description["meshes"][mesh_node["mesh"]]["primitives"]
+    values = {
+        name: accessor(description, binary, number)
+        for name, number in primitive["attributes"].items()
+    }
+    # Stored column by column.
+    inverses = accessor(description, binary, skin["inverseBindMatrices"]).reshape(-1, 4, 4)
+    matrices = np.stack([worlds[joint] for joint in skin["joints"]]) @ np.swapaxes(inverses, 1, 2)
+    blended = np.einsum("nk,nkij->nij", values["WEIGHTS_0"], matrices[values["JOINTS_0"]])
+    homogeneous = np.concatenate([values["POSITION"], np.ones((len(blended), 1))], axis=1)
+    return np.einsum("nij,nj->ni", blended, homogeneous)[:, :3]
+
+
+@pytest.mark.parametrize("is_left", [False, True])
+def test_a_rigged_hand_is_drawn_where_the_plain_one_is(is_left):
+    vertices = hand_vertices_mm() * np.array([-1 if is_left else 1, 1, 1], np.float32)
+    hand = SceneHand(
+        vertices,
+        texture(),
+        is_left=is_left,
+        wrist_mm=(10.0, 20.0, -30.0),
+        rig=rig_of(vertices, is_left=is_left),
+    )
+    description, binary = parse_glb(glb_bytes([hand], load_hand().atlas))
+    (node,) = [node for node in description["nodes"] if "mesh" in node]
+    assert node["name"] == "hand"
+    sources, _, _ = split_at_seams(load_hand().atlas)
+    expected = (vertices + np.array(hand.wrist_mm))[sources] / 1000 * [1, -1, -1]
+    np.testing.assert_allclose(skinned_positions(description, binary, node), expected, atol=1e-6)
+    joints = description["skins"][0]["joints"]
+    assert [description["nodes"][joint]["name"] for joint in joints] == list(JOINT_NAMES)
+    # At rest it faces outwards, too.
+    (primitive,) = description["meshes"][0]["primitives"]
+    positions = accessor(description, binary, primitive["attributes"]["POSITION"])
+    faces = accessor(description, binary, primitive["indices"]).reshape(-1, 3)
+    a, b, c = np.moveaxis(positions[faces].astype(np.float64), 1, 0)
+    assert np.einsum("fd,fd->", a, np.cross(b, c)) > 0
+
+
+def test_a_moving_hand_is_drawn_frame_by_frame_where_it_was():
+    vertices = hand_vertices_mm()
+    turn = Rotation.from_euler("xyz", (0.3, 1.2, -2.0)).as_matrix()
+    places = np.array([[0.0, 0.0, 500.0], [40.0, -10.0, 520.0], [80.0, 0.0, 480.0]])
+    turns = [np.linalg.matrix_power(turn, number) for number in range(3)]
+    frames = [vertices @ turn.T + place for turn, place in zip(turns, places, strict=True)]
+    rigs = [rig_of(frame) for frame in frames]
+    motion = HandMotion(
+        seconds=np.array([0.0, 0.1, 0.4]),
+        joint_quaternions=np.stack([rig.joint_quaternions for rig in rigs]),
+        wrists_mm=np.stack([rig.wrist for rig in rigs]),
+        is_seen=np.array([True, False, True]),
+    )
+    hand = SceneHand(frames[0], texture(), rig=rigs[0], motion=motion, name="track_7")
+    description, binary = parse_glb(glb_bytes([hand], load_hand().atlas))
+    (animation,) = description["animations"]
+    (node,) = [node for node in description["nodes"] if "mesh" in node]
+    assert node["name"] == "track_7"
+    sources, _, _ = split_at_seams(load_hand().atlas)
+    for number, expected in enumerate(frames):
+        poses: dict[int, dict] = {}
+        for channel in animation["channels"]:
+            sampler = animation["samplers"][channel["sampler"]]
+            times = accessor(description, binary, sampler["input"])[:, 0]
+            np.testing.assert_allclose(times, motion.seconds)
+            value = accessor(description, binary, sampler["output"])[number]
+            target = channel["target"]
+            poses.setdefault(target["node"], {})[target["path"]] = value
+        drawn = skinned_positions(description, binary, node, poses)
+        if motion.is_seen[number]:
+            expected = expected[sources] / 1000 * [1, -1, -1]
+            np.testing.assert_allclose(drawn, expected, atol=1e-5)
+        else:
+            assert np.ptp(drawn, axis=0).max() < 1e-6
