@@ -276,8 +276,13 @@ def test_sets_of_different_hands_or_too_few_samples_are_refused(built, tmp_path,
     moved = replace(mano_files, template_path=tmp_path / "moved.obj")
     text = mano_files.template_path.read_text().replace("vt 0.05", "vt 0.04")
     moved.template_path.write_text(text)
-    with pytest.raises(ValueError, match="holds a set with another UV template"):
+    with pytest.raises(ValueError, match=r"cannot be continued \(it has another UV template"):
         HicPhotos(data_dir=tmp_path, config=moved).build(tmp_path / "archives")
+    archives.write_hic(tmp_path / "more", mano_files.mano_path, 3)
+    with pytest.raises(ValueError, match=r"its archives held .* 2.* photos, these .* 3"):
+        HicPhotos(data_dir=tmp_path, config=mano_files).build(tmp_path / "more")
+    HicPhotos(data_dir=tmp_path, config=mano_files).build(tmp_path / "archives")
+    assert open_set(small.data_path).splits == {"train": 2}
     other = HicPhotos(data_dir=tmp_path / "other", config=moved)
     other.build(tmp_path / "archives")
     with pytest.raises(ValueError, match=r"data\.sets: .* hands of different meshes or UV charts"):

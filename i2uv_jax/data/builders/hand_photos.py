@@ -85,6 +85,8 @@ class HandPhotos(ResumableBuilder, skip_registration=True):
     ) -> None:
         """Builds what is missing of the set from the archives in a folder.
 
+        A set that is there must be of as many photos and the same UV template.
+
         Args:
           on_progress: see `ResumableBuilder`.
 
@@ -93,13 +95,6 @@ class HandPhotos(ResumableBuilder, skip_registration=True):
           OSError: the set cannot be written.
         """
         self.ARCHIVE.require(manual_dir)
-        if self.info.initialized:
-            if _fingerprint(self.info.metadata) != self.hand.atlas.fingerprint:
-                raise ValueError(
-                    f"{self.data_path}: holds a set with another UV template; remove it or choose "
-                    "another folder"
-                )
-            return
         self.download_and_prepare(
             download_config=tfds.download.DownloadConfig(manual_dir=manual_dir),
             on_progress=on_progress,
