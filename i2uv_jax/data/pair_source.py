@@ -24,8 +24,9 @@ from i2uv_jax.types import SurfacePairs
 class PairMaker:
     """How batches of pairs are made."""
 
-    sample: Callable[[PRNGKeyArray, Any, bool], SurfacePairs]
-    """Maps a key, `arrays` and whether the batch is for training to a batch; jit-able."""
+    sample: Callable[[PRNGKeyArray, Any, Array, bool], SurfacePairs]
+    """Maps a key, `arrays`, the batch's number and whether it is for training to a batch;
+    jit-able."""
     arrays: Any = ()
     """What pairs are made of: kept on every device, no constants of the compiled program."""
     identity: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class PairSource:
         @partial(jax.jit, out_shardings=sharding, static_argnums=3)
         def make(key: Array, index: Array, arrays: Any, is_training: bool) -> SurfacePairs:
             key = jax.random.fold_in(key, index)
-            pairs = maker.sample(key, arrays, is_training)
+            pairs = maker.sample(key, arrays, index, is_training)
             if is_training:
                 turn_key = jax.random.fold_in(key, 1)
                 pairs = turn_pairs(turn_key, pairs, config.data.turn_degrees)
@@ -87,7 +88,7 @@ def generated_pairs(config: ExperimentConfig, sharding: NamedSharding) -> PairMa
     def sample_all(keys: PRNGKeyArray) -> SurfacePairs:
         return jax.vmap(lambda key: sample_pair(key, hand, config.surface_pairs, view))(keys)
 
-    def sample(key: PRNGKeyArray, arrays: Any, is_training: bool) -> SurfacePairs:
+    def sample(key: PRNGKeyArray, arrays: Any, index: Array, is_training: bool) -> SurfacePairs:
         return on_own_device(sample_all, sharding)(jax.random.split(hash_key(key), batch_size))
 
     return PairMaker(sample)

@@ -59,13 +59,15 @@ def scan_pairs(config: ExperimentConfig, sharding: NamedSharding) -> PairMaker:
             lambda key, *maps: view_of_scan(key, hand, *maps, config.surface_pairs, view)
         )(keys, coarse, fine)
 
-    def sample(key: PRNGKeyArray, scans: _Scans, is_training: bool) -> SurfacePairs:
+    def sample(key: PRNGKeyArray, scans: _Scans, index: Array, is_training: bool) -> SurfacePairs:
         choice_key, view_key = jax.random.split(hash_key(key))
         if is_training:
             count = len(scans.training_chances)
             chosen = jax.random.choice(choice_key, count, (batch_size,), p=scans.training_chances)
         else:
-            chosen = scans.held_out[np.arange(batch_size) % len(scans.held_out)]
+            chosen = scans.held_out[
+                (index * batch_size + np.arange(batch_size)) % len(scans.held_out)
+            ]
         keys = jax.random.split(view_key, batch_size)
         return on_own_device(view_all, sharding)(keys, scans.coarse[chosen], scans.fine[chosen])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 from jax.sharding import NamedSharding
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.data.pair_source import PairMaker, check_hand, on_own_device, pair_view
@@ -60,7 +60,7 @@ def frozen_affine_pairs(config: ExperimentConfig, sharding: NamedSharding) -> Pa
     def true_pairs(keys_and_placements) -> SurfacePairs:
         return jax.vmap(true_pair)(*keys_and_placements)
 
-    def sample(key: PRNGKeyArray, arrays: Any, is_training: bool) -> SurfacePairs:
+    def sample(key: PRNGKeyArray, arrays: Any, index: Array, is_training: bool) -> SurfacePairs:
         assets, variables = arrays
         batch = sample_batch(key, hand, view, batch_size, assets, sharding=sharding)
         coarse = see_hands(model, variables, batch.image, mesh_from_uv_map).uv_map

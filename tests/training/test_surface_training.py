@@ -59,7 +59,7 @@ def noisy_template(config, num_devices=1):
     tables = build_tables(hand.atlas, SIZE)
     uv_map = jnp.asarray(uv_map_from_vertices(tables, 4 * hand.template + 0.3), jnp.float32)
 
-    def sample(key, arrays, is_training):
+    def sample(key, arrays, index, is_training):
         def one(key):
             pair = SurfacePairs(uv_map, uv_map, jnp.float32(250))
             return spoil(key, pair, tables.texel_mask, config.surface_pairs.coarse)
@@ -166,10 +166,10 @@ def test_scans_are_seen_in_the_crop_and_the_last_is_held_out(scans):
     config = with_overrides(CONFIG, overrides)
     maker = scan_pairs(config, batch_sharding(make_mesh(1)))
     assert maker.identity["scans"] == [5]
-    sample = jax.jit(maker.sample, static_argnums=2)
+    sample = jax.jit(maker.sample, static_argnums=3)
     longest_mm = {}
     for is_training in (True, False):
-        pairs = sample(jax.random.key(0), maker.arrays, is_training)
+        pairs = sample(jax.random.key(0), maker.arrays, 0, is_training)
         offset_mm = np.asarray(pairs.mm_per_unit)[:, None, None, None] * (
             np.asarray(pairs.uv_map) - np.asarray(pairs.coarse_uv_map)
         )
@@ -185,6 +185,30 @@ def test_scans_are_seen_in_the_crop_and_the_last_is_held_out(scans):
         longest_mm[is_training] = float(np.max(span * np.asarray(pairs.mm_per_unit)))
     # The largest one is kept for evaluation.
     assert longest_mm[False] > longest_mm[True]
+
+
+def test_all_scans_that_are_held_out_are_shown_in_turn(scans):
+    for index in range(5, 25):
+        (scans / f"{index}.npz").write_bytes((scans / f"{index % 5}.npz").read_bytes())
+    config = replace(
+        with_overrides(CONFIG, [f"data.sets={scans}:1"]),
+        train=replace(CONFIG.train, batch_size=2),
+        evaluation=replace(CONFIG.evaluation, num_images=6),
+    )
+    # Five of 25 are held out, those of stems 5 to 9: all five sizes, two a batch.
+    source = PairSource(
+        config,
+        jax.random.key(0),
+        batch_sharding(make_mesh(1)),
+        scan_pairs(config, batch_sharding(make_mesh(1))),
+    )
+    spans = [
+        np.linalg.norm(np.ptp(np.asarray(batch.coarse_uv_map).reshape(2, -1, 3), axis=1), axis=-1)
+        * np.asarray(batch.mm_per_unit)
+        for batch in source.evaluation_batches()
+    ]
+    ratios = np.sort(np.concatenate(spans)[:5]) / np.min(spans)
+    np.testing.assert_allclose(ratios, [1, 1.1, 1.2, 1.3, 1.4], rtol=0.06)
 
 
 def test_too_few_scans_are_one_line(scans):
