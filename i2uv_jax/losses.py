@@ -189,9 +189,12 @@ def resolve_term(term: str | TermFunction) -> tuple[str, TermFunction]:
             f"got {term!r}{hint}"
         )
     try:
-        return function_name, getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"loss: expected an importable function, got {term!r} ({error})") from None
+    if not callable(function):
+        raise ValueError(f"loss: expected an importable function, got {term!r} (no function)")
+    return function_name, function
 
 
 def total_loss(

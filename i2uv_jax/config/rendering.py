@@ -24,7 +24,7 @@ class BackgroundConfig:
     folder_share: float = 0.7
     """Share of backgrounds that come from the folder, where there is one."""
     folder_limit: int = 512
-    """Most pictures of the folder that are used: the first by name, each kept in memory."""
+    """Most pictures of the folder that are used: evenly over the list, each kept in memory."""
     folder_size: int = 192
     """Side in pixels to which the folder's pictures are shrunk."""
 

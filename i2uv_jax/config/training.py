@@ -108,7 +108,7 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Length, batch and bookkeeping of a run. All `every_*` values count steps."""
+    """Length, batch and bookkeeping of a run. All `*_every` values count steps."""
 
     num_steps: int = 1000
     batch_size: int = 32

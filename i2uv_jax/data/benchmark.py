@@ -133,7 +133,10 @@ def measure_parts(
 
 def _without_background(config):
     return replace(
-        config, background=replace(config.background, clutter=0.0, defocus=0.0, folder=None)
+        config,
+        background=replace(
+            config.background, clutter=0.0, defocus=0.0, people_share=0.0, folder=None
+        ),
     )
 
 

@@ -24,7 +24,7 @@ NO_HAND_LIMIT_MM = 2.0
 _FIT_POINTS, _SURFACE_POINTS, _MEASURED_POINTS = 6000, 60_000, 20_000
 _REAL_LENGTHS_M = (0.14, 0.225)
 """Straight lengths of hands, from children of about ten to large men."""
-_KNOWN_UNIT_LENGTHS_M = (0.08, 0.25)
+_KNOWN_UNIT_LENGTHS_M = (0.1, 0.25)
 _NUM_ROUNDS = 3
 _HOPELESS = 1.35
 """Times the least cost, from which on a fit is given up."""

@@ -119,6 +119,8 @@ def _check(config: ExperimentConfig, num_devices: int) -> None:
     ):
         if value != expected:
             raise ValueError(f"--vs torch: {name}: expected {expected}, got {value}")
+    if config.optim.algorithm == "lamb":
+        raise ValueError("--vs torch: optim.algorithm: PyTorch has no lamb")
 
 
 def _optimizers(
