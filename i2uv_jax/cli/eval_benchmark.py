@@ -185,7 +185,7 @@ def _hic_surfaces(
     model: "BenchmarkModel | None",
 ) -> tuple[int, dict[str, dict[str, float]]]:
     """How many hands were compared with their fits, and the table; nothing without depth."""
-    from i2uv_jax.evaluate.articulation import rig_of
+    from i2uv_jax.evaluate.articulation import skinning_of
     from i2uv_jax.evaluate.hic_surfaces import measured_hands
     from i2uv_jax.evaluate.predicted_surfaces import (
         by_resolution,
@@ -202,13 +202,13 @@ def _hic_surfaces(
     chosen = [benchmark.samples[index] for index in measured]
     if model is None:
         meshes = [answers[index] for index in measured]
-        predicted = {"predicted mesh": surfaces_of_meshes(meshes, mano.faces, rig_of(mano))}
+        predicted = {"predicted mesh": surfaces_of_meshes(meshes, mano.faces, skinning_of(mano))}
     else:
         to_truth = None if model.to_mano is None else model.to_mano.matrix
         predicted = by_resolution(
             model.predictor,
             coarse_predictor(args.model, model.predictor, min(args.batch, len(chosen))),
-            lambda own: surfaces_of_model(own, chosen, model.rig, to_truth),
+            lambda own: surfaces_of_model(own, chosen, model.skinning, to_truth),
         )
     truths = [Surface(sample.vertices, mano.faces) for sample in chosen]
     table = surface_table(list(measured.values()), predicted, truths, articulated=args.articulated)

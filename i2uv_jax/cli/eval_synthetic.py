@@ -166,7 +166,7 @@ def _surface_table(
     coarse: "Predictor | None",
 ) -> dict[str, dict[str, float]]:
     """The depth sensor's and the predicted surfaces of some samples beside the true ones."""
-    from i2uv_jax.evaluate.articulation import rig_of
+    from i2uv_jax.evaluate.articulation import skinning_of
     from i2uv_jax.evaluate.generated import sensed_surfaces
     from i2uv_jax.evaluate.predicted_surfaces import (
         by_resolution,
@@ -175,13 +175,13 @@ def _surface_table(
     )
     from i2uv_jax.evaluate.surfaces import Surface
 
-    rig = rig_of(predictor.hand)
+    skinning = skinning_of(predictor.hand)
     samples = [benchmark.samples[index] for index in chosen]
     truths = [Surface(sample.vertices, predictor.hand.faces) for sample in samples]
     if args.set is None and args.sequences is None:
         truths = _fine_truths(args, chosen, predictor)
     predicted = by_resolution(
-        predictor, coarse, lambda model: surfaces_of_model(model, samples, rig)
+        predictor, coarse, lambda model: surfaces_of_model(model, samples, skinning)
     )
     return surface_table(
         sensed_surfaces(truths, args.seed),

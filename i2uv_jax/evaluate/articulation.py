@@ -29,7 +29,7 @@ _einsum = partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
 
 
 @struct.dataclass
-class Rig:
+class Skinning:
     """How a mesh follows its joints, whatever pose it has."""
 
     skin_weights: Float[np.ndarray, "v j"]
@@ -38,14 +38,14 @@ class Rig:
     parents: tuple[int, ...] = struct.field(pytree_node=False)
 
 
-def rig_of(hand: Hand | Mano) -> Rig:
-    """The rig of the default hand or of MANO."""
+def skinning_of(hand: Hand | Mano) -> Skinning:
+    """That of the default hand or of MANO."""
     parents = hand.parents if isinstance(hand, Mano) else hand.joint_parents
-    return Rig(hand.skin_weights, hand.joint_regressor, parents)
+    return Skinning(hand.skin_weights, hand.joint_regressor, parents)
 
 
 def turn_joints(
-    rig: Rig,
+    skinning: Skinning,
     vertices: Float[np.ndarray, "v 3"],
     target: Float[np.ndarray, "t 3"],
     points: Float[np.ndarray, "n 3"],
@@ -56,31 +56,31 @@ def turn_joints(
     """Points that moved along with a mesh that was posed like another one. Metres.
 
     Args:
-      vertices: of the rig's mesh, near the target already (rigidly aligned).
+      vertices: of the skinned mesh, near the target already (rigidly aligned).
       target: the other mesh's vertices.
-      points: on the surface of the rig's mesh, as dense as one likes.
+      points: on the surface of the skinned mesh, as dense as one likes.
       point_weights: their skinning weights.
       to_target: from vertices to those that correspond to the target's; None where they do.
     """
-    return np.asarray(_turned(rig, vertices, target, points, point_weights, to_target))
+    return np.asarray(_turned(skinning, vertices, target, points, point_weights, to_target))
 
 
 @jax.jit
-def _turned(rig, vertices, target, points, point_weights, to_target):
+def _turned(skinning, vertices, target, points, point_weights, to_target):
     origin = vertices.mean(axis=0)
     vertices_mm, target_mm = 1000 * (vertices - origin), 1000 * (target - origin)
-    joints_mm = _einsum("jv,vd->jd", rig.joint_regressor, vertices_mm)
-    num_joints = len(rig.parents)
+    joints_mm = _einsum("jv,vd->jd", skinning.joint_regressor, vertices_mm)
+    num_joints = len(skinning.parents)
 
     def moved(unknowns: Float[Array, "3*j+3"], points_mm, weights):
         turns, shift = unknowns[:-3].reshape(num_joints, 3), unknowns[-3:]
         local = jax.vmap(rotation_of_vector)(turns)
-        rotations, joints = forward_kinematics(rig.parents, joints_mm, local)
+        rotations, joints = forward_kinematics(skinning.parents, joints_mm, local)
         skinned = linear_blend_skinning(points_mm, weights, joints_mm, rotations, joints)
         return skinned + _SHIFT_UNIT_MM * shift
 
     def residual(unknowns):
-        own = moved(unknowns, vertices_mm, rig.skin_weights)
+        own = moved(unknowns, vertices_mm, skinning.skin_weights)
         if to_target is not None:
             own = _einsum("tv,vd->td", to_target, own)
         gap = (own - target_mm) / jnp.sqrt(len(target))

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
-from i2uv_jax.evaluate.articulation import Rig, rig_of
+from i2uv_jax.evaluate.articulation import Skinning, skinning_of
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.geometry.host_normals import vertex_normals
 from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES
@@ -66,10 +66,10 @@ class BenchmarkModel:
         return self.predictor.hand.faces if self.mano is None else self.mano.faces
 
     @property
-    def rig(self) -> Rig:
+    def skinning(self) -> Skinning:
         """Of the hand whose UV maps the model predicts."""
         is_mano = isinstance(self.predictor.hand, SurfaceHand)
-        return rig_of(self.mano if is_mano else self.predictor.hand)
+        return skinning_of(self.mano if is_mano else self.predictor.hand)
 
 
 def mano_hand(mano: Mano, atlas: Atlas) -> SurfaceHand:
@@ -127,14 +127,14 @@ def default_hand_to_mano(hand: Hand, mano: Mano) -> SurfaceMap:
     except NoHandError as error:
         raise ValueError(f"MANO's template: {error}") from error
     template = found.similarity(np.asarray(mano.template, np.float64))
-    rig = np.asarray(fitter.model.posed(found.parameters).vertices)
+    skinning = np.asarray(fitter.model.posed(found.parameters).vertices)
     normals = vertex_normals(template, mano.faces)
-    return surface_map(hand, rig, found.surface_vertices, template, normals)
+    return surface_map(hand, skinning, found.surface_vertices, template, normals)
 
 
 def surface_map(
     hand: Hand,
-    rig: Float[np.ndarray, "v 3"],
+    skinning: Float[np.ndarray, "v 3"],
     surface: Float[np.ndarray, "s 3"],
     target: Float[np.ndarray, "n 3"],
     normals: Float[np.ndarray, "n 3"],
@@ -143,7 +143,7 @@ def surface_map(
 
     Args:
       hand: the source's topology.
-      rig: its vertices.
+      skinning: its vertices.
       surface: its subdivision's (`subdivision_of`) vertices, on the target's surface.
       target: vertices whose nearest points on `surface` are looked for, among those that face the
         same way: fingers lie side by side.
@@ -167,7 +167,7 @@ def surface_map(
         values = fine.limit.weights[used[:, corner]] * weights[:, corner, None]
         np.add.at(limit, (rows[:, None], columns), values)
     matrix = limit @ apply_table(fine.counter, np.eye(hand.num_vertices))
-    error = np.linalg.norm(matrix @ rig - target, axis=1).mean()
+    error = np.linalg.norm(matrix @ skinning - target, axis=1).mean()
     return SurfaceMap(matrix.astype(np.float32), float(1000 * error))
 
 

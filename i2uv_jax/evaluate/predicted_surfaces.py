@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from i2uv_jax.evaluate.answers import Answer, camera_matrix, place_prediction
-from i2uv_jax.evaluate.articulation import Rig, turn_joints
+from i2uv_jax.evaluate.articulation import Skinning, turn_joints
 from i2uv_jax.evaluate.sample import Sample
 from i2uv_jax.evaluate.surfaces import Surface, compare, mean_comparison, uv_surface
 from i2uv_jax.geometry.alignment import align
@@ -32,8 +32,8 @@ class PredictedSurfaces:
     faces: Int[np.ndarray, "f 3"]
     """Of the points."""
     vertices: Sequence[Float[np.ndarray, "v 3"]]
-    """The same hands as the rig's mesh."""
-    rig: Rig
+    """The same hands as the skinning's mesh."""
+    skinning: Skinning
     point_weights: Float[np.ndarray, "n j"]
     """The points' skinning weights."""
     to_truth: Float[np.ndarray, "t v"] | None = None
@@ -49,7 +49,8 @@ class PredictedSurfaces:
         points = np.asarray(rigid(self.points[index]))
         if articulated:
             points = turn_joints(
-                self.rig, np.asarray(rigid(vertices)), true_vertices, points, self.point_weights,
+                self.skinning, np.asarray(rigid(vertices)), true_vertices, points,
+                self.point_weights,
                 to_target=self.to_truth,
             )  # fmt: skip
         return Surface(points, self.faces)
@@ -58,14 +59,14 @@ class PredictedSurfaces:
 def surfaces_of_model(
     predictor: Predictor,
     samples: Sequence[Sample],
-    rig: Rig,
+    skinning: Skinning,
     to_truth: Float[np.ndarray, "t v"] | None = None,
 ) -> PredictedSurfaces:
     """What a model sees in pictures that can be read.
 
     Args:
       samples: with photos; places and sizes follow from what they tell, as in `answers`.
-      rig: of the predictor's hand.
+      skinning: of the predictor's hand.
       to_truth: as in `PredictedSurfaces`.
     """
     found = predictor(
@@ -81,10 +82,10 @@ def surfaces_of_model(
         points.append(_in_camera_frame(hand.uv_map.reshape(-1, 3), sample, hand))
         crop_vertices = vertices_from_uv_map(tables, hand.uv_map)
         vertices.append(_in_camera_frame(crop_vertices, sample, hand))
-    weights = np.asarray(uv_map_from_vertices(tables, rig.skin_weights))
+    weights = np.asarray(uv_map_from_vertices(tables, skinning.skin_weights))
     faces = uv_surface(found.uv_map[0], tables.texel_mask).faces
     return PredictedSurfaces(
-        points, faces, vertices, rig, weights.reshape(-1, weights.shape[-1]), to_truth
+        points, faces, vertices, skinning, weights.reshape(-1, weights.shape[-1]), to_truth
     )
 
 
@@ -115,11 +116,11 @@ def by_resolution(
 
 
 def surfaces_of_meshes(
-    answers: Sequence[Answer], faces: Int[np.ndarray, "f 3"], rig: Rig
+    answers: Sequence[Answer], faces: Int[np.ndarray, "f 3"], skinning: Skinning
 ) -> PredictedSurfaces:
-    """The meshes of answers, all of the rig's topology and the truth's."""
+    """The meshes of answers, all of the skinning's topology and the truth's."""
     vertices = [answer.vertices for answer in answers]
-    return PredictedSurfaces(vertices, faces, vertices, rig, rig.skin_weights)
+    return PredictedSurfaces(vertices, faces, vertices, skinning, skinning.skin_weights)
 
 
 def surface_table(

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from i2uv_jax.evaluate.articulation import rig_of, turn_joints
+from i2uv_jax.evaluate.articulation import skinning_of, turn_joints
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.model import forward_kinematics, linear_blend_skinning
 
 HAND = load_hand()
-RIG = rig_of(HAND)
+RIG = skinning_of(HAND)
 VERTICES = (HAND.template - HAND.template.mean(0) + [0, 0, 0.6]).astype(np.float32)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from i2uv_jax.evaluate import benchmarks
 from i2uv_jax.evaluate.answers import Answer
-from i2uv_jax.evaluate.articulation import rig_of
+from i2uv_jax.evaluate.articulation import skinning_of
 from i2uv_jax.evaluate.challenge_file import challenge_zip, read_challenge
 from i2uv_jax.evaluate.hic_surfaces import measured_hands
 from i2uv_jax.evaluate.predicted_surfaces import surface_table, surfaces_of_meshes
@@ -136,7 +136,7 @@ def test_hic_s_depth_pictures_and_meshes_are_compared_with_its_fits(
     assert benchmark.samples[index].name == name
     table = surface_table(
         list(measured.values()),
-        {"predicted mesh": surfaces_of_meshes([answers[index]], mano.faces, rig_of(mano))},
+        {"predicted mesh": surfaces_of_meshes([answers[index]], mano.faces, skinning_of(mano))},
         [Surface(benchmark.samples[index].vertices, mano.faces)],
         articulated=articulated,
     )
