@@ -62,13 +62,17 @@ class Video:
         """
         import av
 
-        number = 0
+        number, start, last = 0, 0.0, float("-inf")
         try:
             for frame in self._container.decode(self._stream):
                 turns = round(frame.rotation / 90) % 4
                 pixels = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
                 seconds = number / self.frames_per_second if frame.time is None else frame.time
-                yield Frame(number, float(seconds), pixels)
+                if number == 0:
+                    start = float(seconds)
+                # Joined and damaged files repeat times.
+                last = max(float(seconds) - start, last + float(_CLOCK))
+                yield Frame(number, last, pixels)
                 number += 1
         except av.FFmpegError as error:
             reason = error.strerror or error
