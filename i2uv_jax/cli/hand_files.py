@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.cli.failure import CommandError
@@ -36,7 +36,7 @@ def make_output_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".i2uv_write_test"
         write_atomically(probe, b"")
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # several commands may share the folder
     except FileExistsError:
         raise CommandError(f"--out {folder}: is a file, expected a folder") from None
     except OSError as error:
@@ -129,7 +129,8 @@ def write_hand_files(
     mesh_path, panel_path, numbers_path = (folder / f"{stem}{suffix}" for suffix in SUFFIXES)
     meshes: dict[Path, list[SceneHand]] = {}
     if hands:
-        in_scene = _scene(hands, mask, width, height)
+        wrists = wrists_mm([hand.prediction for hand in hands], width, height)
+        in_scene = _scene(hands, mask, wrists - wrists[0])
         meshes[mesh_path] = in_scene
     own_paths = [mesh_path] * len(hands)
     if len(hands) > 1:
@@ -204,21 +205,21 @@ def hand_numbers(hand: PhotoHand, width: int, height: int) -> dict:
     }
 
 
-def scene_bytes(hands: Sequence[PhotoHand], predictor: Predictor, width: int, height: int) -> bytes:
-    """A GLB file with the hands of a picture of that size, as they stand to each other."""
-    scene = _scene(hands, _texel_mask(predictor), width, height)
-    return glb_bytes(scene, predictor.atlas)
-
-
-def moving_hands(
+def frame_scene(
     hands: Mapping[int, PhotoHand], predictor: Predictor, width: int, height: int
-) -> list[MovingHand]:
-    """The hands of a video's frame, which have rigs, by their tracks."""
-    scene = _scene(list(hands.values()), _texel_mask(predictor), width, height)
+) -> list[SceneHand]:
+    """The hands of a video's frame by their tracks, whose names they get; the camera, which all
+    frames share, is the origin."""
     wrists = wrists_mm([hand.prediction for hand in hands.values()], width, height)
+    scene = _scene(list(hands.values()), _texel_mask(predictor), wrists)
+    return [replace(hand, name=f"track_{track}") for track, hand in zip(hands, scene, strict=True)]
+
+
+def moving_hands(tracks: Sequence[int], scene: Sequence[SceneHand]) -> list[MovingHand]:
+    """The same hands, which have rigs, for an animation."""
     return [
-        MovingHand(track, hand.is_left, hand.rig, hand.rig.wrist + wrist, hand.texture)
-        for track, hand, wrist in zip(hands, scene, wrists, strict=True)
+        MovingHand(track, hand.is_left, hand.rig, hand.rig.wrist + hand.wrist_mm, hand.texture)
+        for track, hand in zip(tracks, scene, strict=True)
     ]
 
 
@@ -227,15 +228,16 @@ def _texel_mask(predictor: Predictor) -> Bool[np.ndarray, "m m"]:
 
 
 def _scene(
-    hands: Sequence[PhotoHand], mask: Bool[np.ndarray, "m m"], width: int, height: int
+    hands: Sequence[PhotoHand],
+    mask: Bool[np.ndarray, "m m"],
+    wrists: Float[np.ndarray, "n 3"],
 ) -> list[SceneHand]:
-    wrists = wrists_mm([hand.prediction for hand in hands], width, height)
     return [
         SceneHand(
             hand.prediction.vertices_mm,
             uv_map_colours(hand.prediction.uv_map, mask, background=None),
             is_left=hand.prediction.handedness == "left",
-            wrist_mm=tuple((wrist - wrists[0]).tolist()),
+            wrist_mm=tuple(wrist.tolist()),
             rig=hand.rig,
         )
         for hand, wrist in zip(hands, wrists, strict=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from i2uv_jax.cli.earlier_results import holds_others_files
 from i2uv_jax.cli.failure import CommandError
 from i2uv_jax.cli.folder_listing import files_with_suffix
 
@@ -28,7 +29,8 @@ def list_photos(arguments: Sequence[Path], out: Path) -> list[Photo]:
 
     A folder stands for the files in it that have a picture's suffix, sorted by name, without its
     subfolders. Results are named after the photo's stem. Where two photos share one (a.jpg, a.png),
-    or a result would replace an input (photo.png with `--out .`), the suffix joins the name
+    or a result would replace an input (photo.png with `--out .`) or a file that is no result of an
+    earlier run, the suffix joins the name
     (a_jpg, a_png), and a number if that does not help; a line on stderr says so. Missing files, and
     folders without pictures beside others, are reported when it is their turn.
 
@@ -63,7 +65,7 @@ def list_photos(arguments: Sequence[Path], out: Path) -> list[Photo]:
         if place in problems:
             photos.append(Photo(path, stem, problems[place]))
             continue
-        if stems[stem.lower()] > 1 or _replaces_input(out, stem, paths):
+        if stems[stem.lower()] > 1 or _replaces_others(out, stem, paths):
             stem = _free_name(f"{path.stem}_{path.suffix.lstrip('.')}", out, paths, taken, stems)
             print(f"i2uv predict: {path}: results are named {stem}.*", file=sys.stderr)
         taken.add(stem.lower())
@@ -79,15 +81,16 @@ def _identity(path: Path) -> Path:
         return path.absolute()
 
 
-def _replaces_input(out: Path, stem: str, inputs: dict[Path, Path]) -> bool:
-    return any(_identity(out / f"{stem}{suffix}") in inputs for suffix in (".glb", ".png", ".json"))
+def _replaces_others(out: Path, stem: str, inputs: dict[Path, Path]) -> bool:
+    results = (_identity(out / f"{stem}{suffix}") for suffix in (".glb", ".png", ".json"))
+    return any(path in inputs for path in results) or holds_others_files(out, stem)
 
 
 def _free_name(
     wanted: str, out: Path, inputs: dict[Path, Path], taken: set[str], stems: Counter
 ) -> str:
     name, number = wanted, 1
-    while name.lower() in taken or name.lower() in stems or _replaces_input(out, name, inputs):
+    while name.lower() in taken or name.lower() in stems or _replaces_others(out, name, inputs):
         number += 1
         name = f"{wanted}_{number}"
     return name

@@ -52,15 +52,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--hand",
         choices=("left", "right", "auto"),
-        help="which hand it is, or all are that are found; auto lets the model tell, and leaves "
-        "out what it takes for no hand (as detected, or right where the detector does not tell)",
+        help="side of all hands, whatever is detected; auto lets the model decide for each, and "
+        "drop what it takes for no hand (as detected, or right where the detector does not tell)",
     )
     parser.add_argument(
         "--box",
         nargs=4,
         type=float,
         metavar=("X0", "Y0", "X1", "Y1"),
-        help="the one hand's box in pixels of the photo; only its side and keypoints are detected",
+        help="the one hand's box in pixels, of every photo that is named; only its side and "
+        "keypoints are detected",
     )
     add_detector_option(parser, PALM)
     add_model_options(parser, "photos")
@@ -85,8 +86,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--colour",
         choices=("plain", "error"),
         default="plain",
-        help="of meshes in panels: error shows how far from the truth the model expects what it "
-        "shows, from green over yellow to red for 30 mm and more (plain)",
+        help="of the meshes in panels: error shows how far from the truth the model expects what "
+        "it shows, from green over yellow to red for 30 mm and more (plain)",
     )
     parser.set_defaults(run=run)
 
@@ -106,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
             raise CommandError(f"--hand auto: model {args.model} does not tell which hand it sees")
         if args.colour == "error" and not predictor.tells_confidence:
             raise CommandError(f"--colour error: model {args.model} tells no errors to expect")
+        if args.colour == "error" and not any(_has_panel(args, photo) for photo in photos):
+            raise CommandError("--colour error: colours panels, and none is drawn (--panel)")
         with open_detector(args.detector) as detector:
             make_output_folder(args.out)
             return predict_photos(args, photos, predictor, detector, watch)
@@ -120,6 +123,11 @@ def predict_photos(
 ) -> int:
     """Predicts as the arguments say with what has been loaded; returns the exit code."""
     return _Run(args, photos, predictor, detector, watch).run()
+
+
+def _has_panel(args: argparse.Namespace, photo: Photo) -> bool:
+    # A panel costs several times what the rest does, and of a folder few are looked at.
+    return photo.is_named if args.panel is None else args.panel
 
 
 @dataclass(frozen=True)
@@ -298,17 +306,25 @@ class _Run:
             seconds=seconds,
             numbered_stem=self._numbered_stem(photo.stem, len(hands)),
             other_stems=self._stems,
-            # A panel costs several times what the rest does, and of a folder few are looked at.
-            with_panel=photo.is_named if self._args.panel is None else self._args.panel,
+            with_panel=_has_panel(self._args, photo),
             show_errors=self._args.colour == "error",
         )
 
     def _numbered_stem(self, stem: str, count: int) -> str:
         """What the numbers of hands follow: no other photo's results may have such a name."""
-        numbers = range(1, count + 1)
-        while any(f"{stem}_{number}".lower() in self._stems for number in numbers):
+
+        def is_taken(name: str) -> bool:
+            return name.lower() in self._stems or (self._args.out / f"{name}.json").exists()
+
+        while any(is_taken(f"{stem}_{number}") for number in range(1, count + 1)):
             stem += "_hand"
         return stem
+
+    @property
+    def _way_out(self) -> str:
+        if self._args.hand == "auto":
+            return "--hand right or left keeps what the model takes for none"
+        return "--detector none takes the whole picture as one"
 
     def _report(self, outcome: "Outcome[Photo]") -> None:
         from tqdm import tqdm
@@ -320,9 +336,7 @@ class _Run:
                 names = ", ".join(path.name for path in outcome.result)
                 print(f"{photo.path}: {names}", flush=True)
             if not any(path.suffix == ".glb" for path in outcome.result):
-                tqdm.write(
-                    f"{photo.path}: no hand found (--detector none takes the whole picture as one)"
-                )
+                tqdm.write(f"{photo.path}: no hand found ({self._way_out})")
         else:
             self._num_failed += 1
             if isinstance(error, OSError):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detector
+from i2uv_jax.cli.earlier_results import is_tracks_of_video
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
@@ -107,6 +108,9 @@ def _check_names(videos: list[Path], out: Path) -> None:
             raise CommandError(f"{video}: would be replaced by its result, choose another --out")
 
 
+_MESH_PATTERN = "[0-9]" * 6 + ".glb"
+
+
 @dataclass(frozen=True)
 class _Seen:
     """A frame and the hands that were found in it."""
@@ -148,6 +152,11 @@ class _Run:
         self._smoother = HandSmoother() if args.smooth else None
         self._mesh_folder = args.out / video.path.stem if args.meshes else None
         self._motions = TrackMotions() if args.rigged else None
+        self._overlay_path = args.out / f"{video.path.stem}.mp4"
+        self._motions_path = args.out / f"{video.path.stem}.glb"
+        self._has_motions = False
+        self._meshes: set[str] = set()
+        """Names of those that were written."""
 
     def run(self) -> bool:
         """Does the video; False if it was interrupted, what was done until then being kept.
@@ -164,6 +173,11 @@ class _Run:
         from i2uv_jax.inference.stream import stream
 
         path, out = self._video.path, self._args.out
+        lines_path = out / f"{path.stem}.jsonl"
+        was_tracked = is_tracks_of_video(lines_path)
+        for result in (lines_path, self._overlay_path, self._motions_path):
+            if result.exists() and not was_tracked:
+                raise VideoError(f"{path}: would replace {result}, choose another --out")
         rate = self._video.frames_per_second
         start, num_done, end, damage = time.monotonic(), 0, "complete", None
         frames = stream(
@@ -179,12 +193,11 @@ class _Run:
             with ExitStack() as stack:
                 if self._mesh_folder is not None:
                     self._mesh_folder.mkdir(exist_ok=True)
-                place = stack.enter_context(written_atomically(out / f"{path.stem}.jsonl"))
+                place = stack.enter_context(written_atomically(lines_path))
                 lines = stack.enter_context(open(place, "x", encoding="utf-8"))
                 writer = None
                 if self._args.overlay:
-                    overlay_path = out / f"{path.stem}.mp4"
-                    writer = stack.enter_context(open_video_writer(overlay_path, rate))
+                    writer = stack.enter_context(open_video_writer(self._overlay_path, rate))
                 head = {"video": str(path), "model": self._predictor.name}
                 print(json.dumps({**head, "frames_per_second": rate}), file=lines)
                 try:
@@ -207,7 +220,9 @@ class _Run:
                     end, damage = "damaged", error
                 print(json.dumps({"frames": num_done, "end": end}), file=lines)
             if self._motions is not None:
-                self._write_motions(out / f"{path.stem}.glb")
+                self._write_motions()
+            if was_tracked:
+                self._remove_earlier()
         except OSError as error:
             reason = error.strerror or error
             raise CommandError(f"{path}: results cannot be written ({reason})") from error
@@ -263,8 +278,9 @@ class _Run:
 
     def _draw(self, frame: "Frame", seen: _Seen, hands: "_Hands") -> _Drawn:
         from i2uv_jax.atomic_file import write_atomically
-        from i2uv_jax.cli.hand_files import PhotoHand, hand_numbers, moving_hands, scene_bytes
+        from i2uv_jax.cli.hand_files import PhotoHand, frame_scene, hand_numbers, moving_hands
         from i2uv_jax.viewing.frame_overlay import overlay_hands
+        from i2uv_jax.viewing.glb import glb_bytes
 
         height, width, _ = frame.pixels.shape
         by_track = {
@@ -272,29 +288,42 @@ class _Run:
             for hand, prediction in hands
         }
         moving: list[MovingHand] = []
-        if self._args.rigged and by_track:
-            by_track = {track: hand.rigged() for track, hand in by_track.items()}
-            moving = moving_hands(by_track, self._predictor, width, height)
+        if by_track and (self._args.rigged or self._mesh_folder is not None):
+            if self._args.rigged:
+                by_track = {track: hand.rigged() for track, hand in by_track.items()}
+            scene = frame_scene(by_track, self._predictor, width, height)
+            if self._args.rigged:
+                moving = moving_hands(list(by_track), scene)
+            if self._mesh_folder is not None:
+                mesh_path = self._mesh_folder / f"{frame.number:06d}.glb"
+                write_atomically(mesh_path, glb_bytes(scene, self._predictor.atlas))
+                self._meshes.add(mesh_path.name)
         numbers = [
             {"track": track, **hand_numbers(hand, width, height)}
             for track, hand in by_track.items()
         ]
-        if self._mesh_folder is not None and by_track:
-            content = scene_bytes(list(by_track.values()), self._predictor, width, height)
-            write_atomically(self._mesh_folder / f"{frame.number:06d}.glb", content)
         line = {"frame": frame.number, "seconds": round(frame.seconds, 6), "hands": numbers}
         overlay = None
         if self._args.overlay:
             overlay = overlay_hands(frame.pixels, [prediction for _, prediction in hands])
         return _Drawn(json.dumps(line), overlay, moving)
 
-    def _write_motions(self, path: Path) -> None:
-        """Writes the animation; if no hand was seen there is none, nor one of an earlier run."""
+    def _write_motions(self) -> None:
+        """Writes the animation, if any hand was seen."""
         from i2uv_jax.atomic_file import write_atomically
         from i2uv_jax.viewing.glb import glb_bytes
 
         scene = self._motions.scene()
         if scene:
-            write_atomically(path, glb_bytes(scene, self._predictor.atlas))
-        else:
-            path.unlink(missing_ok=True)
+            write_atomically(self._motions_path, glb_bytes(scene, self._predictor.atlas))
+            self._has_motions = True
+
+    def _remove_earlier(self) -> None:
+        """Removes what an earlier run on a video of this name wrote and this one did not."""
+        if not self._args.overlay:
+            self._overlay_path.unlink(missing_ok=True)
+        if not self._has_motions:
+            self._motions_path.unlink(missing_ok=True)
+        for mesh in (self._args.out / self._video.path.stem).glob(_MESH_PATTERN):
+            if mesh.name not in self._meshes:
+                mesh.unlink(missing_ok=True)

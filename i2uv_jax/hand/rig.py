@@ -79,15 +79,18 @@ def rig_of(vertices: Float[np.ndarray, "v 3"], *, is_left: bool = False) -> Rig:
 
     Args:
       vertices: of the default hand's mesh or its fine one, in any frame and unit.
-      is_left: they are a left hand's, mirrored from the hand's right one.
+      is_left: they are a left hand's, mirrored from the hand's right one. Of the wrong side the
+        rotations have no meaning.
 
     Raises:
-      ValueError: see `mesh_skin_weights`.
+      ValueError: a vertex is not finite, or as `mesh_skin_weights` says.
     """
+    vertices = np.asarray(vertices, np.float64)
+    if not np.isfinite(vertices).all():
+        raise ValueError("no rig is known for a mesh with vertices that are not finite")
     if is_left:
         return _mirrored(rig_of(vertices * MIRROR))
     hand, weights = load_hand(), mesh_skin_weights(len(vertices))
-    vertices = vertices.astype(np.float64)
     # A fine mesh's first vertices are the hand's.
     scaled, shifts = _fit_parts(vertices[: hand.num_vertices])
     turns = scaled / np.cbrt(np.linalg.det(scaled))[:, None, None]

@@ -8,7 +8,7 @@ A list of objects, one a picture:
 - `keypoints_2d`: 21 x [x, y, visible] in pixels, visible 0 or 1, or null;
 - `keypoints_3d`: 21 x [x, y, z] in millimetres, in any frame, or null.
 
-Keypoints stand in the order of FreiHAND and MANO: wrist, then thumb, index, middle, ring, little,
+Keypoints stand in the order of FreiHAND: wrist, then thumb, index, middle, ring, little,
 each from the palm to the tip. What is null may be left out, and other entries are ignored.
 """
 

@@ -1,11 +1,14 @@
 """What users pass to a predictor, checked and spread to one value a picture."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 
 import jax
 import numpy as np
 
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
+
+_READ_IT = " (i2uv_jax.read_photo reads a file)"
 
 _MAX_ASPECT_ERROR = 0.02
 """Relative difference of fx and fy up to which pixels count as square."""
@@ -13,16 +16,26 @@ _MAX_ASPECT_ERROR = 0.02
 
 def as_pictures(images) -> tuple[list[np.ndarray], bool]:
     """The pictures as a list, and whether a single one was given."""
-    is_single = isinstance(images, np.ndarray | jax.Array) and images.ndim == 3
-    pictures = [np.asarray(picture) for picture in ([images] if is_single else images)]
+    if isinstance(images, np.ndarray | jax.Array):
+        is_single = images.ndim != 4
+    else:
+        is_single = isinstance(images, str | os.PathLike) or not isinstance(images, Iterable)
+    pictures = [as_picture(picture) for picture in ([images] if is_single else images)]
     if not pictures:
         raise ValueError("images: expected at least one picture, got none")
-    for picture in pictures:
-        if picture.ndim != 3 or picture.shape[-1] != 3 or 0 in picture.shape:
-            raise ValueError(f"images: expected pictures of shape (h, w, 3), got {picture.shape}")
-        if picture.dtype != np.uint8:
-            raise ValueError(f"images: expected dtype uint8 (0 to 255), got {picture.dtype}")
     return pictures, is_single
+
+
+def as_picture(image) -> np.ndarray:
+    """One picture, (h, w, 3) uint8."""
+    if isinstance(image, str | os.PathLike):
+        raise ValueError(f"images: expected pixels, got {type(image).__name__}{_READ_IT}")
+    picture = np.asarray(image)
+    if picture.ndim != 3 or picture.shape[-1] != 3 or 0 in picture.shape:
+        raise ValueError(f"images: expected pictures of shape (h, w, 3), got {picture.shape}")
+    if picture.dtype != np.uint8:
+        raise ValueError(f"images: expected dtype uint8 (0 to 255), got {picture.dtype}")
+    return picture
 
 
 def as_handedness(handedness, count: int) -> list[str]:

@@ -41,6 +41,7 @@ from i2uv_jax.imaging.crop import (
     extract,
     extract_turned,
 )
+from i2uv_jax.inference.arguments import as_picture
 from i2uv_jax.inference.prediction import AskedHandedness, Handedness
 from i2uv_jax.inference.predictor import Predictor
 from i2uv_jax.models.detector import build_detector
@@ -57,7 +58,7 @@ PALM, HEAT_MAP = "palm", "heatmap"
 _MIN_PALM_SCORE = 0.2
 """Less likely palms are not looked at closer. MediaPipe looks from 0.5 on."""
 
-MIN_PRESENCE = 0.4
+MIN_LANDMARK_PRESENCE = 0.4
 """Palms where a closer look finds a hand less likely than this are taken for none: single fingers
 reach 0.3. MediaPipe takes 0.5."""
 
@@ -139,6 +140,7 @@ class HeatMapDetector:
 
     def __call__(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]:
         """The hands of an sRGB photo of any size, the likeliest first; an empty list if none."""
+        photo = as_picture(photo)
         height, width, _ = photo.shape
         square = crop_whole(width, height)
         pixels = extract(photo, square, self.config.image_size)
@@ -179,7 +181,7 @@ class PalmDetector:
         landmark_config: LandmarkNetConfig,
         landmark_variables: dict,
         *,
-        min_score: float = MIN_PRESENCE,
+        min_score: float = MIN_LANDMARK_PRESENCE,
     ) -> None:
         """
         Args:
@@ -201,6 +203,7 @@ class PalmDetector:
 
         Where none is found the photo is looked at again as if from farther away, up to twice.
         """
+        photo = as_picture(photo)
         for distance in _DISTANCES:
             hands = self._hands_from(distance, photo)
             if hands:
@@ -282,7 +285,7 @@ def load_detector(
     if name_or_path == PALM:
         palms = load_model_file(shipped_file(PALM_NET), PalmNetConfig)
         landmarks = load_model_file(shipped_file(LANDMARK_NET), LandmarkNetConfig)
-        lowest = MIN_PRESENCE if min_score is None else min_score
+        lowest = MIN_LANDMARK_PRESENCE if min_score is None else min_score
         return PalmDetector(*palms[:2], *landmarks[:2], min_score=lowest)
     path = shipped_file(DETECTOR) if name_or_path == HEAT_MAP else name_or_path
     config, variables, _ = load_model_file(path, DetectorConfig)

@@ -76,8 +76,11 @@ def load_model(
       super_resolution: see `Predictor`.
 
     Raises:
-      ValueError: no such model, or the file is broken or foreign; the message is one line.
+      ValueError: no such model, or the file is broken or foreign, or a fine mesh is asked for
+        without super-resolution; the message is one line.
     """
+    if fine and not super_resolution:
+        raise ValueError("fine=True: a fine mesh needs super_resolution=True")
     config, variables, metadata = (
         load_fine_model(name_or_path) if fine else load_picture_model(find_model(name_or_path))
     )

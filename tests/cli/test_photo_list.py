@@ -86,3 +86,21 @@ def test_a_folder_without_pictures_beside_photos_is_one_problem_in_its_place(tmp
     # The folder gets no results, so its name takes none away.
     assert (good.path, good.stem, good.problem) == (photo, "hand", None)
     assert capsys.readouterr().err == ""
+
+
+def test_files_that_are_no_results_are_not_replaced(tmp_path, capsys):
+    (photo,) = touch(tmp_path / "in", "keep.jpg")
+    out = tmp_path / "out"
+    for name, content in (
+        ("keep.json", b"{}"),
+        ("keep.png", b"a picture of mine"),
+        ("keep.glb", b"glTF of mine"),
+    ):
+        touch(out)
+        (out / name).write_bytes(content)
+        assert named(list_photos([photo], out)) == {"keep.jpg": "keep_jpg"}
+        assert "results are named keep_jpg.*" in capsys.readouterr().err
+        (out / name).unlink()
+    (out / "keep.json").write_bytes(b'{\n "image": "keep.jpg"\n}')
+    (out / "keep.png").write_bytes(b"the panel of a run before")
+    assert named(list_photos([photo], out)) == {"keep.jpg": "keep"}

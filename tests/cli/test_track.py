@@ -106,6 +106,30 @@ def test_rigged_hands_move_in_one_file(track, clip, tmp_path):
     np.testing.assert_allclose(np.linalg.norm(rotations, axis=-1), 1, atol=1e-4)
 
 
+def test_a_second_run_leaves_nothing_of_the_first(track, clip, tmp_path):
+    assert track(clip, "--rigged", "--meshes")[0] == 0
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {"clip.jsonl", "clip.mp4", "clip.glb", "clip"}
+    (out / "clip" / "000000.glb").write_bytes(b"of another run")
+    (out / "clip" / "notes.txt").write_text("the user's own")
+    assert track(clip, "--no-overlay", "--meshes")[0] == 0
+    assert {path.name for path in out.iterdir()} == {"clip.jsonl", "clip"}
+    names = {path.name for path in (out / "clip").iterdir()}
+    assert names == {"notes.txt", *(f"{number:06d}.glb" for number in range(2, NUM_FRAMES))}
+
+
+def test_files_that_are_no_results_are_not_replaced(track, clip, tmp_path, capsys):
+    own = tmp_path / "out" / "clip.mp4"
+    own.parent.mkdir()
+    own.write_text("a film of mine")
+    with pytest.raises(FileNotFoundError):  # there are no lines to read
+        track(clip)
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "clip.mp4: would replace" in error
+    assert own.read_text() == "a film of mine"
+
+
 def test_smoothing_follows_slowly(track, clip):
     _, (_, *raw, _) = track(clip, "--no-smooth", "--no-overlay")
     _, (_, *smooth, _) = track(clip, "--no-overlay")

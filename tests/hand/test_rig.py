@@ -87,3 +87,10 @@ def test_fine_meshes_have_the_rig_of_their_hand(hands):
 def test_meshes_of_other_hands_have_no_rig():
     with pytest.raises(ValueError, match="778 vertices"):
         rig_of(np.zeros((778, 3)))
+
+
+def test_meshes_that_are_not_finite_have_no_rig(hands):
+    vertices = hands[0][0].copy()
+    vertices[7, 1] = np.nan
+    with pytest.raises(ValueError, match="not finite"):
+        rig_of(vertices)

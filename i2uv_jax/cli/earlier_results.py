@@ -1,0 +1,44 @@
+"""Which files of an output folder an earlier run wrote, and which are somebody else's: only the
+former are ever replaced or removed."""
+
+import json
+from pathlib import Path
+
+_JSON_START = b'{\n "image": '
+"""Of the numbers that `hand_files.write_hand_files` writes for a photo."""
+
+_GLB_MARK = b'"generator":"i2uv_jax"'
+_GLB_HEAD = 200
+"""Bytes from the start of a mesh within which the mark stands."""
+
+
+def holds_others_files(folder: Path, stem: str) -> bool:
+    """Whether STEM.json, STEM.glb or STEM.png would replace what is no earlier result."""
+    numbers = _head(folder / f"{stem}.json", len(_JSON_START))
+    if numbers is not None:
+        return numbers != _JSON_START
+    # The numbers come last: without them a run may have been killed behind the mesh.
+    mesh = _head(folder / f"{stem}.glb", _GLB_HEAD)
+    if mesh is not None:
+        return _GLB_MARK not in mesh
+    return (folder / f"{stem}.png").exists()
+
+
+def is_tracks_of_video(path: Path) -> bool:
+    """Whether `i2uv track` wrote a file of JSON lines."""
+    try:
+        with open(path, encoding="utf-8") as lines:
+            return {"video", "frames_per_second"} <= json.loads(lines.readline()).keys()
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _head(path: Path, size: int) -> bytes | None:
+    """The first bytes of a file; None if there is none."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(size)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return b""
