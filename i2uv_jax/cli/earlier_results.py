@@ -2,6 +2,7 @@
 former are ever replaced or removed."""
 
 import json
+import os
 from pathlib import Path
 
 _JSON_START = b'{\n "image": '
@@ -21,7 +22,7 @@ def holds_others_files(folder: Path, stem: str) -> bool:
     mesh = _head(folder / f"{stem}.glb", _GLB_HEAD)
     if mesh is not None:
         return _GLB_MARK not in mesh
-    return (folder / f"{stem}.png").exists()
+    return os.path.lexists(folder / f"{stem}.png")
 
 
 def is_tracks_of_video(path: Path) -> bool:
@@ -38,7 +39,6 @@ def _head(path: Path, size: int) -> bytes | None:
     try:
         with open(path, "rb") as file:
             return file.read(size)
-    except FileNotFoundError:
-        return None
     except OSError:
-        return b""
+        # Of what is there and cannot be read nothing is known.
+        return b"" if os.path.lexists(path) else None
