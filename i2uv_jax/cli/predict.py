@@ -32,8 +32,9 @@ _DESCRIPTION = """Find and reconstruct the hands in each photo. For PHOTO.jpg th
 PHOTO.glb (the meshes) and PHOTO.json (boxes and keypoints); of several hands also PHOTO_1.glb,
 PHOTO_2.glb, ... Photos that are named themselves also get a panel, PHOTO.png (the picture, the mesh
 over it, the UV position map and two other views); those of a folder only with --panel. A photo
-without a hand gets an empty list in its JSON. Results of an earlier run are replaced. A photo that
-cannot be used, or a folder without pictures, costs one line; the others are still done."""
+without a hand gets an empty list in its JSON. Results of an earlier run are replaced, nothing else:
+where another file has the name, the photo's suffix joins it (PHOTO_jpg). A photo that cannot be
+used, or a folder without pictures, costs one line; the others are still done."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

@@ -3,8 +3,8 @@
 The mesh has two axes. Batches are split over both. Parameters, optimiser state and averages are
 whole on every device, or, with `train.fsdp` = n, split over the n devices of the `fsdp` axis and
 whole along `data`. Either way a step computes the same: under `jax.jit` a mean over a sharded batch
-is the mean over the global batch (batch norm included), so nothing else in the package knows how
-many devices there are.
+is the mean over the global batch (batch norm included). But for what each device draws beside its
+own pictures (`negatives.py`), nothing else in the package knows how many devices there are.
 """
 
 from typing import Any
