@@ -31,7 +31,7 @@ _NUM_NEAREST = 8
 _DEPTH_WEIGHT = 0.5
 """Of a difference in depth beside one in the picture, when hands are compared."""
 
-_ERROR_SCALES = (0.4, 1.0)
+_ERROR_SCALES = (0.2, 1.0)
 """Range of what each hand's error is scaled by, less what all hands' errors have in common (where
 the network means other points than ours): on photos the network errs less than on rendered hands.
 """
