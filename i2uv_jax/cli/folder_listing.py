@@ -7,7 +7,7 @@ from i2uv_jax.cli.failure import CommandError
 
 
 def files_with_suffix(folder: Path, suffixes: Collection[str], kind: str) -> list[Path]:
-    """Its files with one of these suffixes (in lower case), sorted.
+    """Its files with one of these suffixes (in lower case), sorted; without hidden ones.
 
     Args:
       kind: what such files are called, in the plural.
@@ -19,7 +19,11 @@ def files_with_suffix(folder: Path, suffixes: Collection[str], kind: str) -> lis
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise CommandError(f"{folder}: cannot be listed ({error.strerror})") from error
-    files = [path for path in entries if path.suffix.lower() in suffixes]
+    files = [
+        path
+        for path in entries
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and not path.is_dir()
+    ]
     if not files:
         raise CommandError(f"{folder}: the folder holds no {kind} ({', '.join(suffixes)})")
     return files

@@ -38,8 +38,9 @@ def list_photos(arguments: Sequence[Path], out: Path) -> list[Photo]:
       CommandError: there are folders without pictures only, or the output folder is among the input
         folders, so that its panels would become inputs of the next run.
     """
-    from i2uv_jax.imaging.read import PICTURE_SUFFIXES
+    from i2uv_jax.imaging.read import HEIF_SUFFIXES, PICTURE_SUFFIXES
 
+    suffixes = PICTURE_SUFFIXES + HEIF_SUFFIXES
     paths: dict[Path, Path] = {}
     problems: dict[Path, str] = {}
     named = {_identity(argument) for argument in arguments}
@@ -49,7 +50,7 @@ def list_photos(arguments: Sequence[Path], out: Path) -> list[Photo]:
             if _identity(argument) == _identity(out):
                 raise CommandError(f"--out {out}: is also an input folder, choose another")
             try:
-                found = files_with_suffix(argument, PICTURE_SUFFIXES, "pictures")
+                found = files_with_suffix(argument, suffixes, "pictures")
             except CommandError as error:
                 problems[_identity(argument)] = str(error)
         for path in found:

@@ -16,10 +16,13 @@ from jaxtyping import UInt8
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 PICTURE_SUFFIXES = (
-    ".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".ppm",
-    ".pgm",
+    ".jpg", ".jpeg", ".jfif", ".jpe", ".mpo", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff",
+    ".gif", ".jp2", ".ppm", ".pgm",
 )  # fmt: skip
 """File name suffixes (lower case) by which pictures in a directory are recognised."""
+
+HEIF_SUFFIXES = (".heic", ".heif")
+"""Of photos that cannot be read, which `read_photo` says in one line."""
 
 # An explicit list, because Pillow would otherwise also try formats that start other programs
 # (EPS runs Ghostscript) or that no camera writes.

@@ -20,10 +20,12 @@ def named(photos) -> dict[str, str]:
 
 
 def test_folder_gives_its_pictures_sorted(tmp_path):
-    touch(tmp_path / "in", "b.JPG", "a.png", "c.webp", "notes.txt", "annotations.json")
+    touch(tmp_path / "in", "b.JPG", "a.png", "c.webp", "notes.txt", "annotations.json", "._a.png")
+    touch(tmp_path / "in", "d.HEIC")  # which is then said to be unreadable, not left out
     (tmp_path / "in" / "deeper").mkdir()
+    (tmp_path / "in" / "folder.png").mkdir()
     photos = list_photos([tmp_path / "in"], tmp_path / "out")
-    assert [photo.path.name for photo in photos] == ["a.png", "b.JPG", "c.webp"]
+    assert [photo.path.name for photo in photos] == ["a.png", "b.JPG", "c.webp", "d.HEIC"]
 
 
 def test_plain_stems_are_kept_and_doubles_counted_once(tmp_path, capsys):
