@@ -40,7 +40,7 @@ def test_coarse_maps_are_the_network_s_and_true_ones_the_shown_hands(tiny_model_
     )
     maker = frozen_affine_pairs(config, batch_sharding(make_mesh(1)))
     key = jax.random.key(3)
-    pairs = jax.jit(maker.sample, static_argnums=2)(key, maker.arrays, True)
+    pairs = jax.jit(maker.sample, static_argnums=3)(key, maker.arrays, 0, True)
 
     hand = load_hand()
     view = replace(RENDER, image_size=64, uv_map_size=SIZE)
