@@ -25,13 +25,14 @@ def holds_others_files(folder: Path, stem: str) -> bool:
     return os.path.lexists(folder / f"{stem}.png")
 
 
-def is_tracks_of_video(path: Path) -> bool:
-    """Whether `i2uv track` wrote a file of JSON lines."""
+def head_of_tracks(path: Path) -> dict | None:
+    """The first of the JSON lines that `i2uv track` wrote; None of another file, or without one."""
     try:
         with open(path, encoding="utf-8") as lines:
-            return {"video", "frames_per_second"} <= json.loads(lines.readline()).keys()
+            head = json.loads(lines.readline())
+        return head if {"video", "frames_per_second"} <= head.keys() else None
     except (OSError, ValueError, AttributeError):
-        return False
+        return None
 
 
 def _head(path: Path, size: int) -> bytes | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detector
-from i2uv_jax.cli.earlier_results import is_tracks_of_video
+from i2uv_jax.cli.earlier_results import head_of_tracks
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
@@ -174,9 +174,9 @@ class _Run:
 
         path, out = self._video.path, self._args.out
         lines_path = out / f"{path.stem}.jsonl"
-        was_tracked = is_tracks_of_video(lines_path)
+        earlier = head_of_tracks(lines_path)
         for result in (lines_path, self._overlay_path, self._motions_path):
-            if result.exists() and not was_tracked:
+            if result.exists() and earlier is None:
                 raise VideoError(f"{path}: would replace {result}, choose another --out")
         rate = self._video.frames_per_second
         start, num_done, end, damage = time.monotonic(), 0, "complete", None
@@ -198,8 +198,13 @@ class _Run:
                 writer = None
                 if self._args.overlay:
                     writer = stack.enter_context(open_video_writer(self._overlay_path, rate))
-                head = {"video": str(path), "model": self._predictor.name}
-                print(json.dumps({**head, "frames_per_second": rate}), file=lines)
+                head = {
+                    "video": str(path),
+                    "model": self._predictor.name,
+                    "frames_per_second": rate,
+                    "overlay": writer is not None,
+                }
+                print(json.dumps(head), file=lines)
                 try:
                     with bar, closing(frames):
                         for outcome in frames:
@@ -221,8 +226,8 @@ class _Run:
                 print(json.dumps({"frames": num_done, "end": end}), file=lines)
             if self._motions is not None:
                 self._write_motions()
-            if was_tracked:
-                self._remove_earlier()
+            if earlier is not None:
+                self._remove_earlier(earlier)
         except OSError as error:
             reason = error.strerror or error
             raise CommandError(f"{path}: results cannot be written ({reason})") from error
@@ -318,9 +323,10 @@ class _Run:
             write_atomically(self._motions_path, glb_bytes(scene, self._predictor.atlas))
             self._has_motions = True
 
-    def _remove_earlier(self) -> None:
-        """Removes what an earlier run on a video of this name wrote and this one did not."""
-        if not self._args.overlay:
+    def _remove_earlier(self, head: dict) -> None:
+        """Removes what an earlier run, of this head, wrote and this one did not."""
+        # Another film of that name may have come since: it is not ours if there was no overlay.
+        if not self._args.overlay and head.get("overlay", False):
             self._overlay_path.unlink(missing_ok=True)
         if not self._has_motions:
             self._motions_path.unlink(missing_ok=True)
