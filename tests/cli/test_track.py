@@ -116,6 +116,10 @@ def test_a_second_run_leaves_nothing_of_the_first(track, clip, tmp_path):
     assert {path.name for path in out.iterdir()} == {"clip.jsonl", "clip"}
     names = {path.name for path in (out / "clip").iterdir()}
     assert names == {"notes.txt", *(f"{number:06d}.glb" for number in range(2, NUM_FRAMES))}
+    # A film that has come since, beside a run that wrote none, is the user's own.
+    (out / "clip.mp4").write_text("a film of mine")
+    assert track(clip, "--no-overlay")[0] == 0
+    assert (out / "clip.mp4").read_text() == "a film of mine"
 
 
 def test_files_that_are_no_results_are_not_replaced(track, clip, tmp_path, capsys):
