@@ -181,7 +181,7 @@ class EvaluationConfig:
     num_images: int = 256
     """Rounded up to whole training batches."""
     seed: int = 1_000_003
-    """Key of rendered ones; it never meets a training key, which derives from `train.seed`."""
+    """Of rendered ones, which are no training pictures whatever `train.seed` is."""
 
     def __post_init__(self) -> None:
         check(self.num_images >= 1, "evaluation.num_images", "at least 1", self.num_images)

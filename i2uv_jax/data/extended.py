@@ -6,6 +6,7 @@ from typing import Any
 from jaxtyping import Array
 
 from i2uv_jax.data.source import BatchSource
+from i2uv_jax.data.streams import SourceKeys
 from i2uv_jax.types import Batch
 
 Extension = Callable[[Array, int, Batch], Batch]
@@ -15,30 +16,26 @@ Extension = Callable[[Array, int, Batch], Batch]
 class ExtendedSource:
     """A `BatchSource` of another's batches, each extended anew at every step."""
 
-    def __init__(
-        self, source: BatchSource, extend: Extension, key: Array, evaluation_key: Array
-    ) -> None:
+    def __init__(self, source: BatchSource, extend: Extension, keys: SourceKeys) -> None:
         """
         Args:
           source: of hands.
-          key: decides what is added in training.
-          evaluation_key: likewise in the evaluation set.
+          keys: decide what is added.
         """
         self.atlas = source.atlas
         self.keypoint_regressor = source.keypoint_regressor
         self._source = source
         self._extend = extend
-        self._key = key
-        self._evaluation_key = evaluation_key
+        self._keys = keys
 
     def training_batch(self, step: int) -> Batch:
         """The batch of a step; the same for the same step whatever came before."""
-        return self._extend(self._key, step, self._source.training_batch(step))
+        return self._extend(self._keys.training, step, self._source.training_batch(step))
 
     def evaluation_batches(self) -> Iterator[Batch]:
         """The whole evaluation set: the same pictures at every call."""
         for index, batch in enumerate(self._source.evaluation_batches()):
-            yield self._extend(self._evaluation_key, index, batch)
+            yield self._extend(self._keys.evaluation, index, batch)
 
     def state(self, step: int) -> dict[str, Any]:
         """The other source's: what is added follows from the run's config."""

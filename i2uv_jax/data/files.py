@@ -30,6 +30,7 @@ from i2uv_jax.data.file_order import (
     training_batches,
 )
 from i2uv_jax.data.stored_set import HostSample, StoredSet, open_set
+from i2uv_jax.data.streams import SourceKeys, Stream
 from i2uv_jax.data.variation import vary_batch
 from i2uv_jax.geometry.camera import project, to_crop_space
 from i2uv_jax.geometry.keypoints import WRIST
@@ -49,11 +50,11 @@ _HELD_OUT_SHARE = 0.2
 class FileSource:
     """A `BatchSource` of the sets that `config.data.sets` names."""
 
-    def __init__(self, config: ExperimentConfig, key: Array, sharding: Sharding) -> None:
+    def __init__(self, config: ExperimentConfig, keys: SourceKeys, sharding: Sharding) -> None:
         """Opens the sets; nothing is decoded yet.
 
         Args:
-          key: decides how pictures are varied.
+          keys: decide how pictures are varied.
           sharding: of batches; each process reads what its own devices take.
 
         Raises:
@@ -86,6 +87,8 @@ class FileSource:
             "sets": [stored.identity for stored in sets],
             "weights": [weight for _, weight in config.data.sets],
             "seed": config.train.seed,
+            # The last ones may be kept for evaluation, how many depends on its config.
+            "trained_on": [part.last - part.first for part in training],
             "batch_size": config.train.batch_size,
         }
         tables = build_tables(self.atlas, config.model.uv_map_size)
@@ -100,7 +103,7 @@ class FileSource:
                 size=size,
             )
 
-        self._key = key
+        self._variation_key = keys.of(Stream.VARIATION).training
         self._vary = jax.jit(vary, out_shardings=sharding)
         self._as_it_is = jax.jit(lambda host: batch_of_host(host, tables), out_shardings=sharding)
         self._ahead: _ReadAhead | None = None
@@ -111,7 +114,7 @@ class FileSource:
             if self._ahead is not None:
                 self._ahead.close()
             self._ahead = _ReadAhead(self._training, step, self._num_workers, self._sharding)
-        return self._vary(self._ahead.next(), step, self._key)
+        return self._vary(self._ahead.next(), step, self._variation_key)
 
     def evaluation_batches(self) -> Iterator[Batch]:
         """The whole evaluation set: the same pictures at every call, not varied."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
@@ -13,6 +12,7 @@ from i2uv_jax.config import RenderConfig
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.skeleton import SHAPE_NAMES
 from i2uv_jax.ops.compiling import compiler_options
+from i2uv_jax.ops.devices import on_every_device
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.scene import sample_batch, sample_placements
 from i2uv_jax.render.tones import monk_tones
@@ -41,12 +41,11 @@ class HandGenerator:
         self.config = config
         self.hand = hand
         self.batch_size = batch_size
-        self._assets = jax.tree.map(jnp.asarray, load_render_assets(config, hand))
-
         devices = np.array(jax.devices())
         is_shared = len(devices) > 1 and batch_size % len(devices) == 0
         shards = NamedSharding(Mesh(devices, "batch"), PartitionSpec("batch"))
         sharding = shards if is_shared else None
+        self._assets = on_every_device(load_render_assets(config, hand), sharding)
 
         def render(key: Array, assets: RenderAssets) -> Batch:
             return sample_batch(

@@ -3,12 +3,12 @@
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jaxtyping import Array
 
 from i2uv_jax.config import RenderConfig
 from i2uv_jax.data.extended import Extension
+from i2uv_jax.ops.devices import on_every_device
 from i2uv_jax.render.assets import load_backgrounds
 from i2uv_jax.render.handless import sample_handless
 from i2uv_jax.types import Batch
@@ -30,7 +30,7 @@ def handless_extension(config: RenderConfig, sharding: NamedSharding, count: int
         key = jax.random.fold_in(key, index)
         return sample_handless(key, config, count, pictures, sharding=sharding)
 
-    pictures = jax.tree.map(jnp.asarray, load_backgrounds(config.background))
+    pictures = on_every_device(load_backgrounds(config.background), sharding)
 
     def extend(key: Array, index: int, batch: Batch) -> Batch:
         return batch.replace(handless=draw(key, index, pictures))

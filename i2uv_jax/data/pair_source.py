@@ -10,12 +10,14 @@ from functools import partial
 from typing import Any
 
 import jax
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 from jaxtyping import Array, PRNGKeyArray
 
 from i2uv_jax.config import ExperimentConfig, RenderConfig
+from i2uv_jax.data.streams import SourceKeys
 from i2uv_jax.data.surface_pairs import sample_pair, turn_pairs
 from i2uv_jax.hand.asset import Hand, load_hand
+from i2uv_jax.ops.devices import on_every_device, on_own_device
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.types import SurfacePairs
 
@@ -37,23 +39,25 @@ class PairSource:
     """A `BatchSource` of pairs, those for training turned in the picture's plane."""
 
     def __init__(
-        self, config: ExperimentConfig, key: Array, sharding: NamedSharding, maker: PairMaker
+        self,
+        config: ExperimentConfig,
+        keys: SourceKeys,
+        sharding: NamedSharding,
+        maker: PairMaker,
     ) -> None:
         """Compiles nothing yet.
 
         Args:
-          key: decides every pair of the run.
+          keys: decide every pair of the run.
           sharding: of batches.
         """
         hand = load_hand()
         self.atlas = hand.atlas
         self.keypoint_regressor = hand.keypoint_regressor
-        self._key = key
-        self._evaluation_key = jax.random.key(config.evaluation.seed)
+        self._keys = keys
         self._num_evaluation_batches = -(-config.evaluation.num_images // config.train.batch_size)
         self._identity = maker.identity
-        everywhere = NamedSharding(sharding.mesh, PartitionSpec())
-        arrays = jax.device_put(maker.arrays, everywhere)
+        arrays = on_every_device(maker.arrays, sharding)
 
         @partial(jax.jit, out_shardings=sharding, static_argnums=3)
         def make(key: Array, index: Array, arrays: Any, is_training: bool) -> SurfacePairs:
@@ -68,12 +72,12 @@ class PairSource:
 
     def training_batch(self, step: int) -> SurfacePairs:
         """The batch to train on at a step; the same for the same step whatever came before."""
-        return self._make(self._key, step, True)
+        return self._make(self._keys.training, step, True)
 
     def evaluation_batches(self) -> Iterator[SurfacePairs]:
         """The whole evaluation set: the same pairs at every call."""
         for index in range(self._num_evaluation_batches):
-            yield self._make(self._evaluation_key, index, False)
+            yield self._make(self._keys.evaluation, index, False)
 
     def state(self, step: int) -> dict[str, Any]:
         """What the pairs are made of; all else is in the run's config."""
@@ -97,17 +101,6 @@ def generated_pairs(config: ExperimentConfig, sharding: NamedSharding) -> PairMa
 def pair_view(config: ExperimentConfig) -> RenderConfig:
     """Where the hands of pairs stand, and maps of SRNet's size."""
     return replace(config.render, uv_map_size=config.model.uv_map_size)
-
-
-def on_own_device(function: Callable, sharding: NamedSharding) -> Callable:
-    """The function of arrays that share a leading axis, where each device works on its own part."""
-    if sharding.mesh.size == 1:
-        return function
-    # Left to itself, the compiler would have every device work on the others' parts too.
-    spec = sharding.spec
-    return jax.shard_map(
-        function, mesh=sharding.mesh, in_specs=spec, out_specs=spec, check_vma=False
-    )
 
 
 def check_hand(folder: object, fingerprint: str | None, hand: Hand) -> None:

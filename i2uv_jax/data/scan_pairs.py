@@ -19,10 +19,11 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.data.layouts.uv_maps import list_uv_maps, read_uv_maps
-from i2uv_jax.data.pair_source import PairMaker, check_hand, on_own_device, pair_view
+from i2uv_jax.data.pair_source import PairMaker, check_hand, pair_view
 from i2uv_jax.data.stored_set import quiet_readers
 from i2uv_jax.data.surface_pairs import view_of_scan
 from i2uv_jax.hand.asset import Hand, load_hand
+from i2uv_jax.ops.devices import on_own_device
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.ops.resize import resize_corner_aligned
 from i2uv_jax.types import SurfacePairs

@@ -8,12 +8,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Sharding
+from jax.sharding import NamedSharding
 from jaxtyping import Array, UInt8
 
 from i2uv_jax.config import DetectorExperimentConfig, RenderConfig, SceneConfig
+from i2uv_jax.data.streams import SourceKeys, Stream
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.ops.compiling import compiler_options
+from i2uv_jax.ops.devices import on_every_device
 from i2uv_jax.ops.each_picture import each_picture
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
@@ -41,7 +43,7 @@ class PoolMaker:
         """
         hand = load_hand()
         config = replace(render, image_size=scene.cutout_size, uv_map_size=2)
-        self._assets = jax.tree.map(jnp.asarray, load_render_assets(config, hand))
+        self._assets = on_every_device(load_render_assets(config, hand), None)
         compiled = partial(jax.jit, compiler_options=compiler_options())
 
         @compiled
@@ -90,14 +92,17 @@ class SceneSource:
     atlas = None
     keypoint_regressor = None
 
-    def __init__(self, config: DetectorExperimentConfig, key: Array, sharding: Sharding) -> None:
+    def __init__(
+        self, config: DetectorExperimentConfig, keys: SourceKeys, sharding: NamedSharding
+    ) -> None:
         """Compiles nothing yet.
 
         Raises:
           ValueError: a folder of textures or pictures that the config names cannot be used.
         """
         self._config = config
-        self._pool_key, self._scene_key = jax.random.split(key)
+        self._sharding = sharding
+        self._pool_keys, self._scene_keys = keys.of(Stream.SCENE_POOLS), keys.of(Stream.SCENES)
         self._make_pool = PoolMaker(config.scene, config.render, config.model.image_size)
         self._pool: tuple[int, ScenePool] | None = None
         self._drawn: tuple[int, SceneBatch] | None = None
@@ -122,20 +127,22 @@ class SceneSource:
         index = step // 2 // scene.batches_per_pool
         if self._pool is None or self._pool[0] != index:
             self._pool = None  # the old pool's memory goes before the new one's comes
-            key = jax.random.fold_in(self._pool_key, index)
-            self._pool = (index, self._make_pool(key, scene.num_cutouts, scene.num_backgrounds))
+            key = jax.random.fold_in(self._pool_keys.training, index)
+            pool = self._make_pool(key, scene.num_cutouts, scene.num_backgrounds)
+            self._pool = (index, on_every_device(pool, self._sharding))
         number = step // 2
         if self._drawn is None or self._drawn[0] != number:
-            self._drawn = (number, self._draw(self._scene_key, number, self._pool[1]))
+            self._drawn = (number, self._draw(self._scene_keys.training, number, self._pool[1]))
         batch = self._drawn[1]
         return self._mirror(batch) if step % 2 else batch
 
     def evaluation_batches(self) -> Iterator[SceneBatch]:
         """The whole evaluation set, of hands of its own: the same pictures at every call."""
-        key = jax.random.key(self._config.evaluation.seed)
+        key = self._pool_keys.evaluation
         pool = self._make_pool(key, _EVALUATION_CUTOUTS, _EVALUATION_CUTOUTS)
+        pool = on_every_device(pool, self._sharding)
         for index in range(-(-self._config.evaluation.num_images // self._config.train.batch_size)):
-            yield self._draw(key, index, pool)
+            yield self._draw(self._scene_keys.evaluation, index, pool)
 
     def state(self, step: int) -> dict[str, Any]:
         """Nothing: the run's config, which decides all pictures, is kept beside checkpoints."""

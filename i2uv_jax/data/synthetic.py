@@ -7,12 +7,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Sharding
+from jax.sharding import NamedSharding
 from jaxtyping import Array
 
 from i2uv_jax.config import ExperimentConfig
+from i2uv_jax.data.streams import SourceKeys, Stream
 from i2uv_jax.data.variation import vary_batch
 from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.ops.devices import on_every_device
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.scene import sample_batch
 from i2uv_jax.types import Batch
@@ -31,7 +33,7 @@ class SyntheticSource:
     are drawn, every round in an order of its own and every picture varied anew.
     """
 
-    def __init__(self, config: ExperimentConfig, key: Array, sharding: Sharding) -> None:
+    def __init__(self, config: ExperimentConfig, keys: SourceKeys, sharding: NamedSharding) -> None:
         """Renders pictures and UV maps of the sizes that the config's model takes and gives.
 
         Raises:
@@ -40,9 +42,9 @@ class SyntheticSource:
         hand = load_hand()
         self.atlas = hand.atlas
         self.keypoint_regressor = hand.keypoint_regressor
-        self._render_key, self._draw_key = jax.random.split(key)
+        self._picture_keys = keys.of(Stream.PICTURES)
+        self._reuse_key = keys.of(Stream.REUSE).training
         self._reuse = reuse = config.data.reuse
-        self._evaluation_key = jax.random.key(config.evaluation.seed)
         batch_size = config.train.batch_size
         self._num_evaluation_batches = -(-config.evaluation.num_images // batch_size)
         render_config = replace(
@@ -69,7 +71,7 @@ class SyntheticSource:
             turn_degrees = _UPRIGHT_TURN_DEGREES if is_upright else None
             return vary_batch(jax.random.fold_in(vary_key, step), batch, turn_degrees=turn_degrees)
 
-        assets = jax.tree.map(jnp.asarray, load_render_assets(render_config, hand))
+        assets = on_every_device(load_render_assets(render_config, hand), sharding)
         self._render = partial(render, assets=assets)
         self._draw = draw
         self._pool: tuple[int, Batch] | None = None
@@ -77,19 +79,20 @@ class SyntheticSource:
     def training_batch(self, step: int) -> Batch:
         """The batch to train on at a step; the same for the same step whatever came before."""
         if self._reuse == 1:
-            return self._render(self._render_key, step)
+            return self._render(self._picture_keys.training, step)
         index = step // self._reuse**2
         if self._pool is None or self._pool[0] != index:
             self._pool = None  # the old pool's memory goes before the new one's comes
             first = index * self._reuse
-            batches = [self._render(self._render_key, first + i) for i in range(self._reuse)]
+            key = self._picture_keys.training
+            batches = [self._render(key, first + i) for i in range(self._reuse)]
             self._pool = (index, jax.tree.map(lambda *parts: jnp.concatenate(parts), *batches))
-        return self._draw(self._draw_key, step, self._pool[1])
+        return self._draw(self._reuse_key, step, self._pool[1])
 
     def evaluation_batches(self) -> Iterator[Batch]:
         """The whole evaluation set: the same pictures at every call."""
         for index in range(self._num_evaluation_batches):
-            yield self._render(self._evaluation_key, index)
+            yield self._render(self._picture_keys.evaluation, index)
 
     def state(self, step: int) -> dict[str, Any]:
         """Nothing: the run's config, which decides all pictures, is kept beside checkpoints."""

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
 from i2uv_jax.config import RenderConfig
+from i2uv_jax.ops.devices import on_own_device
 from i2uv_jax.ops.each_picture import each_picture
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.background import sample_background
@@ -40,11 +41,7 @@ def sample_handless(
     def draw(keys: PRNGKeyArray, pictures: UInt8[Array, "n s s 3"] | None) -> Array:
         return each_picture(lambda one_key: _sample(one_key, config, pictures), keys)
 
-    if sharding is not None and sharding.mesh.size > 1:
-        spec = sharding.spec
-        specs = {"in_specs": (spec, PartitionSpec()), "out_specs": spec}
-        draw = jax.shard_map(draw, mesh=sharding.mesh, check_vma=False, **specs)
-    return draw(keys, pictures)
+    return on_own_device(draw, sharding, whole=[1])(keys, pictures)
 
 
 def _sample(key, config, pictures):

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from i2uv_jax.config import RenderConfig
@@ -23,6 +23,7 @@ from i2uv_jax.geometry.mesh import normalize, vertex_normals
 from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.model import rest_hand
+from i2uv_jax.ops.devices import on_own_device
 from i2uv_jax.ops.each_picture import each_picture
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.appearance import build_appearance_tables, dress, sample_look, shade_samples
@@ -99,7 +100,7 @@ def sample_batch(
         traced and becomes a constant of the compiled program: handy, but no way to pass many
         photographic skins.
       sharding: splits the batch over devices, each of which renders its own pictures and nothing
-        else: left to itself, the compiler would have every device work on the others' too.
+        else.
         Pictures are the same for any number of devices that leaves each an even number of them.
       is_sequence: the pictures are frames of one hand that goes from one random pose to another;
         all else is the same, the sensor's noise, too.
@@ -110,11 +111,7 @@ def sample_batch(
     def render(keys: PictureKeys, assets: RenderAssets) -> Batch:
         return _render(keys, hand, config, assets)
 
-    if sharding is not None and sharding.mesh.size > 1:
-        spec = sharding.spec
-        specs = {"in_specs": (spec, PartitionSpec()), "out_specs": spec}
-        render = jax.shard_map(render, mesh=sharding.mesh, check_vma=False, **specs)
-    return render(keys, assets)
+    return on_own_device(render, sharding, whole=[1])(keys, assets)
 
 
 def picture_keys(key: Array, batch_size: int) -> PictureKeys:

@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding
 from jaxtyping import Array, PRNGKeyArray
 
 from i2uv_jax.config import ExperimentConfig
-from i2uv_jax.data.pair_source import PairMaker, check_hand, on_own_device, pair_view
+from i2uv_jax.data.pair_source import PairMaker, check_hand, pair_view
 from i2uv_jax.data.surface_pairs import pair_in_crop
 from i2uv_jax.geometry.keypoints import WRIST
 from i2uv_jax.geometry.uv_map import build_tables
@@ -23,6 +23,7 @@ from i2uv_jax.models.hand_net import build_model
 from i2uv_jax.models.looks import mesh_reader, see_hands
 from i2uv_jax.models.model_files import find_model
 from i2uv_jax.models.weights import load_picture_model
+from i2uv_jax.ops.devices import on_own_device
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.ops.resize import resize_corner_aligned
 from i2uv_jax.render.assets import load_render_assets

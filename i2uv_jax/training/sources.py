@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import jax
 from jax.sharding import Mesh
 
 from i2uv_jax.config import AnyExperimentConfig, DetectorExperimentConfig
@@ -10,6 +9,7 @@ from i2uv_jax.data.extended import ExtendedSource
 from i2uv_jax.data.handless import handless_extension
 from i2uv_jax.data.scenes import SceneSource
 from i2uv_jax.data.source import BatchSource
+from i2uv_jax.data.streams import Stream, source_keys
 from i2uv_jax.data.synthetic import SyntheticSource
 from i2uv_jax.data.told_keypoints import told_extension
 from i2uv_jax.training.negatives import count_handless
@@ -23,17 +23,15 @@ def build_source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
     Raises:
       ValueError: something that the config names cannot be used.
     """
-    # Parameters and batches get keys of their own, so that neither moves the other.
-    key, sharding = jax.random.key(config.train.seed), batch_sharding(mesh)
+    keys, sharding = source_keys(config), batch_sharding(mesh)
     if isinstance(config, DetectorExperimentConfig):
-        return SceneSource(config, key, sharding)
+        return SceneSource(config, keys, sharding)
     if config.model.affine is None:
-        return _pair_source(config, key, sharding)
-    source = _hand_source(config, key, sharding)
-    evaluation_key = jax.random.key(config.evaluation.seed)
+        return _pair_source(config, keys, sharding)
+    source = _hand_source(config, keys, sharding)
     if config.model.takes_keypoints:
         extension = told_extension(sharding, config.data.told_share)
-        source = ExtendedSource(source, extension, jax.random.fold_in(key, 2), evaluation_key)
+        source = ExtendedSource(source, extension, keys.of(Stream.TOLD_KEYPOINTS))
     if config.loss.presence_weight == 0:
         return source
     count = count_handless(config.loss.absent_share, config.train, mesh.size)
@@ -41,19 +39,19 @@ def build_source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
         return source
     pictures = replace(config.render, image_size=config.model.image_size)
     extension = handless_extension(pictures, sharding, count)
-    return ExtendedSource(source, extension, jax.random.fold_in(key, 1), evaluation_key)
+    return ExtendedSource(source, extension, keys.of(Stream.HANDLESS))
 
 
-def _hand_source(config, key, sharding):
+def _hand_source(config, keys, sharding):
     if not config.data.sets:
-        return SyntheticSource(config, key, sharding)
+        return SyntheticSource(config, keys, sharding)
     # Only now: reading stored sets takes a second of imports.
     from i2uv_jax.data.files import FileSource
 
-    return FileSource(config, key, sharding)
+    return FileSource(config, keys, sharding)
 
 
-def _pair_source(config, key, sharding):
+def _pair_source(config, keys, sharding):
     from i2uv_jax.data.pair_source import PairSource, generated_pairs
 
     if config.surface_pairs.affine is not None:
@@ -69,4 +67,4 @@ def _pair_source(config, key, sharding):
         maker = scan_pairs(config, sharding)
     else:
         maker = generated_pairs(config, sharding)
-    return PairSource(config, key, sharding, maker)
+    return PairSource(config, keys.of(Stream.SURFACE_PAIRS), sharding, maker)

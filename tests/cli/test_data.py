@@ -81,7 +81,7 @@ def test_build_and_read_back(tmp_path, fast_renderer, capsys):
     words = ["data", "build", "--out", str(tmp_path), "--count", "5", "--seed", "3"]
     words += ["--shards", "2", "--image-size", "32", "--batch", "2", "--format", "png"]
     assert main(words) == 0
-    folder = tmp_path / "synthetic_hands" / "size32_seed3" / "1.0.0"
+    folder = tmp_path / "synthetic_hands" / "size32_seed3" / "1.1.0"
     assert "5 samples in 2 shards, " in capsys.readouterr().out
     source = tfds.builder_from_directory(folder).as_data_source(split="train")
     assert len(source) == 5 and source[4]["image"].shape == (32, 32, 3)

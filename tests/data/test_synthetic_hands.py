@@ -18,6 +18,7 @@ from i2uv_jax.data.builders.synthetic_hands import (
 )
 from i2uv_jax.data.generator import HandGenerator
 from i2uv_jax.data.stored import decode_sample
+from i2uv_jax.data.streams import Stream, stream_key
 from i2uv_jax.geometry.uv_map import build_tables
 from i2uv_jax.hand.asset import load_hand
 
@@ -45,7 +46,7 @@ def built(tmp_path, fast_renderer):
 
 
 def test_a_set_reads_back_through_tfds(built, tmp_path):
-    assert Path(built.data_path) == tmp_path / "set/synthetic_hands/size32_seed5/1.0.0"
+    assert Path(built.data_path) == tmp_path / "set/synthetic_hands/size32_seed5/1.1.0"
     assert list(shards(tmp_path)) and sorted(shards(tmp_path)) == [
         f"synthetic_hands-train.array_record-0000{i}-of-00003" for i in range(3)
     ]
@@ -64,7 +65,8 @@ def test_a_set_reads_back_through_tfds(built, tmp_path):
 
     # The same pictures as the generator's: shard 1 begins at sample 2.
     generator = HandGenerator(SETTINGS.render, load_hand(), SETTINGS.batch_size)
-    key = jax.random.fold_in(jax.random.key(SETTINGS.seed), 1)
+    key = stream_key(jax.random.key(SETTINGS.seed), Stream.STORED_SET)
+    key = jax.random.fold_in(key, 1)
     truth = [
         jax.tree.map(lambda leaf, i=i: leaf[i], batch)
         for batch in generator.batches(key, 3)

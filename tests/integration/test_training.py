@@ -9,6 +9,7 @@ import pytest
 from i2uv_jax.cli import train as train_verb
 from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.config_io import load_config, with_overrides
+from i2uv_jax.data.streams import source_keys
 from i2uv_jax.data.synthetic import SyntheticSource
 from i2uv_jax.models.weights import load_model_file
 from i2uv_jax.training import program
@@ -27,7 +28,7 @@ def tiny_config(request):
 
 @pytest.fixture(scope="module")
 def rendered(tiny_config):
-    return SyntheticSource(tiny_config, jax.random.key(5), batch_sharding(make_mesh(1)))
+    return SyntheticSource(tiny_config, source_keys(tiny_config), batch_sharding(make_mesh(1)))
 
 
 @pytest.mark.slow
@@ -73,7 +74,7 @@ def test_four_rendered_hands_are_learned_to_under_two_millimetres(tiny_config, t
         *(f"train.{name}=600" for name in ("num_steps", "save_every", "picture_every")),
     )
     config = with_overrides(tiny_config, overrides)
-    source = SyntheticSource(config, jax.random.key(0), batch_sharding(make_mesh(1)))
+    source = SyntheticSource(config, source_keys(config), batch_sharding(make_mesh(1)))
     result = train(config, tmp_path / "run", source=OneBatch(source))
     assert result.scores["aligned_vertex_mm"] < 2
     assert result.scores["vertex_mm"] < 4

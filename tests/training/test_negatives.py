@@ -15,6 +15,7 @@ from i2uv_jax.config import HandNetConfig, LossConfig
 from i2uv_jax.config_io import with_overrides
 from i2uv_jax.data.extended import ExtendedSource
 from i2uv_jax.data.handless import handless_extension
+from i2uv_jax.data.streams import source_keys
 from i2uv_jax.geometry.uv_map import build_tables
 from i2uv_jax.losses import confidence_loss, presence_loss
 from i2uv_jax.models.hand_net import HandNetOutput
@@ -233,10 +234,10 @@ def test_other_sources_get_handless_pictures(sheet_source, sheet_config):
     # Of one colour and without a camera, which compiles soon.
     plain = ["render.background.clutter=0", "render.sensor.strength=0"]
     config = telling(sheet_config, *plain)
-    inner, key = sheet_source(config), jax.random.key(0)
+    inner = sheet_source(config)
     pictures = replace(config.render, image_size=32)
     extend = handless_extension(pictures, batch_sharding(make_mesh(2)), 2)
-    source = ExtendedSource(inner, extend, key, jax.random.key(1))
+    source = ExtendedSource(inner, extend, source_keys(config))
     batch = source.training_batch(1)
     assert batch.handless.shape == (2, 32, 32, 3)
     assert 0 <= float(batch.handless.min()) < float(batch.handless.max()) <= 1

@@ -23,6 +23,7 @@ from i2uv_jax.config_io import with_overrides
 from i2uv_jax.data.layouts.uv_maps import read_uv_maps
 from i2uv_jax.data.pair_source import PairMaker, PairSource
 from i2uv_jax.data.scan_pairs import scan_pairs
+from i2uv_jax.data.streams import source_keys
 from i2uv_jax.data.surface_pairs import spoil
 from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
 from i2uv_jax.hand.asset import load_hand
@@ -67,7 +68,7 @@ def noisy_template(config, num_devices=1):
         return jax.vmap(one)(jax.random.split(key, config.train.batch_size))
 
     sharding = batch_sharding(make_mesh(num_devices))
-    return PairSource(config, jax.random.key(0), sharding, PairMaker(sample))
+    return PairSource(config, source_keys(config), sharding, PairMaker(sample))
 
 
 @pytest.fixture(scope="module")
@@ -197,8 +198,7 @@ def test_all_scans_that_are_held_out_are_shown_in_turn(tmp_path):
     overrides = [f"data.sets={tmp_path}:1", "surface_pairs.coarse.noise_mm=0"]
     overrides += ["train.batch_size=2", "evaluation.num_images=6", "render.max_slant=0"]
     config, sharding = with_overrides(CONFIG, overrides), batch_sharding(make_mesh(1))
-    key = jax.random.key(0)
-    source = PairSource(config, key, sharding, scan_pairs(config, sharding))
+    source = PairSource(config, source_keys(config), sharding, scan_pairs(config, sharding))
     heights = []
     for pairs in source.evaluation_batches():
         relief = np.asarray(pairs.uv_map - pairs.coarse_uv_map)

@@ -24,6 +24,7 @@ from i2uv_jax.config_io import changed_fields, from_dict, to_dict
 from i2uv_jax.data.builders.resumable import ResumableBuilder, Shard
 from i2uv_jax.data.generator import HandGenerator, to_bytes
 from i2uv_jax.data.stored import IMAGE_FORMATS, encode_sample
+from i2uv_jax.data.streams import Stream, stream_key
 from i2uv_jax.hand.asset import load_hand
 
 SPLIT = "train"
@@ -91,8 +92,11 @@ class SyntheticHandsConfig(tfds.core.BuilderConfig):
 class SyntheticHands(ResumableBuilder):
     """Builds, and once built reads, a set of rendered hands."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: Mapping[str, str] = {"1.0.0": "Pictures, quantised vertices, camera, keypoints."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: Mapping[str, str] = {
+        "1.0.0": "Pictures, quantised vertices, camera, keypoints.",
+        "1.1.0": "Other hands than those that training renders with the same seed.",
+    }
 
     # There are no BUILDER_CONFIGS: tensorflow-datasets would refuse other settings of their names.
     def __init__(self, *, config: SyntheticHandsConfig, **arguments: Any) -> None:
@@ -143,7 +147,8 @@ class SyntheticHands(ResumableBuilder):
 
     def _samples(self, shard: int) -> Iterator[tuple[str, dict]]:
         settings = self.settings
-        key = jax.random.fold_in(jax.random.key(settings.seed), shard)
+        key = stream_key(jax.random.key(settings.seed), Stream.STORED_SET)
+        key = jax.random.fold_in(key, shard)
         encode = partial(
             encode_sample, image_format=settings.image_format, quality=settings.quality
         )
