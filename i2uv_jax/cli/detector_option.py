@@ -33,6 +33,12 @@ def add_detector_option(
     )
 
 
+def refuse_detector(name_or_path: str, why: str) -> None:
+    """Raises CommandError if a detector is asked for that would have nothing to do."""
+    if name_or_path != NONE:
+        raise CommandError(f"--detector does nothing {why}")
+
+
 @contextmanager
 def open_detector(
     name_or_path: str, *, min_score: float | None = None

@@ -7,9 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int
-from i2uv_jax.cli.detector_option import NONE, TELLS_NOTHING, add_detector_option, open_detector
+from i2uv_jax.cli.detector_option import (
+    NONE,
+    TELLS_NOTHING,
+    add_detector_option,
+    open_detector,
+    refuse_detector,
+)
 from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.idle_options import refuse_idle
 from i2uv_jax.cli.interruption import InterruptWatch
 
 if TYPE_CHECKING:
@@ -20,6 +27,8 @@ if TYPE_CHECKING:
     from i2uv_jax.evaluate.sample import Benchmark
     from i2uv_jax.evaluate.summary import Evaluation
     from i2uv_jax.hand.mano import Mano
+
+_BATCH_SIZE = 16
 
 _BENCHMARKS = {
     "freihand": "FreiHAND's evaluation",
@@ -59,7 +68,7 @@ def add_parsers(verbs: argparse._SubParsersAction) -> None:
             "--uv-template", type=Path, metavar="FILE", help="OBJ of MANO's vertices with vt lines"
         )
         parser.add_argument(
-            "--batch", type=positive_int, default=16, metavar="N", help="pictures at a time (16)"
+            "--batch", type=positive_int, metavar="N", help="pictures at a time (16)"
         )
         add_detector_option(parser, NONE, of_none=TELLS_NOTHING)
         if key == "hic":
@@ -80,6 +89,10 @@ def add_parsers(verbs: argparse._SubParsersAction) -> None:
 
 def run_benchmark(args: argparse.Namespace) -> int:
     """Scores, writes and prints; returns the process's exit code."""
+    if args.pred is not None:
+        refuse_idle(args, "with --pred: no model is run", "batch")
+        refuse_detector(args.detector, "with --pred: no model is run")
+    args.batch = args.batch or _BATCH_SIZE
     with InterruptWatch() as watch:
         from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.evaluate.benchmark_page import benchmark_page, surface_section

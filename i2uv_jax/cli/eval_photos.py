@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int
-from i2uv_jax.cli.detector_option import NONE, add_detector_option, open_detector
+from i2uv_jax.cli.detector_option import NONE, add_detector_option, open_detector, refuse_detector
 from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.idle_options import refuse_idle
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.photo_scoring import NOT_FOUND, score_answers, score_file
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from i2uv_jax.imaging.annotations import Annotation
 
 _NUM_WORST = 16
+_BATCH_SIZE = 16
 _MEDIAPIPE = "mediapipe"
 
 _DESCRIPTION = """Score a model on a folder of pictures with annotations.json (the format is
@@ -73,14 +75,19 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         help="names of pictures that show left hands, where annotations do not say it: '*_l.jpg' "
         "(without it: what the detector says, or right)",
     )
-    photos.add_argument(
-        "--batch", type=positive_int, default=16, metavar="N", help="pictures at a time (16)"
-    )
+    photos.add_argument("--batch", type=positive_int, metavar="N", help="pictures at a time (16)")
     photos.set_defaults(run=run_photos)
 
 
 def run_photos(args: argparse.Namespace) -> int:
     """Scores, writes and prints; returns the process's exit code."""
+    if args.pred is not None or args.model == _MEDIAPIPE:
+        why = f"without a model of ours ({'--pred' if args.pred else '--model mediapipe'})"
+        refuse_idle(args, why, "batch")
+        refuse_detector(args.detector, why)
+    if args.pred is not None or args.model != _MEDIAPIPE:
+        refuse_idle(args, f"without --model {_MEDIAPIPE}", "mediapipe-python")
+    args.batch = args.batch or _BATCH_SIZE
     from i2uv_jax.imaging.annotations import ANNOTATIONS
     from i2uv_jax.models.model_files import file_fingerprint
 

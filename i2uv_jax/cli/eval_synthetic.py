@@ -9,6 +9,7 @@ from i2uv_jax.cli.detector_option import NONE, TELLS_NOTHING, add_detector_optio
 from i2uv_jax.cli.eval_benchmark import listed, print_summary, sample_rows
 from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.idle_options import refuse_idle
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.rendering import (
     BATCH_SIZE,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from i2uv_jax.evaluate.surfaces import Surface
     from i2uv_jax.inference.predictor import Predictor
 
+_COUNT = 256
+
 _DESCRIPTION = """Score a model on pictures rendered by a seed that training does not use, or with
 --set on those of a stored set of the default hand (`i2uv data build`). Also compares surfaces: the
 predicted ones, and what a depth sensor would measure, with the true hand's. Writes metrics.json,
@@ -39,10 +42,8 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     parser.add_argument("--model", default="small", metavar="NAME|PATH", help="a model (small)")
     pictures = parser.add_mutually_exclusive_group()
     pictures.add_argument("--set", type=Path, metavar="DIR", help="a stored set's folder")
-    parser.add_argument("--split", default="train", metavar="NAME", help="of that set (train)")
-    parser.add_argument(
-        "--count", type=positive_int, default=256, metavar="N", help="pictures, at most (256)"
-    )
+    parser.add_argument("--split", metavar="NAME", help="of that set (train)")
+    parser.add_argument("--count", type=positive_int, metavar="N", help="pictures, at most (256)")
     pictures.add_argument(
         "--sequences",
         type=positive_int,
@@ -72,8 +73,22 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
 def run_synthetic(args: argparse.Namespace) -> int:
     """Scores, writes and prints; returns the process's exit code."""
-    if args.smooth and args.sequences is None:
-        raise CommandError("--smooth: single pictures do not follow each other (--sequences)")
+    if args.sequences is None:
+        refuse_idle(args, "without --sequences: single pictures do not follow each other", "smooth")
+    else:
+        refuse_idle(args, "with --sequences: --batch says how many frames each has", "count")
+    if args.set is None:
+        refuse_idle(args, "without --set", "split")
+    else:
+        refuse_idle(args, "with --set, whose pictures are there", "config", "skins", "backgrounds")
+        if args.overrides:
+            raise CommandError(
+                f"{args.overrides[0]} does nothing with --set, whose pictures are there"
+            )
+    if args.surfaces < 1:
+        refuse_idle(args, "without --surfaces", "articulated")
+    args.split = args.split or "train"
+    args.count = args.count or _COUNT
     with (
         InterruptWatch() as watch,
         rendering_mishaps(),

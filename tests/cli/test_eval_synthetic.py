@@ -86,11 +86,6 @@ def test_hands_that_are_not_finite_are_counted_named_and_left_out_of_surfaces(
     assert f"error: {names[0]}: {reason}" in capsys.readouterr().err
 
 
-def test_single_pictures_cannot_be_smoothed(tmp_path, capsys):
-    assert main(["eval", "synthetic", "--smooth", "--out", str(tmp_path / "out")]) == 2
-    assert "--smooth: single pictures" in capsys.readouterr().err
-
-
 def test_a_folder_without_a_set_is_one_line(tmp_path, tiny_model_path, capsys):
     words = ["eval", "synthetic", "--model", str(tiny_model_path), "--set", str(tmp_path)]
     assert main([*words, "--out", str(tmp_path / "out")]) == 2
