@@ -18,8 +18,8 @@ from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.photo_list import list_photos
 
 if TYPE_CHECKING:
+    from i2uv_jax.inference.detected_hand import PhotoDetector
     from i2uv_jax.inference.drawn_photos import DrawnPhotos
-    from i2uv_jax.inference.hand_detector import PhotoDetector
     from i2uv_jax.inference.photo_benchmark import FolderSpeed, Runs, StepClock
     from i2uv_jax.inference.predictor import Predictor
     from i2uv_jax.measuring.timing import Spread

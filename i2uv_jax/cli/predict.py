@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float, UInt8
 
-    from i2uv_jax.inference.hand_detector import PhotoDetector
+    from i2uv_jax.inference.detected_hand import PhotoDetector
     from i2uv_jax.inference.prediction import AskedHandedness, HandPrediction
     from i2uv_jax.inference.predictor import Predictor, PreparedHand
     from i2uv_jax.inference.stream import Outcome
@@ -242,7 +242,7 @@ class _Run:
 
     def _find(self, pixels: "UInt8[np.ndarray, 'h w 3']") -> list[_Place]:
         """The hands to reconstruct; what the user says holds against what is detected."""
-        from i2uv_jax.inference.hand_detector import find_in_box
+        from i2uv_jax.inference.hand_in_box import find_in_box
 
         given = self._args.hand
         box = None if self._args.box is None else tuple(self._args.box)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jaxtyping import UInt8
 
     from i2uv_jax.imaging.video import Frame, Video
-    from i2uv_jax.inference.hand_detector import DetectedHand, PhotoDetector
+    from i2uv_jax.inference.detected_hand import DetectedHand, PhotoDetector
     from i2uv_jax.inference.prediction import HandPrediction
     from i2uv_jax.inference.predictor import Predictor
     from i2uv_jax.inference.tracking import TrackedHand
@@ -238,7 +238,7 @@ class _Run:
         return end != "interrupted"
 
     def _look(self, frame: "Frame") -> _Seen:
-        from i2uv_jax.inference.hand_detector import DetectedHand
+        from i2uv_jax.inference.detected_hand import DetectedHand
 
         if self._detector is not None:
             return _Seen(frame, self._detector(frame.pixels))
