@@ -11,6 +11,7 @@ from i2uv_jax.cli.detector_option import NONE, TELLS_NOTHING, add_detector_optio
 from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.output_folder import make_output_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +82,6 @@ def add_parsers(verbs: argparse._SubParsersAction) -> None:
 def run_benchmark(args: argparse.Namespace) -> int:
     """Scores, writes and prints; returns the process's exit code."""
     with InterruptWatch() as watch:
-        from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.evaluate.benchmark_page import benchmark_page, surface_section
         from i2uv_jax.evaluate.challenge_file import challenge_zip, read_challenge
         from i2uv_jax.evaluate.sequences import sequence_scores

@@ -14,6 +14,7 @@ from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detecto
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
+from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.photo_list import Photo, list_photos
 
 if TYPE_CHECKING:
@@ -98,7 +99,6 @@ def run(args: argparse.Namespace) -> int:
     photos = list_photos(args.photos, args.out)
 
     with InterruptWatch() as watch:
-        from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.inference.cache import keep_compiled_programs
 
         keep_compiled_programs()
@@ -286,7 +286,8 @@ class _Run:
         return wait
 
     def _write(self, photo: Photo, loaded: _Loaded, answer: "_Answer") -> list[Path]:
-        from i2uv_jax.cli.hand_files import PhotoHand, write_hand_files
+        from i2uv_jax.cli.hand_files import write_hand_files
+        from i2uv_jax.cli.photo_hand import PhotoHand
         from i2uv_jax.inference.prediction import MIN_PRESENCE
 
         predictions, seconds = answer
