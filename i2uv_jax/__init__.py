@@ -14,7 +14,7 @@ from importlib import import_module
 # Looked up on first use (PEP 562): importing JAX takes a second or more, and `i2uv --help` as well
 # as the light modules below this package should not wait for it.
 _PUBLIC = {
-    "DetectedHand": "i2uv_jax.inference.hand_detector",
+    "DetectedHand": "i2uv_jax.inference.detected_hand",
     "HandPrediction": "i2uv_jax.inference.prediction",
     "ImageError": "i2uv_jax.imaging.read",
     "Predictor": "i2uv_jax.inference.predictor",

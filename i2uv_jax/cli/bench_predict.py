@@ -15,11 +15,12 @@ from i2uv_jax.cli.argument_types import positive_int, whole_number
 from i2uv_jax.cli.detector_option import NONE, PALM, add_detector_option, open_detector
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.photo_list import list_photos
 
 if TYPE_CHECKING:
+    from i2uv_jax.inference.detected_hand import PhotoDetector
     from i2uv_jax.inference.drawn_photos import DrawnPhotos
-    from i2uv_jax.inference.hand_detector import PhotoDetector
     from i2uv_jax.inference.photo_benchmark import FolderSpeed, Runs, StepClock
     from i2uv_jax.inference.predictor import Predictor
     from i2uv_jax.measuring.timing import Spread
@@ -176,7 +177,8 @@ def _starts(args: argparse.Namespace, drawn: "DrawnPhotos", out: Path) -> dict:
 def _single_hands(
     args: argparse.Namespace, drawn: "DrawnPhotos", predictor: "Predictor", folder: Path
 ) -> dict:
-    from i2uv_jax.cli.hand_files import PhotoHand, write_hand_files
+    from i2uv_jax.cli.hand_files import write_hand_files
+    from i2uv_jax.cli.photo_hand import PhotoHand
     from i2uv_jax.imaging.read import read_photo
     from i2uv_jax.inference.photo_benchmark import measure_hands, measure_runs
 
@@ -237,7 +239,6 @@ def _folder_speed(
     watch: InterruptWatch,
 ) -> "FolderSpeed":
     """Of `i2uv predict`, all but its start: a first batch has compiled what there is to compile."""
-    from i2uv_jax.cli.hand_files import make_output_folder
     from i2uv_jax.inference.photo_benchmark import measure_folder
 
     parser = argparse.ArgumentParser()

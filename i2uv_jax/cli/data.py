@@ -12,6 +12,7 @@ from i2uv_jax.cli import data_build, register
 from i2uv_jax.cli.argument_types import positive_int, seed
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.rendering import (
     BATCH_SIZE,
     add_render_options,
@@ -50,7 +51,6 @@ def run_sheet(args: argparse.Namespace) -> int:
         raise CommandError(f"--out {args.out}: expected a file name that ends in .png")
     config = picture_config(args)
     from i2uv_jax.atomic_file import write_atomically
-    from i2uv_jax.cli.hand_files import make_output_folder
     from i2uv_jax.viewing.contact_sheet import contact_sheet
     from i2uv_jax.viewing.png import png_bytes
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from i2uv_jax.cli.argument_types import positive_int, seed
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.rendering import (
     BATCH_SIZE,
     add_render_options,
@@ -109,7 +110,6 @@ def _run_rendered(args: argparse.Namespace) -> int:
     with InterruptWatch() as watch, rendering_mishaps():
         import logging
 
-        from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.data.builders.resumable import count_shards
         from i2uv_jax.data.builders.synthetic_hands import (
             BuildSettings,
@@ -151,8 +151,6 @@ def _run_files(args: argparse.Namespace) -> int:
     if args.overrides:
         raise CommandError("--render.: goes with rendered sets only")
     import logging
-
-    from i2uv_jax.cli.hand_files import make_output_folder
 
     logging.getLogger("absl").setLevel(logging.ERROR)  # its warnings are about TensorFlow
     with InterruptWatch() as watch:

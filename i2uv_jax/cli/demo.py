@@ -6,6 +6,7 @@ from pathlib import Path
 
 from i2uv_jax.cli.argument_types import seed
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.output_folder import make_output_folder
 
 _SEED = 7
 """Shows an open hand in plain view, which is an easy one."""
@@ -36,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     import jax
     import numpy as np
 
-    from i2uv_jax.cli.hand_files import PhotoHand, make_output_folder, write_hand_files
+    from i2uv_jax.cli.hand_files import write_hand_files
+    from i2uv_jax.cli.photo_hand import PhotoHand
     from i2uv_jax.config import OcclusionConfig, RenderConfig, SensorConfig
     from i2uv_jax.inference.cache import keep_compiled_programs
     from i2uv_jax.inference.predictor import load_model

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 
 if TYPE_CHECKING:
-    from i2uv_jax.inference.hand_detector import PhotoDetector
+    from i2uv_jax.inference.detected_hand import PhotoDetector
 
 PALM, HEAT_MAP, _MEDIAPIPE, NONE = "palm", "heatmap", "mediapipe", "none"
 
@@ -55,7 +55,8 @@ def open_detector(
         yield None
         return
     from i2uv_jax.detection.mediapipe_hands import MediaPipeError, MediaPipeHands
-    from i2uv_jax.inference.hand_detector import MediaPipeDetector, load_detector
+    from i2uv_jax.inference.hand_detector import load_detector
+    from i2uv_jax.inference.mediapipe_detector import MediaPipeDetector
 
     with ExitStack() as stack:
         try:

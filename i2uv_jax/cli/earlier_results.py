@@ -3,6 +3,7 @@ former are ever replaced or removed."""
 
 import json
 import os
+import re
 from pathlib import Path
 
 _JSON_START = b'{\n "image": '
@@ -23,6 +24,24 @@ def holds_others_files(folder: Path, stem: str) -> bool:
     if mesh is not None:
         return _GLB_MARK not in mesh
     return os.path.lexists(folder / f"{stem}.png")
+
+
+def files_named_before(folder: Path, stem: str) -> set[Path]:
+    """Meshes and panel that STEM.json of `hand_files.write_hand_files` names; none if it is missing
+    or somebody else's."""
+    try:
+        numbers = json.loads((folder / f"{stem}.json").read_bytes())
+        names = {str(hand["mesh"]) for hand in numbers["hands"]}
+        panel = numbers.get("panel")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()
+    own = re.compile(rf"{re.escape(stem)}(_hand)*_\d+\.glb")
+    found = {folder / name for name in names if own.fullmatch(name)}
+    if names:
+        found.add(folder / f"{stem}.glb")
+    if panel == f"{stem}.png":
+        found.add(folder / panel)
+    return found
 
 
 def head_of_tracks(path: Path) -> dict | None:

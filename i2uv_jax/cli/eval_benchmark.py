@@ -18,6 +18,7 @@ from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.idle_options import refuse_idle
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.output_folder import make_output_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +95,6 @@ def run_benchmark(args: argparse.Namespace) -> int:
         refuse_detector(args.detector, "with --pred: no model is run")
     args.batch = args.batch or _BATCH_SIZE
     with InterruptWatch() as watch:
-        from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.evaluate.benchmark_page import benchmark_page, surface_section
         from i2uv_jax.evaluate.challenge_file import challenge_zip, read_challenge
         from i2uv_jax.evaluate.sequences import sequence_scores

@@ -8,6 +8,7 @@ from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detecto
 from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.rendering import (
     BATCH_SIZE,
     add_render_options,
@@ -44,7 +45,6 @@ def run_detector(args: argparse.Namespace) -> int:
     with InterruptWatch() as watch, rendering_mishaps():
         import numpy as np
 
-        from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.detection.drawing import boxes_over
         from i2uv_jax.detection.scores import detection_scores
         from i2uv_jax.evaluate.scenes import found_boxes, generated_scenes

@@ -12,6 +12,7 @@ from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.idle_options import refuse_idle
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.photo_scoring import NOT_FOUND, score_answers, score_file
 
 if TYPE_CHECKING:
@@ -129,7 +130,6 @@ def _scored(
     watch: InterruptWatch,
 ) -> "tuple[str, list[Scored], float | None]":
     """Name of what predicted, the scores, and the milliseconds a picture took where measured."""
-    from i2uv_jax.cli.hand_files import make_output_folder
     from i2uv_jax.detection.mediapipe_hands import MediaPipeError, MediaPipeHands
     from i2uv_jax.evaluate.photo_answers import found_boxes, given_boxes, mediapipe
     from i2uv_jax.inference.predictor import load_model

@@ -11,6 +11,7 @@ from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.idle_options import refuse_idle
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.rendering import (
     BATCH_SIZE,
     add_render_options,
@@ -96,7 +97,6 @@ def run_synthetic(args: argparse.Namespace) -> int:
     ):
         import numpy as np
 
-        from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.evaluate.answers import answers_of_model
         from i2uv_jax.evaluate.benchmark_page import (
             benchmark_page,

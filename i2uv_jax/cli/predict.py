@@ -14,13 +14,14 @@ from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detecto
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
+from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.photo_list import Photo, list_photos
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float, UInt8
 
-    from i2uv_jax.inference.hand_detector import PhotoDetector
+    from i2uv_jax.inference.detected_hand import PhotoDetector
     from i2uv_jax.inference.prediction import AskedHandedness, HandPrediction
     from i2uv_jax.inference.predictor import Predictor, PreparedHand
     from i2uv_jax.inference.stream import Outcome
@@ -98,7 +99,6 @@ def run(args: argparse.Namespace) -> int:
     photos = list_photos(args.photos, args.out)
 
     with InterruptWatch() as watch:
-        from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.inference.cache import keep_compiled_programs
 
         keep_compiled_programs()
@@ -242,7 +242,7 @@ class _Run:
 
     def _find(self, pixels: "UInt8[np.ndarray, 'h w 3']") -> list[_Place]:
         """The hands to reconstruct; what the user says holds against what is detected."""
-        from i2uv_jax.inference.hand_detector import find_in_box
+        from i2uv_jax.inference.hand_in_box import find_in_box
 
         given = self._args.hand
         box = None if self._args.box is None else tuple(self._args.box)
@@ -286,7 +286,8 @@ class _Run:
         return wait
 
     def _write(self, photo: Photo, loaded: _Loaded, answer: "_Answer") -> list[Path]:
-        from i2uv_jax.cli.hand_files import PhotoHand, write_hand_files
+        from i2uv_jax.cli.hand_files import write_hand_files
+        from i2uv_jax.cli.photo_hand import PhotoHand
         from i2uv_jax.inference.prediction import MIN_PRESENCE
 
         predictions, seconds = answer

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.folder_listing import files_with_suffix
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.output_folder import make_output_folder
 
 if TYPE_CHECKING:
     from i2uv_jax.registration.fitted_hand import FittedHand
@@ -53,8 +54,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Registers as the arguments say; returns the process's exit code."""
     with InterruptWatch() as watch:
-        from i2uv_jax.cli.hand_files import make_output_folder
-
         scans = _list_scans(args.scans, args.out)
         make_output_folder(args.out)
         return _Run(args, scans, watch).run()

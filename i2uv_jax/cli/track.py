@@ -16,13 +16,14 @@ from i2uv_jax.cli.earlier_results import head_of_tracks
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
+from i2uv_jax.cli.output_folder import make_output_folder
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import UInt8
 
     from i2uv_jax.imaging.video import Frame, Video
-    from i2uv_jax.inference.hand_detector import DetectedHand, PhotoDetector
+    from i2uv_jax.inference.detected_hand import DetectedHand, PhotoDetector
     from i2uv_jax.inference.prediction import HandPrediction
     from i2uv_jax.inference.predictor import Predictor
     from i2uv_jax.inference.tracking import TrackedHand
@@ -77,7 +78,6 @@ def run(args: argparse.Namespace) -> int:
     """Tracks as the arguments say; returns the process's exit code."""
     _check_names(args.videos, args.out)
     with InterruptWatch() as watch:
-        from i2uv_jax.cli.hand_files import make_output_folder
         from i2uv_jax.imaging.video import VideoError, open_video
         from i2uv_jax.inference.cache import keep_compiled_programs
 
@@ -238,7 +238,7 @@ class _Run:
         return end != "interrupted"
 
     def _look(self, frame: "Frame") -> _Seen:
-        from i2uv_jax.inference.hand_detector import DetectedHand
+        from i2uv_jax.inference.detected_hand import DetectedHand
 
         if self._detector is not None:
             return _Seen(frame, self._detector(frame.pixels))
@@ -283,7 +283,8 @@ class _Run:
 
     def _draw(self, frame: "Frame", seen: _Seen, hands: "_Hands") -> _Drawn:
         from i2uv_jax.atomic_file import write_atomically
-        from i2uv_jax.cli.hand_files import PhotoHand, frame_scene, hand_numbers, moving_hands
+        from i2uv_jax.cli.hand_scenes import frame_scene, moving_hands
+        from i2uv_jax.cli.photo_hand import PhotoHand, hand_numbers
         from i2uv_jax.viewing.frame_overlay import overlay_hands
         from i2uv_jax.viewing.glb import glb_bytes
 

@@ -11,6 +11,9 @@ MIN_SCORE = 0.3
 SAME_BOX = 0.6
 """Overlap above which the lesser of two boxes is taken for the other's hand once more."""
 
+_FLESH = 0.15
+"""How far a hand reaches beyond its keypoints, on both sides together, in sides of their box."""
+
 
 @dataclass(frozen=True)
 class FoundBoxes:
@@ -28,6 +31,13 @@ def square_boxes(
     """Left, top, right and bottom of squares."""
     half = np.asarray(side)[..., None] / 2
     return np.concatenate([centre - half, centre + half], axis=-1)
+
+
+def box_around(keypoints_2d: Float[np.ndarray, "21 2"]) -> Float[np.ndarray, "4"]:
+    """Left, top, right and bottom of a hand, flesh included."""
+    low, high = keypoints_2d.min(axis=0), keypoints_2d.max(axis=0)
+    room = _FLESH / 2 * (high - low).max()
+    return np.concatenate([low - room, high + room])
 
 
 def intersection_over_union(

@@ -10,7 +10,8 @@ from i2uv_jax.evaluate.sample import Sample, unknown
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
 from i2uv_jax.imaging.crop import BoxError, crop_from_box
 from i2uv_jax.imaging.read import ImageError
-from i2uv_jax.inference.hand_detector import PhotoDetector, find_in_box
+from i2uv_jax.inference.detected_hand import PhotoDetector
+from i2uv_jax.inference.hand_in_box import find_in_box
 from i2uv_jax.inference.prediction import HandPrediction
 from i2uv_jax.inference.predictor import Predictor
 from i2uv_jax.inference.tracking import HandSmoother

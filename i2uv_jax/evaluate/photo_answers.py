@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
 from i2uv_jax.imaging.annotations import Annotation
 from i2uv_jax.imaging.crop import SquareCrop
-from i2uv_jax.inference.hand_detector import DetectedHand, PhotoDetector
+from i2uv_jax.inference.detected_hand import DetectedHand, PhotoDetector
 from i2uv_jax.inference.prediction import Handedness, HandPrediction
 from i2uv_jax.inference.predictor import Predictor
 

@@ -10,7 +10,7 @@ from i2uv_jax.config import DetectorExperimentConfig
 from i2uv_jax.data.scenes import PoolMaker
 from i2uv_jax.detection.boxes import FoundBoxes, square_boxes
 from i2uv_jax.detection.scores import TrueBoxes, true_boxes
-from i2uv_jax.inference.hand_detector import PhotoDetector
+from i2uv_jax.inference.detected_hand import PhotoDetector
 from i2uv_jax.ops.compiling import compiler_options
 from i2uv_jax.render.photo_scene import sample_scenes
 from i2uv_jax.types import SceneBatch

@@ -134,6 +134,15 @@ def crop_from_box(
     return SquareCrop(((left + right) / 2, (top + bottom) / 2), side * (1 + margin))
 
 
+def can_be_cropped(box: Sequence[float], width: int, height: int) -> bool:
+    """Whether a model can look at a box: a speck, or one outside the picture, is no hand."""
+    try:
+        crop_from_box(box, width, height)
+    except BoxError:
+        return False
+    return True
+
+
 def extract(
     photo: UInt8[np.ndarray, "h w 3"],
     crop: SquareCrop,

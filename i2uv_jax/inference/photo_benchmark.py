@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from i2uv_jax.imaging.read import read_photo
-from i2uv_jax.inference.hand_detector import PhotoDetector
+from i2uv_jax.inference.detected_hand import PhotoDetector
 from i2uv_jax.inference.predictor import Predictor
 from i2uv_jax.measuring.timing import Spread
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
-from i2uv_jax.inference.hand_detector import DetectedHand
+from i2uv_jax.inference.detected_hand import DetectedHand
 from i2uv_jax.inference.prediction import Handedness, HandPrediction
 
 _MAX_MOVE = 0.8

@@ -6,7 +6,7 @@ import pytest
 
 from i2uv_jax.cli.main import main
 from i2uv_jax.inference import hand_detector, photo_benchmark
-from i2uv_jax.inference.hand_detector import DetectedHand
+from i2uv_jax.inference.detected_hand import DetectedHand
 from i2uv_jax.inference.photo_benchmark import Runs
 from i2uv_jax.measuring.timing import Spread
 

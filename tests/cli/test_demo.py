@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2uv_jax.cli import hand_files
+from i2uv_jax.cli import demo, hand_files
 from i2uv_jax.cli.main import main
 from i2uv_jax.geometry.keypoints import KEYPOINT_EDGES
 from i2uv_jax.hand.asset import load_hand
@@ -76,7 +76,7 @@ def test_a_full_disk_costs_a_line(
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr(hand_files, "write_atomically", full)
-    monkeypatch.setattr(hand_files, "make_output_folder", lambda folder: None)
+    monkeypatch.setattr(demo, "make_output_folder", lambda folder: None)
     assert main(["demo", "--out", str(tmp_path), "--model", str(tiny_model_path)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line == (

@@ -12,7 +12,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from i2uv_jax.cli import hand_files, predict
+from i2uv_jax.cli import hand_files, output_folder, predict
 from i2uv_jax.cli.main import main
 from i2uv_jax.inference import backends
 from i2uv_jax.inference.predictor import Predictor, load_model
@@ -368,14 +368,14 @@ def test_output_folders_that_cannot_be(run, tmp_path, write_photo, capsys, monke
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(hand_files, "write_atomically", refuse)
+    monkeypatch.setattr(output_folder, "write_atomically", refuse)
     assert run(photo) == 2
     (line,) = error_lines(capsys)
     assert "cannot be written to (Permission denied)" in line
 
 
 def test_full_disk_costs_a_line(run, tmp_path, write_photo, capsys, monkeypatch):
-    monkeypatch.setattr(hand_files, "make_output_folder", lambda folder: folder.mkdir())
+    monkeypatch.setattr(predict, "make_output_folder", lambda folder: folder.mkdir())
 
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from i2uv_jax.cli.main import main
 from i2uv_jax.inference import hand_detector
-from i2uv_jax.inference.hand_detector import DetectedHand
+from i2uv_jax.inference.detected_hand import DetectedHand
 from i2uv_jax.viewing.panel import TILE_PX
 
 TWO = [

@@ -9,7 +9,7 @@ from PIL import Image
 
 from i2uv_jax.cli.main import main
 from i2uv_jax.inference import hand_detector, prediction
-from i2uv_jax.inference.hand_detector import DetectedHand
+from i2uv_jax.inference.detected_hand import DetectedHand
 
 # What the stand-in says of a picture with one black and one half grey half.
 LIKELY = 1 / (1 + math.exp(-4.5))

@@ -10,7 +10,7 @@ import trimesh
 from i2uv_jax.cli.main import main
 from i2uv_jax.imaging.video import VideoWriteError, VideoWriter, open_video, open_video_writer
 from i2uv_jax.inference import hand_detector
-from i2uv_jax.inference.hand_detector import DetectedHand
+from i2uv_jax.inference.detected_hand import DetectedHand
 
 pytest.importorskip("av")
 

@@ -15,7 +15,7 @@ from i2uv_jax.geometry.subdivision import subdivide_vertices
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.detail_chart import subdivision_of
 from i2uv_jax.hand.mano import load_mano
-from i2uv_jax.inference.hand_detector import DetectedHand
+from i2uv_jax.inference.detected_hand import DetectedHand
 from i2uv_jax.inference.prediction import HandPrediction
 from tests.mano_files import write_template
 

@@ -7,7 +7,7 @@ import numpy as np
 from i2uv_jax.evaluate.photo_answers import AskedPhoto, found_boxes, given_boxes
 from i2uv_jax.imaging.annotations import Annotation
 from i2uv_jax.imaging.crop import crop_whole
-from i2uv_jax.inference.hand_detector import DetectedHand
+from i2uv_jax.inference.detected_hand import DetectedHand
 
 
 def predictor(pictures, *, handedness, box_xyxy, keypoints=None):

@@ -8,9 +8,10 @@ import pytest
 
 from i2uv_jax.config import LandmarkNetConfig, PalmNetConfig
 from i2uv_jax.detection.landmarks import DEPTH_SHARE, HAND_SIDES
-from i2uv_jax.inference import hand_detector
+from i2uv_jax.inference import palm_detector
 from i2uv_jax.inference.drawn_photos import draw_photo
-from i2uv_jax.inference.hand_detector import PalmDetector, load_detector
+from i2uv_jax.inference.hand_detector import load_detector
+from i2uv_jax.inference.palm_detector import PalmDetector
 from i2uv_jax.models.landmark_net import LandmarkNetOutput
 from i2uv_jax.models.palm_net import PalmNetOutput
 
@@ -44,9 +45,9 @@ def detector(monkeypatch):
     def standing_for(apply):
         return lambda _: SimpleNamespace(apply=apply)
 
-    monkeypatch.setattr(hand_detector, "build_palm_net", standing_for(palms))
-    monkeypatch.setattr(hand_detector, "build_landmark_net", standing_for(landmarks))
-    monkeypatch.setattr(hand_detector, "extract_turned", with_black_fill(hand_detector))
+    monkeypatch.setattr(palm_detector, "build_palm_net", standing_for(palms))
+    monkeypatch.setattr(palm_detector, "build_landmark_net", standing_for(landmarks))
+    monkeypatch.setattr(palm_detector, "extract_turned", with_black_fill(palm_detector))
     return PalmDetector(PalmNetConfig(), {}, LandmarkNetConfig(), {})
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from i2uv_jax.hand.asset import load_hand
-from i2uv_jax.inference.hand_detector import DetectedHand
+from i2uv_jax.inference.detected_hand import DetectedHand
 from i2uv_jax.inference.prediction import HandPrediction
 from i2uv_jax.inference.tracking import HandSmoother, HandTracker, OneEuroFilter
 

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from i2uv_jax.config import DetectorConfig
-from i2uv_jax.detection.mediapipe_hands import FoundHand
-from i2uv_jax.inference import hand_detector
-from i2uv_jax.inference.hand_detector import HeatMapDetector, MediaPipeDetector
+from i2uv_jax.inference import heat_map_detector
+from i2uv_jax.inference.heat_map_detector import HeatMapDetector
 from i2uv_jax.models.detector import LEFT, RIGHT, DetectorOutput
 
 SIDE = 0.25
@@ -28,7 +27,7 @@ def detector(monkeypatch):
         assert (LEFT, RIGHT) == (0, 1)
         return DetectorOutput(heat, zeros, jnp.full((1, 24, 24), jnp.log(SIDE)))
 
-    monkeypatch.setattr(hand_detector, "build_detector", lambda _: SimpleNamespace(apply=apply))
+    monkeypatch.setattr(heat_map_detector, "build_detector", lambda _: SimpleNamespace(apply=apply))
     return HeatMapDetector(DetectorConfig(), {})
 
 
@@ -51,18 +50,3 @@ def test_boxes_of_a_wide_photo_lie_where_the_hands_are(detector):
 def test_an_empty_photo_gives_an_empty_list(detector):
     assert detector(np.full((50, 300, 3), 200, np.uint8)) == []
     assert detector(np.zeros((1, 1, 3), np.uint8)) == []
-
-
-def test_mediapipe_s_hands_get_boxes_around_their_keypoints():
-    points = np.zeros((21, 2))
-    points[1], points[2] = (10, 30), (50, 20)
-    hands = [
-        FoundHand("left", 0.4, points, np.zeros((21, 3))),
-        FoundHand("right", 0.8, points + 5, np.zeros((21, 3))),
-    ]
-    found = MediaPipeDetector(SimpleNamespace(all_hands=lambda photo: hands))(
-        np.zeros((60, 60, 3), np.uint8)
-    )
-    assert [hand.handedness for hand in found] == ["right", "left"]
-    # 0 to 50 and 0 to 30, with 7.5 % of 50 more on every side.
-    np.testing.assert_allclose(found[1].box_xyxy, [-3.75, -3.75, 53.75, 33.75])

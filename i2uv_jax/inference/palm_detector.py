@@ -1,0 +1,139 @@
+"""Hands of photos by two networks of MediaPipe's, in JAX: one that finds palms and one that looks
+closer at the hand of each."""
+
+import math
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, UInt8
+
+from i2uv_jax.config import LandmarkNetConfig, PalmNetConfig
+from i2uv_jax.detection.boxes import box_around, drop_contained
+from i2uv_jax.detection.landmarks import hand_squares, keypoints_in_photo
+from i2uv_jax.detection.palms import find_palms
+from i2uv_jax.imaging.crop import (
+    TurnedCrop,
+    can_be_cropped,
+    crop_whole,
+    extract,
+    extract_turned,
+)
+from i2uv_jax.inference.arguments import as_picture
+from i2uv_jax.inference.detected_hand import DetectedHand, plain_box
+from i2uv_jax.inference.one_picture import compile_for_one_picture
+from i2uv_jax.models.landmark_net import build_landmark_net
+from i2uv_jax.models.palm_net import build_palm_net
+
+_MIN_PALM_SCORE = 0.2
+"""Less likely palms are not looked at closer. MediaPipe looks from 0.5 on."""
+
+MIN_LANDMARK_PRESENCE = 0.4
+"""Palms where a closer look finds a hand less likely than this are taken for none: single fingers
+reach 0.3. MediaPipe takes 0.5."""
+
+_DISTANCES = (1, 2, 3)
+"""Sides of the square that the palm network sees in longer sides of the photo, tried in this order:
+it overlooks palms that fill much of what it sees, as in pictures cut around a hand."""
+
+_BLACK = (0, 0, 0)
+"""Of the bars that MediaPipe's palm network was trained with."""
+
+_CONTAINED = 0.9
+"""A hand of which a likelier one's box covers more than this share is that hand once more."""
+
+
+class PalmDetector:
+    """A `PhotoDetector` with two networks of MediaPipe's: one finds palms, and one looks closer at
+    the hand of each and tells its keypoints and its side."""
+
+    def __init__(
+        self,
+        palm_config: PalmNetConfig,
+        palm_variables: dict,
+        landmark_config: LandmarkNetConfig,
+        landmark_variables: dict,
+        *,
+        min_score: float = MIN_LANDMARK_PRESENCE,
+    ) -> None:
+        """
+        Args:
+          palm_config, landmark_config: the networks.
+          palm_variables, landmark_variables: their Flax variables.
+          min_score: hands that are less likely are left out.
+        """
+        self._palm_config, self._landmark_config = palm_config, landmark_config
+        self._palm_variables, self._landmark_variables = palm_variables, landmark_variables
+        self._min_score = min_score
+
+    def compile(self) -> None:
+        """Compiles ahead of the first call, once."""
+        _ = self._compiled_palm_net, self._compiled_landmark_net
+
+    def __call__(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]:
+        """The hands of an sRGB photo of any size, the likeliest first, in boxes around their
+        keypoints; an empty list if none.
+
+        Where none is found the photo is looked at again as if from farther away, up to twice.
+        """
+        photo = as_picture(photo)
+        for distance in _DISTANCES:
+            hands = self._hands_from(distance, photo)
+            if hands:
+                break
+        return hands
+
+    def _hands_from(self, distance: float, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]:
+        """Those that are found where the photo's longer side is 1 / distance of the square's."""
+        height, width, _ = photo.shape
+        whole = crop_whole(width, height)
+        whole = replace(whole, side_px=distance * whole.side_px)
+        size = self._palm_config.image_size
+        pixels = extract(photo, whole, size, fill=_BLACK)
+        output = jax.device_get(self._compiled_palm_net(self._palm_variables, pixels[None]))
+        palms = find_palms(output.logits[0], output.values[0], size, min_score=_MIN_PALM_SCORE)
+        hands = [self._look_closer(photo, square) for square in hand_squares(palms, whole)]
+        hands = [
+            hand
+            for hand in hands
+            if hand.score >= self._min_score and can_be_cropped(hand.box_xyxy, width, height)
+        ]
+        boxes = np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4)
+        scores = np.array([hand.score for hand in hands])
+        return [hands[index] for index in drop_contained(boxes, scores, _CONTAINED)]
+
+    def _look_closer(self, photo: UInt8[np.ndarray, "h w 3"], square: TurnedCrop) -> DetectedHand:
+        size = self._landmark_config.image_size
+        pixels = extract_turned(photo, square, size)
+        output = self._compiled_landmark_net(self._landmark_variables, pixels[None])
+        seen = jax.tree.map(lambda leaf: leaf[0], jax.device_get(output))
+        keypoints = keypoints_in_photo(seen.keypoints, square, size)
+        return DetectedHand(
+            plain_box(box_around(keypoints[:, :2])),
+            "right" if seen.right_logit > 0 else "left",
+            1 / (1 + math.exp(-float(np.clip(seen.presence_logit, -100, 100)))),
+            keypoints,
+        )
+
+    @cached_property
+    def _compiled_palm_net(self) -> jax.stages.Compiled:
+        model = build_palm_net(self._palm_config)
+        return _compile_network(model, self._palm_variables, self._palm_config.image_size)
+
+    @cached_property
+    def _compiled_landmark_net(self) -> jax.stages.Compiled:
+        model = build_landmark_net(self._landmark_config)
+        return _compile_network(model, self._landmark_variables, self._landmark_config.image_size)
+
+
+def _compile_network(model: nn.Module, variables: dict, size: int) -> jax.stages.Compiled:
+    """A network's own answer, ahead of time."""
+
+    def answer(variables: dict, pixels: UInt8[Array, "b s s 3"]) -> Any:
+        return model.apply(variables, pixels.astype(jnp.float32) / 255, train=False)
+
+    return compile_for_one_picture(answer, variables, size)
