@@ -1,9 +1,12 @@
 """The turned squares in which a `models.landmark_net.LandmarkNet` looks at hands, and the keypoints
 that it says there, back in the photo.
 
-The conventions are those of MediaPipe's graphs `palm_detection_detection_to_roi` and
-`hand_landmark_cpu`. NumPy alone.
+The conventions are those of MediaPipe's graphs `palm_detection_detection_to_roi`,
+`hand_landmark_cpu` and, for the square about keypoints, `hand_landmark_landmarks_to_roi`. NumPy
+alone.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +21,15 @@ DEPTH_SHARE = 0.2
 """The network's depths are those in pixels of the square times this: so the bones of hands in
 photos keep their lengths best, whatever the pose, and the network's own metres agree. MediaPipe
 takes 0.4, which makes its hands flat."""
+
+_BASES = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]
+"""Keypoints that a square about a hand is laid around: fingertips move too much."""
+
+_BASES_SIDES = 2.0
+"""Side of a hand's square in sides of the box around these."""
+
+_ABOVE_BASES = 0.1
+"""From the middle of that box to the hand's, towards the fingers, in heights of it."""
 
 _TOWARDS_FINGERS = 0.5
 """From the palm's middle to the hand's, in sides of the palm's box."""
@@ -40,6 +52,27 @@ def hand_squares(palms: Palms, photo: SquareCrop) -> list[TurnedCrop]:
         square = TurnedCrop((float(centre_x), float(centre_y)), HAND_SIDES * side, float(angle))
         squares.append(square)
     return squares
+
+
+def square_about(keypoints_px: Float[np.ndarray, "21 2"]) -> TurnedCrop:
+    """The square around a hand whose keypoints are known, fingers up; as MediaPipe lays it in
+    films about the keypoints of the frame before."""
+    index, middle, ring = (keypoints_px[number] for number in (5, 9, 13))
+    x, y = ((index + ring) / 2 + middle) / 2 - keypoints_px[0]
+    turned = TurnedCrop((0.0, 0.0), 1.0, float(np.arctan2(x, -y)))
+    seen = keypoints_px[_BASES] @ turned.axes.T
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    width, height = high - low
+    centre_x, centre_y = ((low + high) / 2 - [0, _ABOVE_BASES * height]) @ turned.axes
+    side_px = _BASES_SIDES * float(max(width, height))
+    return replace(turned, centre_px=(float(centre_x), float(centre_y)), side_px=side_px)
+
+
+def mirrored_keypoints(
+    keypoints: Float[np.ndarray, "21 3"], size: int
+) -> Float[np.ndarray, "21 3"]:
+    """What the network said of a mirrored square, in the square as it is."""
+    return keypoints * [-1, 1, 1] + [size, 0, 0]
 
 
 def keypoints_in_photo(

@@ -1,5 +1,5 @@
 """Hands of photos by two networks of MediaPipe's, in JAX: one that finds palms and one that looks
-closer at the hand of each."""
+closer at the hand of each, twice."""
 
 import math
 from dataclasses import replace
@@ -10,11 +10,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, UInt8
+from jaxtyping import Array, Float, UInt8
 
 from i2uv_jax.config import LandmarkNetConfig, PalmNetConfig
 from i2uv_jax.detection.boxes import box_around, drop_contained
-from i2uv_jax.detection.landmarks import hand_squares, keypoints_in_photo
+from i2uv_jax.detection.landmarks import (
+    hand_squares,
+    keypoints_in_photo,
+    mirrored_keypoints,
+    square_about,
+)
 from i2uv_jax.detection.palms import find_palms
 from i2uv_jax.imaging.crop import (
     TurnedCrop,
@@ -49,7 +54,11 @@ _CONTAINED = 0.9
 
 class PalmDetector:
     """A `PhotoDetector` with two networks of MediaPipe's: one finds palms, and one looks closer at
-    the hand of each and tells its keypoints and its side."""
+    the hand of each and tells its keypoints and its side.
+
+    Keypoints are the mean of two looks: at the square that the palm suggests, and at the mirror
+    image of the one about the first look's keypoints.
+    """
 
     def __init__(
         self,
@@ -96,28 +105,42 @@ class PalmDetector:
         pixels = extract(photo, whole, size, fill=_BLACK)
         output = jax.device_get(self._compiled_palm_net(self._palm_variables, pixels[None]))
         palms = find_palms(output.logits[0], output.values[0], size, min_score=_MIN_PALM_SCORE)
-        hands = [self._look_closer(photo, square) for square in hand_squares(palms, whole)]
-        hands = [
-            hand
-            for hand in hands
-            if hand.score >= self._min_score and can_be_cropped(hand.box_xyxy, width, height)
-        ]
+        looks = [self._look_closer(photo, square) for square in hand_squares(palms, whole)]
+        hands = [look for look in looks if self._is_hand(look, width, height)]
         boxes = np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4)
         scores = np.array([hand.score for hand in hands])
-        return [hands[index] for index in drop_contained(boxes, scores, _CONTAINED)]
+        kept = [hands[index] for index in drop_contained(boxes, scores, _CONTAINED)]
+        return [self._look_again(photo, hand) for hand in kept]
 
-    def _look_closer(self, photo: UInt8[np.ndarray, "h w 3"], square: TurnedCrop) -> DetectedHand:
+    def _look_closer(
+        self, photo: UInt8[np.ndarray, "h w 3"], square: TurnedCrop, *, mirrored: bool = False
+    ) -> DetectedHand:
+        """The hand that a square shows.
+
+        Args:
+          mirrored: the network sees the square's mirror image; the answer is of the photo.
+        """
         size = self._landmark_config.image_size
         pixels = extract_turned(photo, square, size)
+        pixels = np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
         output = self._compiled_landmark_net(self._landmark_variables, pixels[None])
         seen = jax.tree.map(lambda leaf: leaf[0], jax.device_get(output))
-        keypoints = keypoints_in_photo(seen.keypoints, square, size)
-        return DetectedHand(
-            plain_box(box_around(keypoints[:, :2])),
-            "right" if seen.right_logit > 0 else "left",
-            1 / (1 + math.exp(-float(np.clip(seen.presence_logit, -100, 100)))),
-            keypoints,
-        )
+        keypoints = mirrored_keypoints(seen.keypoints, size) if mirrored else seen.keypoints
+        score = 1 / (1 + math.exp(-float(np.clip(seen.presence_logit, -100, 100))))
+        is_right = (seen.right_logit > 0) != mirrored
+        return _hand_of(keypoints_in_photo(keypoints, square, size), is_right, score)
+
+    def _look_again(self, photo: UInt8[np.ndarray, "h w 3"], hand: DetectedHand) -> DetectedHand:
+        """The same hand with the mean of both looks' keypoints, if the second shows it, too."""
+        height, width, _ = photo.shape
+        again = self._look_closer(photo, square_about(hand.keypoints[:, :2]), mirrored=True)
+        keypoints = (hand.keypoints + again.keypoints) / 2
+        both = _hand_of(keypoints, hand.handedness == "right", hand.score)
+        is_same = again.handedness == hand.handedness and self._is_hand(again, width, height)
+        return both if is_same and self._is_hand(both, width, height) else hand
+
+    def _is_hand(self, look: DetectedHand, width: int, height: int) -> bool:
+        return look.score >= self._min_score and can_be_cropped(look.box_xyxy, width, height)
 
     @cached_property
     def _compiled_palm_net(self) -> jax.stages.Compiled:
@@ -128,6 +151,11 @@ class PalmDetector:
     def _compiled_landmark_net(self) -> jax.stages.Compiled:
         model = build_landmark_net(self._landmark_config)
         return _compile_network(model, self._landmark_variables, self._landmark_config.image_size)
+
+
+def _hand_of(keypoints: Float[np.ndarray, "21 3"], is_right: bool, score: float) -> DetectedHand:
+    box = plain_box(box_around(keypoints[:, :2]))
+    return DetectedHand(box, "right" if is_right else "left", score, keypoints)
 
 
 def _compile_network(model: nn.Module, variables: dict, size: int) -> jax.stages.Compiled:

@@ -10,6 +10,8 @@ from i2uv_jax.detection.landmarks import (
     HAND_SIDES,
     hand_squares,
     keypoints_in_photo,
+    mirrored_keypoints,
+    square_about,
 )
 from i2uv_jax.detection.palms import Palms
 from i2uv_jax.imaging.crop import SquareCrop, TurnedCrop
@@ -82,6 +84,40 @@ def test_a_hand_s_square_lies_from_its_palm_towards_the_fingers(middle_mcp, angl
 def test_no_palm_has_no_square():
     none = Palms(np.zeros((0, 4)), np.zeros((0, 7, 2)), np.zeros(0))
     assert hand_squares(none, SquareCrop((5.0, 5.0), 10.0)) == []
+
+
+def upright_hand():
+    """Wrist at (100, 200), knuckles straight above it at y = 120, the box of all that a square is
+    laid around 60 wide and 100 high about (100, 150); fingertips far above."""
+    points = np.tile([100.0, 120.0], (21, 1))
+    points[0], points[1], points[17], points[10] = (100, 200), (70, 170), (130, 130), (100, 100)
+    points[[4, 8, 12, 16, 20]] = (100, 0)
+    return points
+
+
+def test_a_square_lies_about_keypoints_fingers_up():
+    square = square_about(upright_hand())
+    assert square.angle == pytest.approx(0)
+    assert square.side_px == pytest.approx(2 * 100)
+    # A tenth of the box's height nearer to the fingers than its middle.
+    np.testing.assert_allclose(square.centre_px, (100, 150 - 10))
+
+
+@pytest.mark.parametrize("angle", [0.3, 2.0, -3.0])
+def test_a_square_turns_and_grows_with_the_keypoints(angle):
+    upright = square_about(upright_hand())
+    turn = TurnedCrop((0.0, 0.0), 1.0, angle).axes
+    square = square_about(3 * upright_hand() @ turn + [5, 7])
+    assert square.angle == pytest.approx(angle)
+    assert square.side_px == pytest.approx(3 * upright.side_px)
+    np.testing.assert_allclose(square.centre_px, 3 * np.array(upright.centre_px) @ turn + [5, 7])
+
+
+def test_mirrored_keypoints_change_sides():
+    seen = np.arange(63.0).reshape(21, 3)
+    back = mirrored_keypoints(seen, 224)
+    np.testing.assert_array_equal(back[1], [224 - 3, 4, 5])
+    np.testing.assert_array_equal(mirrored_keypoints(back, 224), seen)
 
 
 def test_keypoints_go_back_into_the_photo():

@@ -8,6 +8,7 @@ import pytest
 
 from i2uv_jax.config import LandmarkNetConfig, PalmNetConfig
 from i2uv_jax.detection.landmarks import DEPTH_SHARE, HAND_SIDES
+from i2uv_jax.imaging.crop import TurnedCrop
 from i2uv_jax.inference import palm_detector
 from i2uv_jax.inference.drawn_photos import draw_photo
 from i2uv_jax.inference.hand_detector import load_detector
@@ -48,6 +49,8 @@ def detector(monkeypatch):
     monkeypatch.setattr(palm_detector, "build_palm_net", standing_for(palms))
     monkeypatch.setattr(palm_detector, "build_landmark_net", standing_for(landmarks))
     monkeypatch.setattr(palm_detector, "extract_turned", with_black_fill(palm_detector))
+    # What it says does not depend on where the hand is: a second look would contradict the first.
+    monkeypatch.setattr(PalmDetector, "_look_again", lambda self, photo, hand: hand)
     return PalmDetector(PalmNetConfig(), {}, LandmarkNetConfig(), {})
 
 
@@ -100,6 +103,63 @@ def test_a_palm_that_fills_the_picture_is_found_from_farther_away(detector):
         # A palm's 16 pixels are 48 of the photo; the hand's middle lies half of them above it.
         x, y = hand.keypoints[0, :2]
         assert 48 <= x <= 144 and 48 <= y + 24 <= 144
+
+
+TRUTH = np.stack([np.linspace(80, 120, 21), np.linspace(120, 70, 21)], axis=-1)
+"""Where the keypoints of the hand below are in its photo."""
+
+
+@pytest.fixture
+def look(monkeypatch):
+    """A detector whose landmark network says each keypoint's place with the same error, 7 pixels to
+    the right, whatever it sees; and the squares that it was shown."""
+
+    def detector(*, second_presence=2.0, second_right=-1.0):
+        squares = []
+
+        def extract_turned(photo, square, size):
+            squares.append(square)
+            return np.zeros((size, size, 3), np.uint8)
+
+        def landmark_net(detector, variables, pixels):
+            is_second = len(squares) == 2
+            place = 224 * squares[-1].to_crop(TRUTH)
+            place[:, 0] = 224 - place[:, 0] if is_second else place[:, 0]
+            keypoints = np.column_stack([place + np.array([7, 0]), np.linspace(0, 3, 21)])
+            return LandmarkNetOutput(
+                np.array([second_presence if is_second else 2.0]),
+                np.array([second_right if is_second else 1.0]),
+                keypoints[None],
+                np.zeros((1, 21, 3)),
+            )
+
+        monkeypatch.setattr(palm_detector, "extract_turned", extract_turned)
+        monkeypatch.setattr(PalmDetector, "_compiled_landmark_net", landmark_net)
+        made = PalmDetector(PalmNetConfig(), {}, LandmarkNetConfig(), {})
+        photo = np.zeros((200, 200, 3), np.uint8)
+        first = made._look_closer(photo, TurnedCrop((100.0, 100.0), 112.0, 0.0))
+        return first, made._look_again(photo, first), squares
+
+    return detector
+
+
+def test_a_second_look_in_a_mirror_takes_one_sided_errors_out(look):
+    first, both, (before, after) = look()
+    # 7 of 224 pixels of squares with a side of 112, and of the one about the keypoints.
+    np.testing.assert_allclose(first.keypoints[:, :2] - TRUTH, np.tile([3.5, 0], (21, 1)))
+    second = -7 / 224 * after.side_px * after.axes[0]
+    np.testing.assert_allclose(
+        both.keypoints[:, :2] - TRUTH, np.tile((np.array([3.5, 0]) + second) / 2, (21, 1))
+    )
+    assert np.linalg.norm(both.keypoints[0, :2] - TRUTH[0]) < 2
+    assert (both.handedness, both.score) == ("right", first.score)
+    assert after.angle != before.angle
+
+
+@pytest.mark.parametrize("answer", [{"second_presence": -2.0}, {"second_right": 1.0}])
+def test_a_second_look_that_sees_no_such_hand_changes_nothing(look, answer):
+    first, both, _ = look(**answer)
+    assert both is first
 
 
 @pytest.fixture(scope="module")
