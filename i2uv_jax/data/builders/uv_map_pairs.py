@@ -54,6 +54,7 @@ class UvMapPairs(ResumableBuilder):
         del dl_manager  # nothing is downloaded
         paths = list_uv_maps(self._folder)
         self.info.metadata["names"] = [path.stem for path in paths]
+        self._sources = {path.name: path for path in paths}
         num_shards = count_shards(len(paths))
         return {"train": [partial(self._samples, paths[i::num_shards]) for i in range(num_shards)]}
 
