@@ -1,14 +1,20 @@
 """Builds from files that were interrupted or are done: continued on the same files alone."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 from i2uv_jax.data.builders import resumable
+from i2uv_jax.data.builders.freihand import FreiHandPhotos
 from i2uv_jax.data.builders.hic import HicPhotos
+from i2uv_jax.data.builders.ho3d import Ho3dV3
 from i2uv_jax.data.builders.uv_map_pairs import UvMapPairs, UvMapPairsConfig
 from tests import archives
 from tests.data.test_files import mano_files  # noqa: F401, a fixture
+from tests.mano_files import write_mano
 
 
 class StopHereError(Exception):
@@ -168,6 +174,81 @@ def test_samples_that_nothing_was_noted_of_are_refused(tmp_path):
     builder.download_and_prepare()
     (builder.data_path / "metadata.json").unlink()
     refuse(builder.download_and_prepare, tmp_path / "sets", r"is unknown: no metadata\.json")
+
+
+def changed_pickle(path):
+    content = path.read_bytes()
+    path.write_bytes(content[:-20] + bytes([content[-20] ^ 1]) + content[-19:])
+
+
+def changed_json(path):
+    values = json.loads(path.read_text())
+    values[0][0][0] += 1e-3
+    path.write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    ("builder_type", "write", "name", "change"),
+    [
+        (FreiHandPhotos, archives.write_freihand, "training_verts.json", changed_json),
+        (FreiHandPhotos, archives.write_freihand, "evaluation_K.json", changed_json),
+        (
+            Ho3dV3,
+            lambda folder, mano: archives.write_ho3d(folder, mano, "v3"),
+            "train/ABF10/meta/0001.pkl",
+            changed_pickle,
+        ),
+        (
+            HicPhotos,
+            archives.write_hic,
+            "IJCV16___Results_MANO___parms_for___joints21/"
+            "IJCV16___fakeGT___IJCV___01___Model_Hand_L___ncomps45/001.pkl",
+            changed_pickle,
+        ),
+    ],
+)
+def test_photos_of_other_annotations_or_another_mano_leave_a_set_as_it_is(
+    tmp_path,
+    mano_files,  # noqa: F811
+    builder_type,
+    write,
+    name,
+    change,
+):
+    archive, sets = tmp_path / "archive", tmp_path / "sets"
+    write(archive, mano_files.mano_path)
+
+    def build(config=mano_files, folder=archive):
+        builder_type(data_dir=sets, config=config).build(folder)
+
+    build()
+    other = replace(mano_files, mano_path=write_mano(tmp_path / "OTHER.pkl", seed=1))
+    refuse(lambda: build(other), sets, r"/OTHER\.pkl has changed since, from \d+ bytes")
+    # Elsewhere the same files are the same.
+    before = everything(sets)
+    archive.rename(tmp_path / "moved")
+    moved = tmp_path / "moved" / name
+    moved_mano = tmp_path / "RENAMED.pkl"
+    moved_mano.write_bytes(mano_files.mano_path.read_bytes())
+    build(replace(mano_files, mano_path=moved_mano), tmp_path / "moved")
+    assert everything(sets) == before
+    change(moved)
+    refuse(lambda: build(folder=tmp_path / "moved"), sets, f"/moved/{name} has changed since")
+
+
+def test_meshes_that_come_or_go_are_noticed(tmp_path, mano_files):  # noqa: F811
+    archive, sets = tmp_path / "archive", tmp_path / "sets"
+    archives.write_freihand(archive, mano_files.mano_path)
+    vertices = (archive / "training_verts.json").read_bytes()
+
+    def build():
+        FreiHandPhotos(data_dir=sets, config=mano_files).build(archive)
+
+    build()
+    (archive / "training_verts.json").unlink()
+    refuse(build, sets, r"/training_mano\.json was not there when it was made")
+    (archive / "training_verts.json").write_bytes(vertices)
+    build()
 
 
 def test_photos_of_another_archive_do_not_join_them(tmp_path, monkeypatch, mano_files):  # noqa: F811

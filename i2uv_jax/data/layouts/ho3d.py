@@ -12,6 +12,7 @@ Evaluation frames say where the wrist is and where the hand's box, no more. That
 evaluation is in the same frame and order is taken from others' readers, not from its owners.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,14 @@ def frame_names(folder: Path, version: str, split: str) -> list[str]:
     return names
 
 
+def annotation_files(folder: Path, split: str, names: Sequence[str]) -> list[Path]:
+    """The files that tell of a split's frames, the evaluation's truth among them."""
+    files = [folder / f"{split}.txt"]
+    if split == "evaluation":
+        files += [folder / f"evaluation_{name}.json" for name in ("xyz", "verts")]
+    return files + [_meta_file(folder, split, name) for name in names]
+
+
 def read_frame(folder: Path, version: str, split: str, name: str) -> Ho3dFrame | None:
     """One frame; None if its hand is not annotated.
 
@@ -81,7 +90,7 @@ def read_frame(folder: Path, version: str, split: str, name: str) -> Ho3dFrame |
     """
     sequence, frame = name.split("/")
     place = folder / split / sequence
-    path = archive(version).require(place / "meta" / f"{frame}.pkl")
+    path = archive(version).require(_meta_file(folder, split, name))
     content = read_restricted_pickle(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected annotations by name, got {type(content).__name__}")
@@ -131,6 +140,11 @@ def read_evaluation_truth(
         )
     keypoints = np.stack([from_mano_order(frame) for frame in joints])
     return keypoints * _FROM_OPENGL, vertices * _FROM_OPENGL
+
+
+def _meta_file(folder: Path, split: str, name: str) -> Path:
+    sequence, frame = name.split("/")
+    return folder / split / sequence / "meta" / f"{frame}.pkl"
 
 
 def _picture(stem: Path, version: str) -> Path:
