@@ -104,15 +104,19 @@ def test_uv_maps_of_a_folder(tmp_path):
     fine = np.random.default_rng(0).random((8, 8, 3))
     np.savez(tmp_path / "b.npz", uv_map=fine, coarse_uv_map=fine + 1)
     np.savez(tmp_path / "a.npz", uv_map=fine)
-    alone, pair = (read_uv_maps(path) for path in list_uv_maps(tmp_path))
+    alone, pair = (read_uv_maps(path, "ours") for path in list_uv_maps(tmp_path))
     np.testing.assert_allclose(pair.coarse_uv_map - pair.uv_map, 1, atol=1e-6)
     np.testing.assert_array_equal(alone.coarse_uv_map, alone.uv_map)
     np.savez(tmp_path / "a.npz", uv_map=np.array([{}], object))
     with pytest.raises(ValueError, match=r"a\.npz: no readable UV maps \(Object arrays"):
-        read_uv_maps(tmp_path / "a.npz")
+        read_uv_maps(tmp_path / "a.npz", "ours")
     np.savez(tmp_path / "a.npz", uv_map=fine[:4])
     with pytest.raises(ValueError, match=r"a\.npz: uv_map: expected .*got \(4, 8, 3\)"):
-        read_uv_maps(tmp_path / "a.npz")
+        read_uv_maps(tmp_path / "a.npz", "ours")
+    np.savez(tmp_path / "a.npz", uv_map=fine, atlas="ours")
+    np.testing.assert_allclose(read_uv_maps(tmp_path / "a.npz", "ours").uv_map, fine, atol=1e-6)
+    with pytest.raises(ValueError, match=r"a\.npz: .* another chart \(ours\) .* \(theirs\)"):
+        read_uv_maps(tmp_path / "a.npz", "theirs")
 
 
 def test_what_is_missing_names_page_and_terms(tmp_path, mano_path):
