@@ -235,7 +235,13 @@ def test_a_model_s_nan_is_no_hand(folder, tiny_model_path, monkeypatch):
         ("[]", "names no picture"),
         ('[{"file": "a.jpg"}, {"file": "a.jpg"}]', "a.jpg is named twice"),
         ('[{"file": "a.jpg", "hand": "both"}]', "expected 'left', 'right' or null"),
-        ('[{"file": "a.jpg", "box_xywh": [1, 2]}]', "entry 0: expected 4 numbers as"),
+        ('[{"file": "a.jpg", "box_xywh": [1, 2]}]', "entry 0 (a.jpg): expected 4 numbers as"),
+        (
+            '[{"file": "b.jpg"}, {"file": "a.jpg", "box_xywh": [5, 5, 0, 9]}]',
+            "entry 1 (a.jpg): expected a width and a height above 0 in 'box_xywh', "
+            "got [5, 5, 0, 9]",
+        ),
+        ('[{"file": "a.jpg", "box_xywh": [9, 9, 8, -8]}]', "above 0 in 'box_xywh'"),
     ],
 )
 def test_unusable_annotations_are_one_line(folder, tiny_model_path, capsys, text, message):
@@ -243,5 +249,15 @@ def test_unusable_annotations_are_one_line(folder, tiny_model_path, capsys, text
         (folder / "annotations.json").write_text(text)
     assert score(folder, tiny_model_path) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert message in line
+    assert message in line and "annotations.json" in line
     assert not (folder / "out").exists()
+
+
+def test_a_byte_order_mark_is_no_harm(folder):
+    points = [[10 + i, 20, 1] for i in range(21)]
+    text = "\ufeff" + json.dumps([{"file": "a.jpg", "keypoints_2d": points}])
+    for name in ("annotations.json", "other.json"):
+        (folder / name).write_text(text, encoding="utf-8")
+    words = ["eval", "photos", str(folder), "--out", str(folder / "out")]
+    assert main([*words, "--pred", str(folder / "other.json")]) == 0
+    assert json.loads((folder / "out/metrics.json").read_text())["error_over_box"] == 0

@@ -67,7 +67,7 @@ def frame_names(folder: Path, version: str, split: str) -> list[str]:
       ValueError: the list is missing or names something else.
     """
     path = archive(version).require(folder / f"{split}.txt")
-    names = path.read_text().split()
+    names = path.read_text(encoding="utf-8-sig").split()
     for name in names:
         if name.count("/") != 1 or ".." in name:
             raise ValueError(f"{path}: expected SEQUENCE/FRAME in each line, got {name!r}")
@@ -111,6 +111,11 @@ def read_frame(folder: Path, version: str, split: str, name: str) -> Ho3dFrame |
         box = np.asarray(content.get("handBoundingBox"), np.float64)
         if box.shape != (4,):
             raise ValueError(f"{path}: handBoundingBox: expected four numbers")
+        if not (box[:2] < box[2:]).all():
+            raise ValueError(
+                f"{path}: handBoundingBox: expected left < right and top < bottom, "
+                f"got {' '.join(f'{edge:g}' for edge in box)}"
+            )
         return Ho3dFrame(HandPhoto(**camera, wrist=wrist, box_xyxy=tuple(map(float, box))))
     keypoints = from_mano_order(points(joints, 21, f"{path}: handJoints3D")) * _FROM_OPENGL
     return Ho3dFrame(
