@@ -9,6 +9,7 @@ from PIL import Image
 
 from i2uv_jax.cli.main import main
 from i2uv_jax.detection import mediapipe_hands
+from i2uv_jax.evaluate import photo_answers
 from i2uv_jax.evaluate.photo_answers import PhotoAnswer
 from i2uv_jax.inference.predictor import load_model
 from i2uv_jax.models.model_files import file_fingerprint
@@ -166,6 +167,19 @@ def test_wrong_numbers_of_keypoints_and_nan_are_counted_and_named(folder, capsys
     assert "By visible share of keypoints" in report
 
 
+def test_pictures_that_nothing_is_visible_in_are_named_and_numbers_stay_numbers(folder, capsys):
+    hidden = [[10 + i, 20, 0] for i in range(21)]
+    annotate(folder, *({"file": name, "keypoints_2d": hidden} for name in ("a.jpg", "b_l.jpg")))
+    words = ["eval", "photos", str(folder), "--out", str(folder / "out")]
+    pred = folder / "other.json"
+    pred.write_text(json.dumps([{"file": "a.jpg", "keypoints_2d": hidden}]))
+    assert main([*words, "--pred", str(pred)]) == 0
+    text = (folder / "out/metrics.json").read_text()
+    assert "NaN" not in text and "nan" not in capsys.readouterr().out
+    problems = json.loads(text)["ground_truth_problems"]
+    assert problems == {"no keypoint is visible": ["a.jpg", "b_l.jpg"]}
+
+
 def test_what_a_file_leaves_out_of_some_pictures_is_missed_there(folder, capsys):
     points = [[10 + i, 20, 1] for i in range(21)]
     space = [[i, i**2, 3] for i in range(21)]
@@ -221,7 +235,10 @@ def test_mediapipe_that_stops_is_one_line(
 
 @pytest.mark.usefixtures("fast_network")
 def test_a_model_s_nan_is_no_hand(folder, tiny_model_path, monkeypatch):
-    monkeypatch.setattr(PhotoAnswer, "is_finite", False)
+    def predict(predictor, photos, **asked):
+        return [PhotoAnswer(np.full((21, 2), np.nan), np.zeros((21, 3)), "right") for _ in photos]
+
+    monkeypatch.setattr(photo_answers, "_predict", predict)
     annotate(folder, {"file": "a.jpg"})
     assert score(folder, tiny_model_path) == 1
     metrics = json.loads((folder / "out/metrics.json").read_text())
