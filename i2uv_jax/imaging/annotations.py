@@ -106,6 +106,7 @@ def _numbers(entry: dict, name: str, *shape: int) -> tuple[np.ndarray | None, st
         array = np.array(value, np.float64)
     except (TypeError, ValueError):
         array = np.array(np.nan)
-    if array.shape == shape and np.isfinite(array).all():
+    # What is finite in double precision alone would be infinite in scores.
+    if array.shape == shape and (np.abs(array) <= np.finfo(np.float32).max).all():
         return array, None
     return None, f"expected {' x '.join(map(str, shape))} numbers as '{name}'"

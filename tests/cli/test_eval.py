@@ -167,6 +167,20 @@ def test_wrong_numbers_of_keypoints_and_nan_are_counted_and_named(folder, capsys
     assert "By visible share of keypoints" in report
 
 
+@pytest.mark.parametrize("kind", ["keypoints_2d", "keypoints_3d"])
+def test_truth_too_large_for_scores_is_none(folder, kind):
+    points = [[10 + i, 20 + i**2, 1] for i in range(21)]
+    annotate(folder, {"file": "a.jpg", kind: [[1e200, 0, 1], *points[1:]]})
+    pred = folder / "other.json"
+    pred.write_text(json.dumps([{"file": "a.jpg", kind: points}]))
+    words = ["eval", "photos", str(folder), "--out", str(folder / "out"), "--pred", str(pred)]
+    assert main(words) == 0
+    metrics = json.loads((folder / "out/metrics.json").read_text())
+    reason = f"expected 21 x 3 numbers as '{kind}'"
+    assert metrics["ground_truth_problems"] == {reason: ["a.jpg"]}
+    assert metrics["error_over_box"] is metrics["aligned_keypoint_mm_over_all"] is None
+
+
 def test_pictures_that_nothing_is_visible_in_are_named_and_numbers_stay_numbers(folder, capsys):
     hidden = [[10 + i, 20, 0] for i in range(21)]
     annotate(folder, *({"file": name, "keypoints_2d": hidden} for name in ("a.jpg", "b_l.jpg")))
