@@ -39,7 +39,6 @@ def score_answers(
     watch: InterruptWatch,
 ) -> "tuple[list[Scored], list[float]]":
     """Scores, and the seconds a picture took in each batch."""
-    from i2uv_jax.evaluate.answers import NOT_FINITE
     from i2uv_jax.evaluate.photos import failed_photo, score_photo
 
     scored = []
@@ -52,13 +51,12 @@ def score_answers(
             tile = _tile(photo.pixels, photo.crop)
             if found is None:
                 score = failed_photo(photo.annotation, photo.hand, NOT_FOUND)
-            elif not found.is_finite:
-                score = failed_photo(photo.annotation, photo.hand, NOT_FINITE)
             else:
-                tile = _with_hand(tile, photo.crop, found)
                 score = score_photo(
                     photo.annotation, found.handedness, found.keypoints_2d, found.keypoints_3d_mm
                 )
+                if score.failure is None:
+                    tile = _with_hand(tile, photo.crop, found)
             scored.append((score, tile))
     return scored, seconds
 
@@ -95,13 +93,13 @@ def score_file(
             scored.append((failed_photo(annotation, hand, problem), None))
             continue
         points = None if found.keypoints_2d is None else found.keypoints_2d[:, :2]
-        tile = None
-        if points is not None:
+        score, tile = score_photo(annotation, hand, points, found.keypoints_3d_mm), None
+        if points is not None and score.failure is None:
             with contextlib.suppress(ImageError, BoxError):
                 photo = read_photo(args.folder / annotation.file)
                 crop = _crop(annotation, photo)
                 tile = _with_skeleton(_tile(photo, crop), crop, points)
-        scored.append((score_photo(annotation, hand, points, found.keypoints_3d_mm), tile))
+        scored.append((score, tile))
     return scored
 
 

@@ -101,6 +101,7 @@ class _Run:
         return EXIT_FAILED if num_failed else 0
 
     def _do(self, stem: str, path: Path) -> None:
+        from i2uv_jax.hand.asset import load_hand
         from i2uv_jax.registration.fitted_hand import read_fitted_hand
         from i2uv_jax.registration.fitting import NoHandError
         from i2uv_jax.registration.scan import ScanError
@@ -108,7 +109,8 @@ class _Run:
         target = self._args.out / f"{stem}.npz"
         if target.exists() and not self._args.overwrite:
             try:
-                self._note(path, read_fitted_hand(target).numbers())
+                done = read_fitted_hand(target, load_hand().atlas.fingerprint)
+                self._note(path, done.numbers())
             except ValueError as error:
                 self._fail(path, f"{error}; --overwrite makes it anew")
             else:

@@ -113,7 +113,7 @@ def _read_set(folder: Path, hand: Hand, size: int) -> Float[np.ndarray, "n 2 m m
 def _read_pairs(folder: Path, hand: Hand) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     if not (folder / "dataset_info.json").is_file():
         for path in list_uv_maps(folder):
-            pair = read_uv_maps(path)
+            pair = read_uv_maps(path, hand.atlas.fingerprint)
             yield pair.coarse_uv_map, pair.uv_map
         return
     for sample in _stored_samples(folder, hand):

@@ -40,12 +40,6 @@ class PhotoAnswer:
     prediction: HandPrediction | None = None
     """All of a model's answer."""
 
-    @property
-    def is_finite(self) -> bool:
-        return bool(
-            np.isfinite(self.keypoints_2d).all() and np.isfinite(self.keypoints_3d_mm).all()
-        )
-
 
 Answerer = Callable[[Sequence[AskedPhoto]], list[PhotoAnswer | None]]
 """Answers a batch of pictures; None where no hand was found."""

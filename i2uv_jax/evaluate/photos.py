@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from i2uv_jax.evaluate import visibility
+from i2uv_jax.evaluate.answers import NOT_FINITE
 from i2uv_jax.evaluate.hand_scores import THRESHOLDS_M
 from i2uv_jax.evaluate.sample import named
 from i2uv_jax.geometry.alignment import procrustes_align
@@ -27,6 +28,9 @@ _CURVE_DECIMALS = 4
 NO_UNIT = "the hand's box has no size"
 """Problem of 2D keypoints whose errors have nothing to be divided by."""
 
+NOTHING_VISIBLE = "no keypoint is visible"
+"""Problem of 2D keypoints of which none counts."""
+
 
 @dataclass(frozen=True)
 class PhotoScore:
@@ -37,7 +41,7 @@ class PhotoScore:
     """ "left" or "right": what the prediction was made for; None where nobody says."""
     errors: Float[np.ndarray, "21"] | None
     """Distance in the picture over the longer side of the hand's box; NaN where the keypoint is not
-    visible or was not found. None without 2D keypoints that can be used."""
+    visible or was not found. None without 2D keypoints that can be scored."""
     visible: Bool[np.ndarray, "21"] | None
     """Which keypoints count."""
     aligned_errors_mm: Float[np.ndarray, "21"] | None = None
@@ -58,7 +62,7 @@ class PhotoScore:
     @property
     def mean_error(self) -> float | None:
         """Over the visible keypoints; None where nothing can be said."""
-        if self.errors is None or self.failure is not None or not self.visible.any():
+        if self.errors is None or self.failure is not None:
             return None
         return float(np.mean(self.errors[self.visible]))
 
@@ -76,7 +80,7 @@ def score_photo(
     keypoints_2d: Float[np.ndarray, "21 2"] | None,
     keypoints_3d_mm: Float[np.ndarray, "21 3"] | None,
 ) -> PhotoScore:
-    """One picture's score.
+    """One picture's score; that of a failed one if a number of the prediction is not finite.
 
     The unit of 2D errors is the longer side of the annotation's box or, without one, of the box of
     its visible keypoints.
@@ -86,9 +90,12 @@ def score_photo(
       keypoints_2d: in pixels of the picture; None is not scored.
       keypoints_3d_mm: in any frame; None is not scored.
     """
+    if not (_is_finite(keypoints_2d) and _is_finite(keypoints_3d_mm)):
+        return failed_photo(annotation, hand, NOT_FINITE)
     errors = visible = aligned = None
-    if _has_truth_2d(annotation) and keypoints_2d is not None:
+    if annotation.keypoints_2d is not None and keypoints_2d is not None:
         visible = _visible(annotation)
+    if visible is not None and _problem_2d(annotation) is None:
         distances = np.linalg.norm(keypoints_2d - annotation.keypoints_2d[:, :2], axis=-1)
         errors = np.where(visible, distances / _box_side(annotation, visible), np.nan)
     if annotation.keypoints_3d_mm is not None and keypoints_3d_mm is not None:
@@ -99,8 +106,10 @@ def score_photo(
 def failed_photo(annotation: Annotation, hand: str | None, failure: str) -> PhotoScore:
     """The score of a picture without a prediction: every visible keypoint was missed."""
     errors = visible = aligned = None
-    if _has_truth_2d(annotation):
-        visible, errors = _visible(annotation), np.full(len(KEYPOINT_NAMES), np.nan)
+    if annotation.keypoints_2d is not None:
+        visible = _visible(annotation)
+        if _problem_2d(annotation) is None:
+            errors = np.full(len(KEYPOINT_NAMES), np.nan)
     if annotation.keypoints_3d_mm is not None:
         true = annotation.keypoints_3d_mm
         aligned = _aligned_errors(np.zeros_like(true), true)
@@ -159,11 +168,7 @@ def summarize(scores: Sequence[PhotoScore]) -> Mapping[str, object]:
 def _what_is_known(annotation: Annotation) -> dict[str, str | None]:
     true = annotation.keypoints_3d_mm
     pose = None if true is None else visibility.pose_group(true)
-    without_unit = annotation.keypoints_2d is not None and not _has_truth_2d(annotation)
-    return {
-        "pose": pose,
-        "truth_problem": annotation.problem or (NO_UNIT if without_unit else None),
-    }
+    return {"pose": pose, "truth_problem": annotation.problem or _problem_2d(annotation)}
 
 
 def _groups(scores: Sequence[PhotoScore]) -> dict[str, dict[str, dict[str, object]]]:
@@ -208,22 +213,26 @@ def _visible(annotation: Annotation) -> np.ndarray:
     return annotation.keypoints_2d[:, 2] > 0
 
 
-def _has_truth_2d(annotation: Annotation) -> bool:
-    """Keypoints in the picture, and what their errors are measured by if one of them counts."""
+def _is_finite(points: Float[np.ndarray, "21 d"] | None) -> bool:
+    """In single precision: squares of larger numbers are not finite in double precision either."""
+    return points is None or bool((np.abs(points) <= np.finfo(np.float32).max).all())
+
+
+def _problem_2d(annotation: Annotation) -> str | None:
+    """Why keypoints in the picture cannot be scored although there are some."""
     if annotation.keypoints_2d is None:
-        return False
+        return None
     visible = _visible(annotation)
-    return not visible.any() or _box_side(annotation, visible) > 0
+    if not visible.any():
+        return NOTHING_VISIBLE
+    return None if _box_side(annotation, visible) > 0 else NO_UNIT
 
 
 def _box_side(annotation: Annotation, visible: np.ndarray) -> float:
-    """NaN for a box without size."""
-    points = annotation.keypoints_2d[visible, :2]
+    """Longer side of the hand's box; one keypoint at least is visible."""
     if annotation.box_xywh is not None:
-        side = max(annotation.box_xywh[2:])
-    else:
-        side = float(np.ptp(points, axis=0).max()) if len(points) else np.nan
-    return side if side > 0 else np.nan
+        return max(annotation.box_xywh[2:])
+    return float(np.ptp(annotation.keypoints_2d[visible, :2], axis=0).max())
 
 
 def _mean(values: list[float]) -> float | None:

@@ -3,7 +3,8 @@
 A list of objects, one a picture:
 
 - `file`: the picture's name in the folder;
-- `box_xywh`: left, top, width, height of the hand in pixels of the picture, or null;
+- `box_xywh`: left, top, width, height of the hand in pixels of the picture, the latter two above 0,
+  or null;
 - `hand`: "left" or "right", or null where nobody says;
 - `keypoints_2d`: 21 x [x, y, visible] in pixels, visible 0 or 1, or null;
 - `keypoints_3d`: 21 x [x, y, z] in millimetres, in any frame, or null.
@@ -56,7 +57,8 @@ def read_annotations(path: Path) -> list[Annotation]:
       ValueError: the file cannot be read or says something else; the message is one line.
     """
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        # Some editors put a byte order mark first, which JSON does not know.
+        entries = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -74,15 +76,15 @@ def read_annotations(path: Path) -> list[Annotation]:
 def _annotation(path: Path, index: int, entry: object) -> Annotation:
     if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
         raise ValueError(f"{path}: expected objects with a 'file'; entry {index} names no file")
-
+    where = f"{path}: entry {index} ({entry['file']})"
     hand = entry.get("hand")
     if hand not in (None, "left", "right"):
-        raise ValueError(
-            f"{path}: entry {index}: expected 'left', 'right' or null as 'hand', got {hand!r}"
-        )
+        raise ValueError(f"{where}: expected 'left', 'right' or null as 'hand', got {hand!r}")
     box, problem = _numbers(entry, "box_xywh", 4)
+    if box is not None and not (box[2:] > 0).all():
+        problem = f"expected a width and a height above 0 in 'box_xywh', got {entry['box_xywh']}"
     if problem is not None:
-        raise ValueError(f"{path}: entry {index}: {problem}")
+        raise ValueError(f"{where}: {problem}")
     keypoints_2d, problem_2d = _numbers(entry, "keypoints_2d", _NUM_KEYPOINTS, 3)
     keypoints_3d, problem_3d = _numbers(entry, "keypoints_3d", _NUM_KEYPOINTS, 3)
     return Annotation(
@@ -104,6 +106,7 @@ def _numbers(entry: dict, name: str, *shape: int) -> tuple[np.ndarray | None, st
         array = np.array(value, np.float64)
     except (TypeError, ValueError):
         array = np.array(np.nan)
-    if array.shape == shape and np.isfinite(array).all():
+    # What is finite in double precision alone would be infinite in scores.
+    if array.shape == shape and (np.abs(array) <= np.finfo(np.float32).max).all():
         return array, None
     return None, f"expected {' x '.join(map(str, shape))} numbers as '{name}'"

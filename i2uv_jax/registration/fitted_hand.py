@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from i2uv_jax.geometry.subdivision import apply_table, subdivided_texels
 from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
@@ -64,6 +64,8 @@ class FittedHand:
     surface."""
     hand_to_scan_mm: Float[np.ndarray, "2"]
     """The same from the surface to the scan, what the scan does not show included."""
+    atlas: Shaped[np.ndarray, ""] | None
+    """Fingerprint of the UV atlas of the maps; None in files from before it was kept."""
 
     @property
     def handedness(self) -> str:
@@ -111,6 +113,7 @@ def fitted_hand(fitter: HandFitter, registration: Registration) -> FittedHand:
         "rig_mm": registration.rig_mm,
         "scan_to_hand_mm": (there.mean_mm, there.percentile_95_mm),
         "hand_to_scan_mm": (back.mean_mm, back.percentile_95_mm),
+        "atlas": hand.atlas.fingerprint,
     }
     return FittedHand(**{name: _stored(value) for name, value in values.items()})
 
@@ -118,24 +121,35 @@ def fitted_hand(fitter: HandFitter, registration: Registration) -> FittedHand:
 def fitted_hand_bytes(fitted: FittedHand) -> bytes:
     """The `.npz` file."""
     buffer = io.BytesIO()
-    arrays = {item.name: getattr(fitted, item.name) for item in fields(fitted)}
+    values = {item.name: getattr(fitted, item.name) for item in fields(fitted)}
+    arrays = {name: value for name, value in values.items() if value is not None}
     np.savez_compressed(buffer, format=np.int32(_FORMAT), **arrays)
     return buffer.getvalue()
 
 
-def read_fitted_hand(path: str | Path) -> FittedHand:
+def read_fitted_hand(path: str | Path, fingerprint: str) -> FittedHand:
     """Reads what `fitted_hand_bytes` made.
 
+    Args:
+      fingerprint: of the atlas that the maps have to be laid out on, if the file names one.
+
     Raises:
-      ValueError: it cannot be read, or is no such file.
+      ValueError: it cannot be read, is no such file, or of another atlas.
     """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             if int(arrays["format"]) != _FORMAT:
                 raise ValueError(f"format {int(arrays['format'])}, expected {_FORMAT}")
-            fitted = FittedHand(**{item.name: arrays[item.name] for item in fields(FittedHand)})
+            needed = {item.name for item in fields(FittedHand)} - {"atlas"}
+            values = {name: arrays[name] for name in needed}
+            fitted = FittedHand(**values, atlas=arrays.get("atlas"))
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: not a readable fitted hand ({error})") from error
+    if fitted.atlas is not None and str(fitted.atlas) != fingerprint:
+        raise ValueError(
+            f"{path}: its UV maps are laid out on another chart ({fitted.atlas}) than the hand's "
+            f"({fingerprint})"
+        )
     for name in ("uv_map", "coarse_uv_map"):
         got = getattr(fitted, name).shape
         if got != (UV_MAP_SIZE, UV_MAP_SIZE, 3):

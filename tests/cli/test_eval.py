@@ -9,6 +9,7 @@ from PIL import Image
 
 from i2uv_jax.cli.main import main
 from i2uv_jax.detection import mediapipe_hands
+from i2uv_jax.evaluate import photo_answers
 from i2uv_jax.evaluate.photo_answers import PhotoAnswer
 from i2uv_jax.inference.predictor import load_model
 from i2uv_jax.models.model_files import file_fingerprint
@@ -166,6 +167,33 @@ def test_wrong_numbers_of_keypoints_and_nan_are_counted_and_named(folder, capsys
     assert "By visible share of keypoints" in report
 
 
+@pytest.mark.parametrize("kind", ["keypoints_2d", "keypoints_3d"])
+def test_truth_too_large_for_scores_is_none(folder, kind):
+    points = [[10 + i, 20 + i**2, 1] for i in range(21)]
+    annotate(folder, {"file": "a.jpg", kind: [[1e200, 0, 1], *points[1:]]})
+    pred = folder / "other.json"
+    pred.write_text(json.dumps([{"file": "a.jpg", kind: points}]))
+    words = ["eval", "photos", str(folder), "--out", str(folder / "out"), "--pred", str(pred)]
+    assert main(words) == 0
+    metrics = json.loads((folder / "out/metrics.json").read_text())
+    reason = f"expected 21 x 3 numbers as '{kind}'"
+    assert metrics["ground_truth_problems"] == {reason: ["a.jpg"]}
+    assert metrics["error_over_box"] is metrics["aligned_keypoint_mm_over_all"] is None
+
+
+def test_pictures_that_nothing_is_visible_in_are_named_and_numbers_stay_numbers(folder, capsys):
+    hidden = [[10 + i, 20, 0] for i in range(21)]
+    annotate(folder, *({"file": name, "keypoints_2d": hidden} for name in ("a.jpg", "b_l.jpg")))
+    words = ["eval", "photos", str(folder), "--out", str(folder / "out")]
+    pred = folder / "other.json"
+    pred.write_text(json.dumps([{"file": "a.jpg", "keypoints_2d": hidden}]))
+    assert main([*words, "--pred", str(pred)]) == 0
+    text = (folder / "out/metrics.json").read_text()
+    assert "NaN" not in text and "nan" not in capsys.readouterr().out
+    problems = json.loads(text)["ground_truth_problems"]
+    assert problems == {"no keypoint is visible": ["a.jpg", "b_l.jpg"]}
+
+
 def test_what_a_file_leaves_out_of_some_pictures_is_missed_there(folder, capsys):
     points = [[10 + i, 20, 1] for i in range(21)]
     space = [[i, i**2, 3] for i in range(21)]
@@ -221,7 +249,10 @@ def test_mediapipe_that_stops_is_one_line(
 
 @pytest.mark.usefixtures("fast_network")
 def test_a_model_s_nan_is_no_hand(folder, tiny_model_path, monkeypatch):
-    monkeypatch.setattr(PhotoAnswer, "is_finite", False)
+    def predict(predictor, photos, **asked):
+        return [PhotoAnswer(np.full((21, 2), np.nan), np.zeros((21, 3)), "right") for _ in photos]
+
+    monkeypatch.setattr(photo_answers, "_predict", predict)
     annotate(folder, {"file": "a.jpg"})
     assert score(folder, tiny_model_path) == 1
     metrics = json.loads((folder / "out/metrics.json").read_text())
@@ -235,7 +266,13 @@ def test_a_model_s_nan_is_no_hand(folder, tiny_model_path, monkeypatch):
         ("[]", "names no picture"),
         ('[{"file": "a.jpg"}, {"file": "a.jpg"}]', "a.jpg is named twice"),
         ('[{"file": "a.jpg", "hand": "both"}]', "expected 'left', 'right' or null"),
-        ('[{"file": "a.jpg", "box_xywh": [1, 2]}]', "entry 0: expected 4 numbers as"),
+        ('[{"file": "a.jpg", "box_xywh": [1, 2]}]', "entry 0 (a.jpg): expected 4 numbers as"),
+        (
+            '[{"file": "b.jpg"}, {"file": "a.jpg", "box_xywh": [5, 5, 0, 9]}]',
+            "entry 1 (a.jpg): expected a width and a height above 0 in 'box_xywh', "
+            "got [5, 5, 0, 9]",
+        ),
+        ('[{"file": "a.jpg", "box_xywh": [9, 9, 8, -8]}]', "above 0 in 'box_xywh'"),
     ],
 )
 def test_unusable_annotations_are_one_line(folder, tiny_model_path, capsys, text, message):
@@ -243,5 +280,15 @@ def test_unusable_annotations_are_one_line(folder, tiny_model_path, capsys, text
         (folder / "annotations.json").write_text(text)
     assert score(folder, tiny_model_path) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert message in line
+    assert message in line and "annotations.json" in line
     assert not (folder / "out").exists()
+
+
+def test_a_byte_order_mark_is_no_harm(folder):
+    points = [[10 + i, 20, 1] for i in range(21)]
+    text = "\ufeff" + json.dumps([{"file": "a.jpg", "keypoints_2d": points}])
+    for name in ("annotations.json", "other.json"):
+        (folder / name).write_text(text, encoding="utf-8")
+    words = ["eval", "photos", str(folder), "--out", str(folder / "out")]
+    assert main([*words, "--pred", str(folder / "other.json")]) == 0
+    assert json.loads((folder / "out/metrics.json").read_text())["error_over_box"] == 0

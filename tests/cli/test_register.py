@@ -10,8 +10,10 @@ from i2uv_jax.cli.main import main
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.detail_chart import subdivision_of
 from i2uv_jax.registration import fitting
-from i2uv_jax.registration.fitted_hand import read_fitted_hand
+from i2uv_jax.registration.fitted_hand import fitted_hand_bytes, read_fitted_hand
 from tests.registration.stand_in import StandIn
+
+ATLAS = load_hand().atlas.fingerprint
 
 
 @pytest.fixture(autouse=True)
@@ -55,11 +57,11 @@ def test_a_folder_gives_maps_meshes_and_a_report(tmp_path, scans, capsys):
     assert report[str(scans / "a.ply")]["hand_to_scan_p95_mm"] == 1.25
     assert "no hand" in report[str(scans / "ball.stl")]["error"]
 
-    fitted = read_fitted_hand(out / "a.npz")
+    fitted = read_fitted_hand(out / "a.npz", ATLAS)
     assert fitted.uv_map.shape == (256, 256, 3) and fitted.uv_map.dtype == np.float32
     assert 0.4 < fitted.seen_share < 0.6 and not fitted.is_left
     with np.load(out / "a.npz", allow_pickle=False) as arrays:
-        assert int(arrays["format"]) == 1
+        assert int(arrays["format"]) == 1 and str(arrays["atlas"]) == ATLAS
     (mesh,) = trimesh.load_scene(out / "a.glb").geometry.values()
     assert len(mesh.faces) == len(subdivision_of(load_hand()).atlas.faces)
 
@@ -70,12 +72,36 @@ def test_what_is_done_is_left_out_unless_overwritten(tmp_path, scans, capsys):
     assert main(words) == 0
     assert "1 of 1 scans done (1 before)" in capsys.readouterr().out
     assert StandIn.fitted == [("left", "cm")]
-    assert read_fitted_hand(tmp_path / "out" / "a.npz").handedness == "left"
+    assert read_fitted_hand(tmp_path / "out" / "a.npz", ATLAS).handedness == "left"
     assert main([*words, "--overwrite"]) == 0
     assert StandIn.fitted == [("left", "cm"), ("auto", "auto")]
     (tmp_path / "out" / "a.npz").write_bytes(b"PK half of a file")
     assert main(words) == 1
     assert "not a readable fitted hand" in capsys.readouterr().err
+
+
+def test_maps_of_another_atlas_are_refused_wherever_they_are_read(tmp_path, scans, capsys):
+    out = tmp_path / "out"
+    register = ["data", "register", str(scans / "a.ply"), "--out", str(out)]
+    build = ["data", "build", "--set", "uv_maps", "--archives", str(out)]
+    build += ["--out", str(tmp_path / "sets")]
+    train = ["train", "--config", "configs/small_srnet.py", "--out", str(tmp_path / "run")]
+    train += [f"--data.sets={out}:1"]
+    assert main(register) == 0
+    path = out / "a.npz"
+    with np.load(path, allow_pickle=False) as arrays:
+        values = dict(arrays)
+    np.savez(path, **{**values, "atlas": np.array("0123456789abcdef")})
+    capsys.readouterr()
+    for words, code in ((register, 1), (build, 2), (train, 2)):
+        assert main(words) == code
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{path}: its UV maps are laid out on another chart (0123456789abcdef)" in line
+    # Files from before that was kept.
+    values.pop("atlas")
+    np.savez(path, **values)
+    assert main(register) == main(build) == 0
+    assert fitted_hand_bytes(read_fitted_hand(path, ATLAS))
 
 
 def test_the_report_keeps_what_earlier_commands_did(tmp_path, scans, capsys):

@@ -104,15 +104,19 @@ def test_uv_maps_of_a_folder(tmp_path):
     fine = np.random.default_rng(0).random((8, 8, 3))
     np.savez(tmp_path / "b.npz", uv_map=fine, coarse_uv_map=fine + 1)
     np.savez(tmp_path / "a.npz", uv_map=fine)
-    alone, pair = (read_uv_maps(path) for path in list_uv_maps(tmp_path))
+    alone, pair = (read_uv_maps(path, "ours") for path in list_uv_maps(tmp_path))
     np.testing.assert_allclose(pair.coarse_uv_map - pair.uv_map, 1, atol=1e-6)
     np.testing.assert_array_equal(alone.coarse_uv_map, alone.uv_map)
     np.savez(tmp_path / "a.npz", uv_map=np.array([{}], object))
     with pytest.raises(ValueError, match=r"a\.npz: no readable UV maps \(Object arrays"):
-        read_uv_maps(tmp_path / "a.npz")
+        read_uv_maps(tmp_path / "a.npz", "ours")
     np.savez(tmp_path / "a.npz", uv_map=fine[:4])
     with pytest.raises(ValueError, match=r"a\.npz: uv_map: expected .*got \(4, 8, 3\)"):
-        read_uv_maps(tmp_path / "a.npz")
+        read_uv_maps(tmp_path / "a.npz", "ours")
+    np.savez(tmp_path / "a.npz", uv_map=fine, atlas="ours")
+    np.testing.assert_allclose(read_uv_maps(tmp_path / "a.npz", "ours").uv_map, fine, atol=1e-6)
+    with pytest.raises(ValueError, match=r"a\.npz: .* another chart \(ours\) .* \(theirs\)"):
+        read_uv_maps(tmp_path / "a.npz", "theirs")
 
 
 def test_what_is_missing_names_page_and_terms(tmp_path, mano_path):
@@ -145,6 +149,22 @@ def test_a_hostile_annotation_is_refused(tmp_path, mano_path):
         frame_names(tmp_path, "v2", "train")
 
 
+@pytest.mark.parametrize("box", [[200, 100, 200, 330], [420, 100, 200, 330], [0, 0, np.nan, 9]])
+def test_a_box_that_is_none_is_named(tmp_path, mano_path, box):
+    write_ho3d(tmp_path, mano_path, "v3")
+    path = tmp_path / "evaluation" / "SM1" / "meta" / "0000.pkl"
+    joint = np.array([0.0, 0.0, -0.6])
+    meta = {"handJoints3D": joint, "camMat": np.diag([600.0, 600, 1]), "handBoundingBox": box}
+    path.write_bytes(old_pickle(meta))
+    with pytest.raises(ValueError, match=r"0000\.pkl: handBoundingBox: .*left < right.*, got "):
+        read_frame(tmp_path, "v3", "evaluation", "SM1/0000")
+
+
+def test_a_list_of_frames_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "train.txt").write_text("\ufeffABF10/0000\n", encoding="utf-8")
+    assert frame_names(tmp_path, "v3", "train") == ["ABF10/0000"]
+
+
 def test_a_camera_without_square_pixels_is_refused():
     with pytest.raises(ValueError, match=r"here: .*square pixels, got focal lengths 500 and 520"):
         camera_values(np.diag([500.0, 520, 1]), first_pixel=0, where="here")
@@ -156,8 +176,9 @@ def test_json_lists_are_read_whatever_the_chunks(tmp_path, monkeypatch, chunk):
     own = Archive("A set", "https://example.org", "free")
     values = np.random.default_rng(0).normal(size=(5, 2, 3))
     path = tmp_path / "numbers.json"
-    for text in (json.dumps(values.tolist()), json.dumps(values.tolist(), indent=1) + "\n"):
-        path.write_text(text)
+    short = json.dumps(values.tolist())
+    for text in (short, json.dumps(values.tolist(), indent=1) + "\n", "\ufeff" + short):
+        path.write_text(text, encoding="utf-8")
         np.testing.assert_allclose(own.numbers(path, (2, 3)), values, rtol=1e-6)
     path.write_text("[12, 3.5]")
     np.testing.assert_array_equal(own.numbers(path, ()), [12, 3.5])

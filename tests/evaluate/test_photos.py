@@ -1,9 +1,18 @@
 """Scores of annotated pictures, on cases that a pencil can check."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from i2uv_jax.evaluate.photos import NO_UNIT, failed_photo, score_photo, summarize
+from i2uv_jax.evaluate.answers import NOT_FINITE
+from i2uv_jax.evaluate.photos import (
+    NO_UNIT,
+    NOTHING_VISIBLE,
+    failed_photo,
+    score_photo,
+    summarize,
+)
 from i2uv_jax.imaging.annotations import Annotation
 
 POINTS = np.stack([np.arange(21.0), 10 + np.arange(21.0) % 5], axis=1)
@@ -68,9 +77,47 @@ def test_errors_are_split_by_pose_and_by_how_much_is_visible():
     assert groups["pose"]["bent"]["aligned_keypoint_mm"] == pytest.approx(0, abs=1e-4)
 
 
-def test_nothing_visible_is_no_error():
-    score = score_photo(annotated(visible=0), "right", POINTS, None)
-    assert score.mean_error is None and score.visible_share == 0
+def numbers(value):
+    """All numbers in a summary, however deep."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return [number for part in inner for number in numbers(part)]
+    return [value] if isinstance(value, float) else []
+
+
+@pytest.mark.parametrize("with_another", [True, False])
+def test_a_picture_without_visible_keypoints_is_named_and_not_counted(with_another):
+    hidden = annotated("hidden.png", visible=0)
+    scores = [
+        score_photo(hidden, "right", POINTS, None),
+        failed_photo(replace(hidden, file="failed.png"), "right", "gone"),
+    ]
+    assert scores[0].mean_error is None and scores[0].visible_share == 0
+    if with_another:
+        scores.append(score_photo(annotated(), "right", POINTS, None))
+    summary = summarize(scores)
+    assert summary["ground_truth_problems"] == {NOTHING_VISIBLE: ["hidden.png", "failed.png"]}
+    assert summary["with_keypoints_2d"] == int(with_another)
+    assert summary["within_0.1_of_box"] == (1 if with_another else None)
+    assert np.isfinite(numbers(summary)).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e200])
+@pytest.mark.parametrize("in_space", [True, False])
+def test_a_prediction_that_is_not_finite_is_a_miss(value, in_space):
+    true = np.random.default_rng(0).normal(size=(21, 3))
+    annotation = annotated(box_xywh=(0.0, 0.0, 50.0, 30.0), keypoints_3d_mm=true)
+    points = [POINTS.copy(), true.copy()]
+    points[in_space][3, 1] = value
+    scores = [
+        score_photo(annotation, "right", *points),
+        score_photo(replace(annotation, file="b.png"), "right", POINTS, true),
+    ]
+    summary = summarize(scores)
+    assert summary["failures"] == {NOT_FINITE: ["a.png"]}
+    assert summary == summarize([failed_photo(annotation, "right", NOT_FINITE), scores[1]])
+    assert (summary["error_over_box"], summary["within_0.1_of_box"]) == (0, 0.5)
+    assert np.isfinite(numbers(summary)).all()
 
 
 @pytest.mark.parametrize("box", [(5.0, 5.0, 0.0, 0.0), None])

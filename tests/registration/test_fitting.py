@@ -59,7 +59,7 @@ def test_a_right_fist_in_millimetres(fitter, tmp_path):
     assert 0.8 < fitted.seen[mask].mean() < 0.97 and not fitted.seen[~mask].any()
 
     (tmp_path / "hand.npz").write_bytes(fitted_hand_bytes(fitted))
-    read = read_fitted_hand(tmp_path / "hand.npz")
+    read = read_fitted_hand(tmp_path / "hand.npz", str(fitted.atlas))
     np.testing.assert_array_equal(read.uv_map, fitted.uv_map)
     # The map holds the mesh: from one to the other and back.
     tables = build_tables(subdivision_of(fitter.hand).atlas, 256)

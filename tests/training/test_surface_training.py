@@ -215,4 +215,4 @@ def test_too_few_scans_are_one_line(scans):
     config = replace(CONFIG, data=replace(CONFIG.data, sets=((str(scans), 1.0),)))
     with pytest.raises(ValueError, match=r"too few scans \(1\)"):
         scan_pairs(config, batch_sharding(make_mesh(1)))
-    assert len(read_uv_maps(scans / "0.npz").uv_map) == SIZE
+    assert len(read_uv_maps(scans / "0.npz", load_hand().atlas.fingerprint).uv_map) == SIZE

@@ -37,7 +37,9 @@ class FreiHandPhotos(HandPhotos):
                 found = replace(found, vertices=self._mesh(read, index))
             return found
 
-        return PhotoEntries(read.num_photos, photo)
+        meshes = "mano" if read.vertices is None else "verts"
+        annotations = [read.annotation_file(name) for name in ("K", "xyz", meshes)]
+        return PhotoEntries(read.num_photos, photo, annotations)
 
     def _mesh(self, read: FreiHand, index: int):
         """MANO of the entry's parameters, laid where its keypoints are."""

@@ -5,8 +5,9 @@ are stored in random order, the same at every build.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ class PhotoEntries:
     count: int
     photo: Callable[[int], HandPhoto | None]
     """With at least its mesh; None where the owners annotated none."""
+    annotations: Sequence[Path]
+    """The files that say what the pictures show."""
 
 
 class HandPhotos(ResumableBuilder, skip_registration=True):
@@ -85,7 +88,8 @@ class HandPhotos(ResumableBuilder, skip_registration=True):
     ) -> None:
         """Builds what is missing of the set from the archives in a folder.
 
-        A set that is there must be of as many photos and the same UV template.
+        A set that is there must be of the same UV template, MANO and annotations; the pictures
+        themselves are not compared.
 
         Args:
           on_progress: see `ResumableBuilder`.
@@ -143,6 +147,10 @@ class HandPhotos(ResumableBuilder, skip_registration=True):
         folder = Path(dl_manager.manual_dir)
         entries = {split: self.entries(folder, split) for split in self.splits(folder)}
         self.info.metadata["entries"] = {split: found.count for split, found in entries.items()}
+        annotations = chain.from_iterable(found.annotations for found in entries.values())
+        self._sources = {"MANO": self.builder_config.mano_path} | {
+            path.relative_to(folder).as_posix(): self.ARCHIVE.require(path) for path in annotations
+        }
         return {split: self._shards(found) for split, found in entries.items()}
 
     def _shards(self, entries: PhotoEntries) -> list[Shard]:
@@ -165,7 +173,7 @@ class HandPhotos(ResumableBuilder, skip_registration=True):
 
     def _check_same(self, noted: Mapping[str, Any]) -> None:
         if _fingerprint(noted) != self.hand.atlas.fingerprint:
-            raise ValueError("it has another UV template")
+            raise ValueError(f"it has another UV template than {self.builder_config.template_path}")
         now = self.info.metadata["entries"]
         if noted["entries"] != now:
             raise ValueError(f"its archives held {noted['entries']} photos, these {now}")

@@ -22,4 +22,5 @@ class HicPhotos(HandPhotos):
 
     def entries(self, folder: Path, split: str) -> PhotoEntries:
         fits = list_fits(folder)
-        return PhotoEntries(len(fits), lambda number: read_fit(fits[number]))
+        annotations = [fit.fit_path for fit in fits]
+        return PhotoEntries(len(fits), lambda number: read_fit(fits[number]), annotations)

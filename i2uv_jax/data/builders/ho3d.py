@@ -31,7 +31,8 @@ class _Ho3d(HandPhotos, skip_registration=True):
             vertices, _ = self.posed(frame.pose, frame.betas)
             return replace(frame.photo, vertices=frame.to_camera(vertices))
 
-        return PhotoEntries(len(names), photo)
+        annotations = ho3d.annotation_files(folder, split, names)
+        return PhotoEntries(len(names), photo, annotations)
 
 
 class Ho3dV2(_Ho3d):

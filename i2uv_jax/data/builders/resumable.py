@@ -2,7 +2,8 @@
 
 A shard gets its name when it is whole and counted, and the set its `dataset_info.json`, without
 which no reader takes the folder for a set, when all shards are. What an earlier build left is kept,
-if what it noted down in `metadata.json` says that it stored the same.
+if what it noted down says that it stored the same: in `metadata.json`, and of the files it was made
+of in `sources.json`. If not, nothing is built, and it stays as it is.
 """
 
 import errno
@@ -10,10 +11,13 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow_datasets as tfds
 from array_record.python import array_record_module
+
+from i2uv_jax.data.builders.set_sources import SOURCES, check_sources, described, note_sources
 
 SAMPLES_PER_SHARD = 1024
 
@@ -21,6 +25,7 @@ Shard = Callable[[], Iterator[tuple[str, dict]]]
 """Yields a shard's samples with their keys; the same ones whenever it is called."""
 
 _PARTIAL_SUFFIX = ".partial"
+_DATASET_INFO = "dataset_info.json"
 
 
 def count_shards(num_samples: int) -> int:
@@ -32,8 +37,11 @@ class ResumableBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     """Base of the builders; a subclass says what a set's shards are and what it is made of.
 
     `_shard_iterators_per_split(download_config)` gives the `Shard`s of each split, and
-    `info.metadata` decides their content.
+    `info.metadata` decides their content together with the files in `_sources`.
     """
+
+    _sources: Mapping[str, Path] = MappingProxyType({})
+    """Files by names that stay the same wherever they lie; complete once the shards are listed."""
 
     def __init__(self, *, file_format: str = "array_record", **arguments: Any) -> None:
         # tensorflow-datasets' default format needs TensorFlow.
@@ -46,7 +54,7 @@ class ResumableBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         on_progress: Callable[[int], None] = lambda num_samples: None,
         **_: Any,
     ) -> None:
-        """Stores what is missing of the set; nothing if it is complete.
+        """Stores what is missing of the set; nothing at all if it is complete.
 
         Args:
           download_config: its `manual_dir` is where unpacked archives lie.
@@ -55,14 +63,14 @@ class ResumableBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
           _: tensorflow-datasets' arguments about downloads, which have no meaning here.
 
         Raises:
-          ValueError: what the set is made of is missing or wrong, or the folder holds shards of
-            something else or damaged ones.
+          ValueError: what the set is made of is missing or wrong, or the folder holds damaged
+            shards or those of something else, which are left as they are.
           OSError: the folder cannot be written to, or the disk is full.
         """
         folder = Path(self.data_path)
         shards = self._shard_iterators_per_split(download_config)
+        descriptions = described(self._sources)
         folder.mkdir(parents=True, exist_ok=True)
-        self._check_notes(folder)
         places = {
             split: [
                 Path(self._template(split).sharded_filepath(shard_index=i, num_shards=len(shards_)))
@@ -71,6 +79,14 @@ class ResumableBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
             for split, shards_ in shards.items()
         }
         done = [path for paths in places.values() for path in paths if path.exists()]
+        num_shards = sum(map(len, places.values()))
+        is_complete = (folder / _DATASET_INFO).exists() and len(done) == num_shards
+        if self._has_shards(folder):
+            self._check_notes(folder, descriptions, is_complete=is_complete)
+        else:
+            if descriptions:
+                note_sources(folder, descriptions)
+            self.info.metadata.save_metadata(folder)
         on_progress(sum(map(_num_records, done)))
         for split, paths in places.items():
             for path, shard in zip(paths, shards[split], strict=True):
@@ -80,7 +96,8 @@ class ResumableBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
             split: [self._length(split, index, path) for index, path in enumerate(paths)]
             for split, paths in places.items()
         }
-        self._finish(folder, places, lengths)
+        if not is_complete:
+            self._finish(folder, places, lengths)
 
     def _expected_length(self, split: str, index: int) -> int | None:
         """How many samples a shard has to have, where that is known without making them."""
@@ -118,16 +135,30 @@ class ResumableBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
             )
         return found
 
-    def _check_notes(self, folder: Path) -> None:
-        """Compares with what an earlier build noted down, or notes it down."""
+    def _has_shards(self, folder: Path) -> bool:
+        """Whether an earlier build stored anything; if not, what stopped it may be mended since."""
+        found = folder.glob(f"{self.name}-*")
+        return any(path.suffix != _PARTIAL_SUFFIX for path in found)
+
+    def _check_notes(
+        self, folder: Path, descriptions: Mapping[str, str], *, is_complete: bool
+    ) -> None:
+        """Compares with what an earlier build noted down."""
         noted = tfds.core.MetadataDict()
         try:
             noted.load_metadata(folder)
             self._check_same(noted)
-        except FileNotFoundError:
-            self.info.metadata.save_metadata(folder)
+            if descriptions:
+                check_sources(folder, self._sources, descriptions)
         except KeyError as error:
             raise self._cannot_continue(f"no {error} noted down") from error
+        except FileNotFoundError as error:
+            missing = Path(error.filename).name
+            # Nothing is added to a complete set, so one from before files were noted may stay.
+            if not (is_complete and missing == SOURCES):
+                raise self._cannot_continue(
+                    f"what it is made of is unknown: no {missing}"
+                ) from error
         except ValueError as error:
             raise self._cannot_continue(error) from error
 
@@ -156,7 +187,7 @@ class ResumableBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         self.info.set_splits(tfds.core.SplitDict(splits))
         with tempfile.TemporaryDirectory(dir=folder, suffix=_PARTIAL_SUFFIX) as temporary:
             self.info.write_to_directory(temporary)
-            files = sorted(Path(temporary).iterdir(), key=lambda p: p.name == "dataset_info.json")
+            files = sorted(Path(temporary).iterdir(), key=lambda p: p.name == _DATASET_INFO)
             for path in files:
                 path.replace(folder / path.name)
 

@@ -32,11 +32,13 @@ class UvMapPairs(ResumableBuilder):
 
     def __init__(self, *, config: UvMapPairsConfig, **arguments: Any) -> None:
         self._folder = config.folder
+        self._fingerprint = load_hand().atlas.fingerprint
         super().__init__(config=config, **arguments)
 
     @cached_property
     def _size(self) -> int:
-        return len(read_uv_maps(list_uv_maps(self._folder)[0]).uv_map)
+        first = list_uv_maps(self._folder)[0]
+        return len(read_uv_maps(first, self._fingerprint).uv_map)
 
     def _info(self) -> tfds.core.DatasetInfo:
         uv_map = tfds.features.Tensor(
@@ -47,19 +49,20 @@ class UvMapPairs(ResumableBuilder):
             builder=self,
             description=_DESCRIPTION,
             features=tfds.features.FeaturesDict(features),
-            metadata=tfds.core.MetadataDict(settings={"atlas": load_hand().atlas.fingerprint}),
+            metadata=tfds.core.MetadataDict(settings={"atlas": self._fingerprint}),
         )
 
     def _shard_iterators_per_split(self, dl_manager: Any) -> dict[str, list[Shard]]:
         del dl_manager  # nothing is downloaded
         paths = list_uv_maps(self._folder)
         self.info.metadata["names"] = [path.stem for path in paths]
+        self._sources = {path.name: path for path in paths}
         num_shards = count_shards(len(paths))
         return {"train": [partial(self._samples, paths[i::num_shards]) for i in range(num_shards)]}
 
     def _samples(self, paths: list[Path]) -> Iterator[tuple[str, dict]]:
         for path in paths:
-            pair = read_uv_maps(path)
+            pair = read_uv_maps(path, self._fingerprint)
             if len(pair.uv_map) != self._size:
                 raise ValueError(
                     f"{path}: expected maps of {self._size} texels a side as the folder's first, "

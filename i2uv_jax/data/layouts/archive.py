@@ -67,7 +67,8 @@ def _entries(path: Path) -> Iterator[Any]:
     """The entries of a JSON list, without holding the whole of it."""
     decode = json.JSONDecoder().raw_decode
     try:
-        with path.open(encoding="utf-8") as file:
+        # Some editors put a byte order mark first.
+        with path.open(encoding="utf-8-sig") as file:
             text, place, at_end = file.read(_CHUNK_CHARS), 1, False
             if not text.startswith("["):
                 raise ValueError("expected a list")

@@ -61,7 +61,7 @@ class FreiHand:
         focal_px, principal_px = camera_values(
             self.camera_matrices[index],
             first_pixel=0.0,
-            where=f"{self.folder / self.split}_K.json: entry {index}",
+            where=f"{self.annotation_file('K')}: entry {index}",
         )
         mask = self.folder / self.split / "mask" / f"{index:08d}.jpg"
         keypoints = None if self.keypoints is None else self.keypoints[index]
@@ -75,6 +75,10 @@ class FreiHand:
             wrist=None if keypoints is None else keypoints[0],
             mask_path=mask if mask.exists() else None,
         )
+
+    def annotation_file(self, name: str) -> Path:
+        """Where the entries of a name ("K", "xyz", ...) are."""
+        return _annotation_file(self.folder, self.split, name)
 
     @property
     def num_photos(self) -> int:
@@ -93,7 +97,7 @@ def read_freihand(folder: Path, split: str) -> FreiHand:
     is_training = split == "training"
 
     def numbers(name: str, *shape: int, needed: bool) -> np.ndarray | None:
-        path = folder / f"{split}_{name}.json"
+        path = _annotation_file(folder, split, name)
         return FREIHAND.numbers(path, shape) if needed or path.exists() else None
 
     found = FreiHand(
@@ -111,7 +115,11 @@ def read_freihand(folder: Path, split: str) -> FreiHand:
     ):  # fmt: skip
         if values is not None and len(values) != len(found):
             raise ValueError(
-                f"{folder / split}_{name}.json: expected {len(found)} entries as in "
+                f"{found.annotation_file(name)}: expected {len(found)} entries as in "
                 f"{split}_K.json, got {len(values)}"
             )
     return found
+
+
+def _annotation_file(folder: Path, split: str, name: str) -> Path:
+    return folder / f"{split}_{name}.json"

@@ -12,6 +12,7 @@ Evaluation frames say where the wrist is and where the hand's box, no more. That
 evaluation is in the same frame and order is taken from others' readers, not from its owners.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,11 +67,19 @@ def frame_names(folder: Path, version: str, split: str) -> list[str]:
       ValueError: the list is missing or names something else.
     """
     path = archive(version).require(folder / f"{split}.txt")
-    names = path.read_text().split()
+    names = path.read_text(encoding="utf-8-sig").split()
     for name in names:
         if name.count("/") != 1 or ".." in name:
             raise ValueError(f"{path}: expected SEQUENCE/FRAME in each line, got {name!r}")
     return names
+
+
+def annotation_files(folder: Path, split: str, names: Sequence[str]) -> list[Path]:
+    """The files that tell of a split's frames, the evaluation's truth among them."""
+    files = [folder / f"{split}.txt"]
+    if split == "evaluation":
+        files += [folder / f"evaluation_{name}.json" for name in ("xyz", "verts")]
+    return files + [_meta_file(folder, split, name) for name in names]
 
 
 def read_frame(folder: Path, version: str, split: str, name: str) -> Ho3dFrame | None:
@@ -81,7 +90,7 @@ def read_frame(folder: Path, version: str, split: str, name: str) -> Ho3dFrame |
     """
     sequence, frame = name.split("/")
     place = folder / split / sequence
-    path = archive(version).require(place / "meta" / f"{frame}.pkl")
+    path = archive(version).require(_meta_file(folder, split, name))
     content = read_restricted_pickle(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected annotations by name, got {type(content).__name__}")
@@ -102,6 +111,11 @@ def read_frame(folder: Path, version: str, split: str, name: str) -> Ho3dFrame |
         box = np.asarray(content.get("handBoundingBox"), np.float64)
         if box.shape != (4,):
             raise ValueError(f"{path}: handBoundingBox: expected four numbers")
+        if not (box[:2] < box[2:]).all():
+            raise ValueError(
+                f"{path}: handBoundingBox: expected left < right and top < bottom, "
+                f"got {' '.join(f'{edge:g}' for edge in box)}"
+            )
         return Ho3dFrame(HandPhoto(**camera, wrist=wrist, box_xyxy=tuple(map(float, box))))
     keypoints = from_mano_order(points(joints, 21, f"{path}: handJoints3D")) * _FROM_OPENGL
     return Ho3dFrame(
@@ -131,6 +145,11 @@ def read_evaluation_truth(
         )
     keypoints = np.stack([from_mano_order(frame) for frame in joints])
     return keypoints * _FROM_OPENGL, vertices * _FROM_OPENGL
+
+
+def _meta_file(folder: Path, split: str, name: str) -> Path:
+    sequence, frame = name.split("/")
+    return folder / split / sequence / "meta" / f"{frame}.pkl"
 
 
 def _picture(stem: Path, version: str) -> Path:
