@@ -111,7 +111,7 @@ def _print_collectives(config: "ExperimentConfig", args: argparse.Namespace) -> 
     flag = f"--xla_force_host_platform_device_count={args.collectives}"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}"
 
-    from i2uv_jax.training.benchmark import step_collectives
+    from i2uv_jax.training.step_collectives import step_collectives
 
     print(
         f"compiling {config.name} for {args.collectives} devices ...", file=sys.stderr, flush=True
@@ -132,18 +132,19 @@ def _print_collectives(config: "ExperimentConfig", args: argparse.Namespace) -> 
 
 
 def _print_memory(config: "ExperimentConfig", *, as_json: bool) -> int:
-    from i2uv_jax.training.benchmark import step_memory
+    from i2uv_jax.training.step_memory import step_memory
 
     memory = step_memory(config)
     numbers = {**dataclasses.asdict(memory), "activations": memory.activations,
                "total": memory.total}  # fmt: skip
-    microbatch_size = numbers.pop("microbatch_size")
+    counts = {name: numbers.pop(name) for name in ("microbatch_size", "pictures_seen")}
     if as_json:
-        json.dump({"config": config.name, "microbatch_size": microbatch_size, "bytes": numbers},
-                  sys.stdout, indent=1)  # fmt: skip
+        json.dump({"config": config.name, **counts, "bytes": numbers}, sys.stdout, indent=1)
         print()
         return 0
-    print(f"{config.name}, one device, {microbatch_size} pictures at a time")
+    size, seen = counts.values()
+    others = f" and {seen - size} without a right hand" if seen > size else ""
+    print(f"{config.name}, one device, {size} pictures{others} at a time")
     for name, num_bytes in numbers.items():
         print(f"{name.replace('_', ' '):24}{num_bytes / 1e9:>10.3f} GB")
     return 0

@@ -6,20 +6,15 @@ run makes the next batch while a step is still running, and is faster by what th
 
 import statistics
 import time
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import jax
 
-from i2uv_jax.config import DataConfig, ExperimentConfig
-from i2uv_jax.data.source import BatchSource
-from i2uv_jax.measuring.collectives import Collective, collectives
+from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.measuring.device_peaks import measured_peaks, peaks_of, precision_of
 from i2uv_jax.measuring.timing import counted, peak_host_bytes, program_bytes
-from i2uv_jax.models.networks import build_network
-from i2uv_jax.training.program import TrainingProgram, abstract_state, build_program
+from i2uv_jax.training.program import TrainingProgram
 from i2uv_jax.training.utilisation import training_flops
-from i2uv_jax.types import TrainingBatch
 
 _NUM_WARM_UP = 2
 
@@ -113,121 +108,6 @@ def measure_training(program: TrainingProgram, *, num_steps: int) -> TrainingSpe
         program_bytes=program_bytes(compiled),
         host_bytes=host_bytes,
     )
-
-
-def step_collectives(
-    config: ExperimentConfig, source: BatchSource | None = None
-) -> tuple[Collective, ...]:
-    """What one training step sends between the config's devices, as compiled; nothing is run.
-
-    Args:
-      source: of batches like the config's; the renderer unless given.
-
-    Raises:
-      ValueError: config and machine do not go together.
-    """
-    # Where pictures come from does not matter to the step, and only rendered ones can be traced.
-    config = replace(config, data=DataConfig())
-    program = build_program(config, source)
-    batch = jax.eval_shape(lambda: program.source.training_batch(0))
-    compiled = program.train_step.lower(abstract_state(config), batch).compile()
-    return collectives(compiled.as_text(), program.mesh.size)
-
-
-@dataclass(frozen=True)
-class StepMemory:
-    """Bytes that a training step needs on its one device, from the traced program's shapes."""
-
-    parameters: int
-    """With the running statistics."""
-    optimizer: int
-    average: int
-    gradient: int
-    """With the sum over microbatches, where there are several."""
-    batch: int
-    """Pictures and what is known of them; twice, as the next batch is made while a step runs."""
-    weights_for_backward: int
-    """What the backward pass keeps whatever the batch: weights in the computation's precision."""
-    activations_per_image: int
-    """What the backward pass keeps of each picture of a microbatch."""
-    microbatch_size: int
-
-    @property
-    def activations(self) -> int:
-        """Of one microbatch."""
-        return self.activations_per_image * self.microbatch_size
-
-    @property
-    def total(self) -> int:
-        """All of it at once."""
-        return (
-            self.parameters
-            + self.optimizer
-            + self.average
-            + self.gradient
-            + self.batch
-            + self.weights_for_backward
-            + self.activations
-        )
-
-
-def step_memory(config: ExperimentConfig, source: BatchSource | None = None) -> StepMemory:
-    """What a step keeps on one device, read off the traced program: nothing is compiled or run.
-
-    Activations are all that automatic differentiation hands from the forward to the backward pass,
-    traced for one picture and for two. A compiler keeps fewer where it computes anew what is
-    cheap, and needs room to work in, which is not counted; neither is the renderer.
-
-    Args:
-      source: of batches like the config's; the renderer unless given.
-
-    Raises:
-      ValueError: the config names a loss that does not exist.
-    """
-    batch_size, num_microbatches = config.train.batch_size, config.train.microbatches
-    # CPUs' formulations keep other things than accelerators'.
-    model_config = replace(config.model, cpu_paths="off")
-    train = replace(config.train, batch_size=1, microbatches=1, num_devices=1, fsdp=1)
-    config = replace(config, model=model_config, train=train, data=DataConfig())
-    program = build_program(config, source)
-    state = abstract_state(config)
-    one = jax.eval_shape(lambda: program.source.training_batch(0))
-    model = build_network(model_config, rematerialise=config.train.rematerialise)
-
-    def backward(params: dict, batch_stats: dict, batch: TrainingBatch):
-        def loss_of(params: dict):
-            output, _ = model.apply(
-                {"params": params, "batch_stats": batch_stats},
-                *program.task.network_inputs(batch),
-                train=True,
-                mutable=["batch_stats"],
-            )
-            return program.task.compute_loss(output, batch)[0]
-
-        return jax.vjp(loss_of, params)[1]
-
-    kept = []
-    for size in (1, 2):
-        batch = jax.tree.map(
-            lambda leaf, size=size: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), one
-        )
-        kept.append(_num_bytes(jax.eval_shape(backward, state.params, state.batch_stats, batch)))
-    per_image = kept[1] - kept[0]
-    params = _num_bytes(state.params)
-    return StepMemory(
-        parameters=params + _num_bytes(state.batch_stats),
-        optimizer=_num_bytes(state.opt_state),
-        average=_num_bytes(state.average),
-        gradient=params * (1 if num_microbatches == 1 else 2),
-        batch=2 * batch_size * _num_bytes(one),
-        weights_for_backward=kept[0] - per_image,
-        activations_per_image=per_image,
-        microbatch_size=batch_size // num_microbatches,
-    )
-
-
-def _num_bytes(tree: Any) -> int:
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _flops_per_image(

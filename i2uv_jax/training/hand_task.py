@@ -10,9 +10,10 @@ from jax.sharding import Mesh
 from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.geometry.uv_map import build_tables
+from i2uv_jax.training.hand_evaluation import build_evaluation_step
+from i2uv_jax.training.hand_loss import build_loss
 from i2uv_jax.training.negatives import build_network_inputs, build_presence_loss
 from i2uv_jax.training.pictures import draw_maps
-from i2uv_jax.training.step import build_evaluation_step, build_loss
 from i2uv_jax.training.task import Scores, Task, means
 
 

@@ -8,8 +8,8 @@ from flax import linen as nn
 from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.geometry.uv_map import build_tables
+from i2uv_jax.training.hand_loss import build_loss
 from i2uv_jax.training.pictures import draw_maps
-from i2uv_jax.training.step import build_loss
 from i2uv_jax.training.surface_evaluation import build_surface_evaluation_step
 from i2uv_jax.training.task import Scores, Task, means
 

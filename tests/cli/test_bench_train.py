@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from i2uv_jax.cli.main import main
-from i2uv_jax.training import benchmark
+from i2uv_jax.training import benchmark, step_memory
 
 TINY = str(Path(__file__).parents[2] / "configs" / "tiny.py")
 
@@ -106,17 +106,19 @@ def test_mistakes_are_one_line(capsys, words, message):
 
 
 def test_memory_in_a_table_and_as_json(monkeypatch, capsys):
-    made_up = benchmark.StepMemory(
+    made_up = step_memory.StepMemory(
         parameters=10**9, optimizer=2 * 10**9, average=10**9, gradient=10**9, batch=10**8,
-        weights_for_backward=10**8, activations_per_image=10**7, microbatch_size=32,
+        weights_for_backward=10**8, activations_per_image=10**7, microbatch_size=28,
+        pictures_seen=32,
     )  # fmt: skip
-    monkeypatch.setattr(benchmark, "step_memory", lambda config: made_up)
+    monkeypatch.setattr(step_memory, "step_memory", lambda config: made_up)
     words = ["bench", "train", "--config", TINY, "--memory"]
     assert main(words) == 0
     table = capsys.readouterr().out.splitlines()
+    assert table[0] == "tiny, one device, 28 pictures and 4 without a right hand at a time"
     # 5.2 GB, and 32 pictures of 10 MB.
     assert table[-1].split() == ["total", "5.520", "GB"]
     assert main([*words, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["microbatch_size"] == 32
+    assert (told["microbatch_size"], told["pictures_seen"]) == (28, 32)
     assert (told["bytes"]["activations"], told["bytes"]["total"]) == (32 * 10**7, 5_520_000_000)

@@ -22,6 +22,7 @@ from i2uv_jax.models.hand_net import HandNetOutput
 from i2uv_jax.training import program
 from i2uv_jax.training import state as state_module
 from i2uv_jax.training.gradient import build_gradient
+from i2uv_jax.training.hand_evaluation import build_evaluation_step
 from i2uv_jax.training.negatives import (
     build_network_inputs,
     build_presence_loss,
@@ -29,7 +30,6 @@ from i2uv_jax.training.negatives import (
     count_negatives,
 )
 from i2uv_jax.training.sharding import batch_sharding, make_mesh, replicated
-from i2uv_jax.training.step import build_evaluation_step
 from i2uv_jax.types import Batch
 
 ONE = make_mesh(1)

@@ -7,8 +7,8 @@ import numpy as np
 
 from i2uv_jax.geometry.uv_map import build_tables
 from i2uv_jax.models.hand_net import HandNetOutput
+from i2uv_jax.training.hand_evaluation import build_evaluation_step
 from i2uv_jax.training.state import update_average
-from i2uv_jax.training.step import build_evaluation_step
 
 
 class KnownAnswer:
