@@ -4,7 +4,8 @@ photos and prints a table.
 
 python -m launch.ablate_data --photos DIR --skins SKINS --backgrounds PICTURES --out runs/ablation
 
-Runs that are finished are kept: the same command goes on where it was interrupted.
+Runs that are finished are kept: the same command goes on where it was interrupted. A folder with
+runs of other settings is refused.
 """
 
 import argparse
@@ -59,6 +60,9 @@ def main() -> int:
     parser.add_argument("--start-steps", type=int, default=2000, help="of each seed's start (2000)")
     parser.add_argument("--steps", type=int, default=600, help="of each run from there (600)")
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if not _is_same_ablation(arguments):
+        return 2
     all_off = tuple(option for options in _WITHOUT.values() for option in options)
     scores = {}
     for seed in arguments.seeds:
@@ -79,6 +83,18 @@ def main() -> int:
     write_atomically(arguments.out / "ablation.json", content.encode())
     print(_table(scores))
     return 0
+
+
+def _is_same_ablation(arguments: argparse.Namespace) -> bool:
+    """Whether the folder is new or was begun with these arguments, more seeds aside; notes them."""
+    path = arguments.out / "arguments.json"
+    wanted = {name: str(value) for name, value in vars(arguments).items() if name != "seeds"}
+    if path.exists() and (noted := json.loads(path.read_text())) != wanted:
+        changed = sorted(name for name in wanted if noted.get(name) != wanted[name])
+        print(f"{path}: this ablation was begun with another {changed[0]}", file=sys.stderr)
+        return False
+    write_atomically(path, json.dumps(wanted).encode())
+    return True
 
 
 def _train(

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
@@ -10,7 +11,7 @@ from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 if TYPE_CHECKING:
     from i2uv_jax.inference.detected_hand import PhotoDetector
 
-PALM, HEAT_MAP, _MEDIAPIPE, NONE = "palm", "heatmap", "mediapipe", "none"
+_NAMES = PALM, HEAT_MAP, _MEDIAPIPE, NONE = "palm", "heatmap", "mediapipe", "none"
 
 TELLS_NOTHING = "which tells the model no keypoints"
 """What happens without a detector where the hands' places are known."""
@@ -63,6 +64,11 @@ def open_detector(
             if name_or_path == _MEDIAPIPE:
                 detector = MediaPipeDetector(stack.enter_context(MediaPipeHands()))
             else:
+                if name_or_path not in (PALM, HEAT_MAP) and not Path(name_or_path).exists():
+                    names = ", ".join((PALM, HEAT_MAP, _MEDIAPIPE, NONE))
+                    raise ValueError(
+                        f"--detector {name_or_path}: no such file, and none of {names}"
+                    )
                 detector = load_detector(name_or_path, min_score=min_score)
                 detector.compile()
         except ValueError as error:

@@ -19,10 +19,13 @@ def build_loss(
     """The weighted sum that a config describes, on the geometry of a source of data.
 
     Raises:
-      ValueError: the config names a loss that does not exist.
+      ValueError: the config names a loss that does not exist, or two of one name.
     """
-    for term, _ in (*config.stage_terms, *config.final_terms):
-        resolve_term(term)
+    for kind in ("stage_terms", "final_terms"):
+        names = [resolve_term(term)[0] for term, _ in getattr(config, kind)]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            # Reports have one number for a name.
+            raise ValueError(f"loss.{kind}: expected different names, got {repeated[0]!r} twice")
     sizes = mask_sizes(config, model_config.stage_sizes, model_config.uv_map_size)
     texel_masks = {size: build_tables(source.atlas, size).texel_mask for size in sizes}
     tables = build_tables(source.atlas, model_config.uv_map_size)

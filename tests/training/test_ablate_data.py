@@ -26,11 +26,11 @@ def asked(monkeypatch, tmp_path):
             (out / "metrics.json").write_text(json.dumps(dict.fromkeys(names, share)))
         return 0
 
-    def run():
+    def run(*more, code=0):
         commands.clear()
         words = f"ablate_data --photos P --skins S --backgrounds B --left L --out {tmp_path}"
-        monkeypatch.setattr(sys, "argv", words.split())
-        assert ablate_data.main() == 0
+        monkeypatch.setattr(sys, "argv", [*words.split(), *more])
+        assert ablate_data.main() == code
         return list(commands)
 
     monkeypatch.setattr(ablate_data, "run_i2uv", run_i2uv)
@@ -58,3 +58,11 @@ def test_what_is_finished_is_kept_and_the_table_holds_means(asked, capsys):
     assert "| everything | 0.500 (0.250, 0.750) |" in first
     assert asked() == []
     assert capsys.readouterr().out == first
+
+
+def test_runs_of_other_settings_are_not_taken_for_these(asked, capsys):
+    asked()
+    assert asked("--steps", "700", code=2) == []
+    assert "this ablation was begun with another steps" in capsys.readouterr().err
+    # More seeds only add runs.
+    assert {"train", "eval"} == {command[0] for command in asked("--seeds", "1", "2", "3")}
