@@ -16,8 +16,9 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from i2uv_jax.config import OcclusionConfig
 from i2uv_jax.geometry.mesh import normalize
+from i2uv_jax.render.colour import srgb_to_linear
+from i2uv_jax.render.monk_scale import sample_tone
 from i2uv_jax.render.occlusion import thing_capsule
-from i2uv_jax.render.shading import SKIN_TONES_SRGB, srgb_to_linear
 from i2uv_jax.render.view import uniform_rotation
 
 _SEGMENTS, _RING_LATITUDES = 16, np.deg2rad([-75, -45, 0, 45, 75])
@@ -301,8 +302,6 @@ def _colours(key):
     panel = jnp.cos(longitude - 2 * np.pi * start[:, None]) > stop[:, None]
     is_second = jnp.where(kind[:, None] < 0.4, band, panel & (kind[:, None] < 0.8))
     solid = srgb_to_linear(jnp.where(is_second[..., None], colours[:, 1:], colours[:, :1]))
-    place = (len(SKIN_TONES_SRGB) - 1) * jax.random.uniform(tone_key)
-    tone = jnp.asarray(SKIN_TONES_SRGB)[jnp.round(place).astype(int)]
-    tone = srgb_to_linear(tone) * jnp.array([1.0, 0.82, 0.76])
+    tone = srgb_to_linear(sample_tone(tone_key)) * jnp.array([1.0, 0.82, 0.76])
     skin = jnp.broadcast_to(tone, (_NUM_FINGERS, _GRID.num_vertices, 3))
     return jnp.concatenate([solid, skin])

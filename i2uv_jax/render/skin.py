@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from i2uv_jax.config import SkinConfig
 from i2uv_jax.render.draws import draw
-from i2uv_jax.render.shading import SKIN_TONES_SRGB, srgb_to_linear
+from i2uv_jax.render.monk_scale import LAST_PLACE, linear_tones, tone_at
 from i2uv_jax.render.skin_atlas import unpack
 from i2uv_jax.render.skin_features import NUM_VARIANTS
 from i2uv_jax.render.skin_textures import SkinTextures
@@ -87,12 +87,9 @@ def sample_skin_look(key: Array, config: SkinConfig, textures: SkinTextures) -> 
     is_photo = uniform() < (config.photo_share if num_photos else 0.0)
     photo = jnp.minimum(uniform(0, num_photos).astype(int), max(num_photos - 1, 0))
     variant = jnp.minimum(uniform(0, NUM_VARIANTS).astype(int), NUM_VARIANTS - 1)
-    tones = jnp.log(srgb_to_linear(jnp.asarray(SKIN_TONES_SRGB)))
-    # Squared, because most people in most photos are of the lighter half of the scale.
-    place = 0.5 + (len(SKIN_TONES_SRGB) - 1.6) * uniform() ** 1.3
-    below = jnp.floor(place).astype(int)
-    tone = tones[below] + (place - below) * (tones[below + 1] - tones[below])
-    tone += _tone_to_albedo(place)
+    # Not even: most people in most photos are of the lighter half of the scale.
+    place = 0.5 + (LAST_PLACE - 0.6) * uniform() ** 1.3
+    tone = tone_at(jnp.log(linear_tones()), place) + _tone_to_albedo(place)
     photo_mean = tone
     if num_photos:
         photo_mean = jnp.asarray(textures.photo_tones)[photo]
@@ -131,8 +128,8 @@ def mean_log(skin: Skin) -> Float[Array, "3"]:
 
 def monk_tone(skin: Skin) -> Int[Array, ""]:
     """The tone of the Monk scale, 1 to 10, whose luminance is nearest in logarithm."""
-    place = jnp.arange(len(SKIN_TONES_SRGB))[:, None]
-    tones = jnp.log(srgb_to_linear(jnp.asarray(SKIN_TONES_SRGB))) + _tone_to_albedo(place)
+    place = jnp.arange(LAST_PLACE + 1)[:, None]
+    tones = jnp.log(linear_tones()) + _tone_to_albedo(place)
     distance = jnp.abs(_log_luminance(tones) - _log_luminance(mean_log(skin)))
     return 1 + jnp.argmin(distance)
 
