@@ -1,7 +1,13 @@
 """Linear and sRGB-encoded colours. Pure and jit-able."""
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
+
+from i2uv_jax.imaging.luminance import REC_709_WEIGHTS
+
+LUMINANCE_WEIGHTS = np.array(REC_709_WEIGHTS, np.float32)
+"""Of linear RGB."""
 
 
 def srgb_to_linear(colour: Float[Array, "*b"]) -> Float[Array, "*b"]:
@@ -16,3 +22,8 @@ def linear_to_srgb(colour: Float[Array, "*b"]) -> Float[Array, "*b"]:
     # exp(log) is several times faster than a power on CPUs.
     curved = 1.055 * jnp.exp(jnp.log(jnp.maximum(colour, 0.0031308)) / 2.4) - 0.055
     return jnp.where(colour <= 0.0031308, 12.92 * colour, curved)
+
+
+def luminance(colour: Float[Array, "*b 3"]) -> Float[Array, "*b"]:
+    """Of linear RGB."""
+    return colour @ LUMINANCE_WEIGHTS

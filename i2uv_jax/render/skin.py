@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from i2uv_jax.config import SkinConfig
+from i2uv_jax.render.colour import LUMINANCE_WEIGHTS, luminance
 from i2uv_jax.render.draws import draw
 from i2uv_jax.render.monk_scale import LAST_PLACE, linear_tones, tone_at
 from i2uv_jax.render.skin_atlas import unpack
@@ -30,7 +31,6 @@ _BLOOD = np.array([-0.05, -0.55, -0.40], np.float32)
 _VEIN = np.array([-0.34, -0.10, -0.02], np.float32)
 _PIGMENT = np.array([-0.55, -0.95, -1.25], np.float32)
 _CREASE = np.array([-0.35, -0.75, -0.75], np.float32)
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 class Skin(NamedTuple):
@@ -140,7 +140,7 @@ def _tone_to_albedo(place):
 
 
 def _log_luminance(colour_log):
-    return jnp.log(jnp.exp(colour_log) @ _LUMINANCE)
+    return jnp.log(luminance(jnp.exp(colour_log)))
 
 
 def look_up_skin(
@@ -194,7 +194,7 @@ def look_up_skin(
         value = centre + skin.contrast * (value - centre) + skin.shift_log[c]
         albedo.append(jnp.exp(value))
     albedo = jnp.stack(jax.lax.optimization_barrier(albedo))
-    grey = sum(_LUMINANCE[c] * albedo[c] for c in range(3))
+    grey = sum(LUMINANCE_WEIGHTS[c] * albedo[c] for c in range(3))
     albedo = grey + skin.saturation * (albedo - grey)
     albedo += skin.polish * nail * (skin.polish_colour[:, None] - albedo)
 
