@@ -13,12 +13,8 @@ from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.model import pose_hand
 from i2uv_jax.hand.pose_prior import sample_pose
 from i2uv_jax.hand.shape_prior import MEAN_SHAPE
-from i2uv_jax.render.occluders import (
-    NUM_OCCLUDER_VERTICES,
-    OCCLUDER_FACES,
-    sample_grasped,
-    sample_occluders,
-)
+from i2uv_jax.render.grasped import sample_grasped
+from i2uv_jax.render.occluders import NUM_OCCLUDER_VERTICES, OCCLUDER_FACES, sample_occluders
 from i2uv_jax.render.occlusion import visibility
 from i2uv_jax.render.rasterise import rasterise
 
