@@ -140,7 +140,10 @@ def _measured(args: argparse.Namespace, folder: Path, watch: InterruptWatch) -> 
     keep_compiled_programs()
     backend = choose_backend(args.backend)
     on_progress("single hands")
-    rows = _single_hands(args, drawn, load_with_backend(args.model, backend), folder) | rows
+    hands = _single_hands(
+        drawn, load_with_backend(args.model, backend), args.detector, folder, count=args.count
+    )
+    rows = hands | rows
     described = {
         "model": args.model,
         "backend": backend,
@@ -175,7 +178,7 @@ def _starts(args: argparse.Namespace, drawn: "DrawnPhotos", out: Path) -> dict:
 
 
 def _single_hands(
-    args: argparse.Namespace, drawn: "DrawnPhotos", predictor: "Predictor", folder: Path
+    drawn: "DrawnPhotos", predictor: "Predictor", detector_name: str, folder: Path, *, count: int
 ) -> dict:
     from i2uv_jax.cli.hand_files import write_hand_files
     from i2uv_jax.cli.photo_hand import PhotoHand
@@ -187,13 +190,13 @@ def _single_hands(
             predictor,
             drawn.paths,
             drawn.box_xyxy,
-            num_hands=args.count,
+            num_hands=count,
             detector=detector,
         )
 
     rows = {"hand": _numbers("hand", measured(None), "ms")}
-    if args.detector != NONE:
-        with open_detector(args.detector) as detector:
+    if detector_name != NONE:
+        with open_detector(detector_name) as detector:
             rows["found_hand"] = _numbers("found_hand", measured(detector), "ms")
     photo = read_photo(drawn.paths[0])
     hand = PhotoHand(predictor(photo, box_xyxy=drawn.box_xyxy), drawn.box_xyxy)
@@ -206,7 +209,7 @@ def _single_hands(
                 image_name="drawn", seconds=0.0, with_panel=with_panel,
             )  # fmt: skip
 
-        files = measure_runs(write, args.count)
+        files = measure_runs(write, count)
         rows[name] = _numbers(name, files, "ms")
     return rows
 
