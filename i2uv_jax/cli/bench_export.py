@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from i2uv_jax.cli.argument_types import positive_int, seed
 from i2uv_jax.cli.export import HANDS_SEED, NUM_CALIBRATION
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.json_text import print_json
 
 if TYPE_CHECKING:
     from i2uv_jax.evaluate.export_benchmark import MeasuredExport
@@ -53,8 +53,7 @@ def run(args: argparse.Namespace) -> int:
     for titles, reason in _by_reason(described["left_out"]):
         print(f"left out: {'; '.join(titles)}: {reason}", file=sys.stderr)
     if args.json:
-        json.dump(described, sys.stdout, indent=1)
-        print()
+        print_json(described)
     else:
         _print_table(described)
     return 0

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import io
-import json
 import os
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from i2uv_jax.cli.argument_types import positive_int, whole_number
 from i2uv_jax.cli.detector_option import NONE, PALM, add_detector_option, open_detector
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.json_text import print_json
 from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.photo_list import list_photos
 
@@ -108,8 +108,7 @@ def run(args: argparse.Namespace) -> int:
     except RuntimeError as error:
         raise CommandError(str(error).splitlines()[0], EXIT_FAILED) from error
     if args.json:
-        json.dump(described, sys.stdout, indent=1)
-        print()
+        print_json(described)
     else:
         _print_table(described)
     return 0

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import os
 import statistics
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int
 from i2uv_jax.cli.failure import CommandError
+from i2uv_jax.cli.json_text import print_json
 from i2uv_jax.cli.overrides import leave_overrides
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise CommandError(error) from error
     if args.json:
-        json.dump(numbers, sys.stdout, indent=1)
-        print()
+        print_json(numbers)
     else:
         _print_table(numbers)
     return 0
@@ -118,9 +117,7 @@ def _print_collectives(config: "ExperimentConfig", num_devices: int, *, as_json:
     found = step_collectives(dataclasses.replace(config, train=train))
     if as_json:
         rows = [dataclasses.asdict(one) for one in found]
-        json.dump({"config": config.name, "devices": num_devices, "collectives": rows},
-                  sys.stdout, indent=1)  # fmt: skip
-        print()
+        print_json({"config": config.name, "devices": num_devices, "collectives": rows})
         return 0
     print(f"{config.name}, {num_devices} devices, per step and device")
     print(f"{'kind':20}{'count':>8}{'megabytes':>12}")
@@ -137,9 +134,7 @@ def _print_memory(config: "ExperimentConfig", *, as_json: bool) -> int:
                "total": memory.total}  # fmt: skip
     microbatch_size = numbers.pop("microbatch_size")
     if as_json:
-        json.dump({"config": config.name, "microbatch_size": microbatch_size, "bytes": numbers},
-                  sys.stdout, indent=1)  # fmt: skip
-        print()
+        print_json({"config": config.name, "microbatch_size": microbatch_size, "bytes": numbers})
         return 0
     print(f"{config.name}, one device, {microbatch_size} pictures at a time")
     for name, num_bytes in numbers.items():

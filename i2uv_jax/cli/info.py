@@ -5,12 +5,12 @@ import dataclasses
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.json_text import print_json
 
 if TYPE_CHECKING:
     from i2uv_jax.evaluate.model_card import DescribedModel, FinishedEvaluation
@@ -91,8 +91,7 @@ def run(args: argparse.Namespace) -> int:
             "config": dataclasses.asdict(config),
             "card": card,
         }
-        json.dump(described, sys.stdout, indent=1)
-        print()
+        print_json(described)
         return 0
     given = "SRNet alone"
     if config.affine is not None:
