@@ -2,13 +2,13 @@
 
 import argparse
 import dataclasses
-import json
 import sys
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli import bench_eval, bench_export, bench_infer, bench_predict, bench_train
 from i2uv_jax.cli.argument_types import positive_int
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.json_text import print_json
 from i2uv_jax.cli.rendering import add_render_options, experiment_config, rendering_mishaps
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ def run_data(args: argparse.Namespace) -> int:
         "milliseconds_per_image": {p.name: round(p.milliseconds_per_image, 4) for p in parts},
     }
     if args.json:
-        json.dump(described, sys.stdout, indent=1)
-        print()
+        print_json(described)
     else:
         _print_table(described, speed, parts)
     return 0

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from i2uv_jax.cli.argument_types import positive_int, seed
 from i2uv_jax.cli.export import HANDS_SEED, NUM_CALIBRATION
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.json_text import print_json
 
 if TYPE_CHECKING:
     from i2uv_jax.evaluate.export_benchmark import MeasuredExport
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Exports, compares and prints; returns the process's exit code."""
     try:
         with InterruptWatch() as watch:
-            described = _measured(args, watch)
+            described = _measured(args.model, args.compare, args.seed, watch)
     except ValueError as error:
         raise CommandError(error) from error
     except RuntimeError as error:  # XLA: out of memory, or a device that failed.
@@ -53,14 +53,13 @@ def run(args: argparse.Namespace) -> int:
     for titles, reason in _by_reason(described["left_out"]):
         print(f"left out: {'; '.join(titles)}: {reason}", file=sys.stderr)
     if args.json:
-        json.dump(described, sys.stdout, indent=1)
-        print()
+        print_json(described)
     else:
         _print_table(described)
     return 0
 
 
-def _measured(args: argparse.Namespace, watch: InterruptWatch) -> dict:
+def _measured(model: str, num_compared: int, seed: int, watch: InterruptWatch) -> dict:
     """All numbers, in JSON's types."""
     from i2uv_jax.evaluate.export_benchmark import measure_exports
     from i2uv_jax.evaluate.rendered_crops import rendered_crops
@@ -72,20 +71,20 @@ def _measured(args: argparse.Namespace, watch: InterruptWatch) -> dict:
         watch.check()
         print(f"{what} ...", file=sys.stderr, flush=True)
 
-    config, variables, _ = load_picture_model(find_model(args.model))
+    config, variables, _ = load_picture_model(find_model(model))
     keep_compiled_programs()
-    num_drawn = args.compare + NUM_CALIBRATION
+    num_drawn = num_compared + NUM_CALIBRATION
     on_progress(f"rendering {num_drawn} hands")
-    drawn = rendered_crops(config, num_drawn, args.seed)
-    crops, calibration = drawn[: args.compare], drawn[args.compare :]
+    drawn = rendered_crops(config, num_drawn, seed)
+    crops, calibration = drawn[:num_compared], drawn[num_compared:]
     measured = measure_exports(
-        config, variables, args.model, crops, calibration, on_progress=on_progress
+        config, variables, model, crops, calibration, on_progress=on_progress
     )
     return {
-        "model": args.model,
+        "model": model,
         "hands": len(crops),
         "hands_with_keypoints_told": int(crops.is_told.sum()),
-        "seed": args.seed,
+        "seed": seed,
         "jax_error_mm": measured.error_mm,
         "exports": [_numbers(one) for one in measured.exports],
         "left_out": measured.left_out,

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from i2uv_jax.models.complexity import flops_per_picture, model_complexity
 
     with InterruptWatch() as watch:
-        name, config, variables = _model(args)
+        name, config, variables = _model(args.config, args.model)
         config = inference_config(config, args.dtype)
         device = jax.devices()[0]
         precision = args.dtype
@@ -126,7 +126,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _model(args: argparse.Namespace) -> tuple[str, "HandNetConfig", dict]:
+def _model(config_path: Path | None, model: str) -> tuple[str, "HandNetConfig", dict]:
+    """What to call it, and with which weights to run it; a config goes before a model."""
     from i2uv_jax.config import ExperimentConfig, HandNetConfig
     from i2uv_jax.config_io import load_config
     from i2uv_jax.models.model_files import find_model
@@ -134,14 +135,14 @@ def _model(args: argparse.Namespace) -> tuple[str, "HandNetConfig", dict]:
     from i2uv_jax.models.weights import load_picture_model
 
     try:
-        if args.config is not None:
-            experiment = load_config(args.config, ExperimentConfig)
+        if config_path is not None:
+            experiment = load_config(config_path, ExperimentConfig)
             name, config = experiment.name, experiment.model
-        elif args.model == PUBLISHED:
+        elif model == PUBLISHED:
             name, config = PUBLISHED, HandNetConfig()
         else:
-            config, variables, _ = load_picture_model(find_model(args.model))
-            return args.model, config, variables
+            config, variables, _ = load_picture_model(find_model(model))
+            return model, config, variables
     except ValueError as error:
         raise CommandError(error) from error
     return f"{name}, random weights", config, random_variables(config)

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import io
-import json
 import os
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from i2uv_jax.cli.argument_types import positive_int, whole_number
 from i2uv_jax.cli.detector_option import NONE, PALM, add_detector_option, open_detector
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.json_text import print_json
 from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.photo_list import list_photos
 
@@ -108,8 +108,7 @@ def run(args: argparse.Namespace) -> int:
     except RuntimeError as error:
         raise CommandError(str(error).splitlines()[0], EXIT_FAILED) from error
     if args.json:
-        json.dump(described, sys.stdout, indent=1)
-        print()
+        print_json(described)
     else:
         _print_table(described)
     return 0
@@ -140,7 +139,10 @@ def _measured(args: argparse.Namespace, folder: Path, watch: InterruptWatch) -> 
     keep_compiled_programs()
     backend = choose_backend(args.backend)
     on_progress("single hands")
-    rows = _single_hands(args, drawn, load_with_backend(args.model, backend), folder) | rows
+    hands = _single_hands(
+        drawn, load_with_backend(args.model, backend), args.detector, folder, count=args.count
+    )
+    rows = hands | rows
     described = {
         "model": args.model,
         "backend": backend,
@@ -175,7 +177,7 @@ def _starts(args: argparse.Namespace, drawn: "DrawnPhotos", out: Path) -> dict:
 
 
 def _single_hands(
-    args: argparse.Namespace, drawn: "DrawnPhotos", predictor: "Predictor", folder: Path
+    drawn: "DrawnPhotos", predictor: "Predictor", detector_name: str, folder: Path, *, count: int
 ) -> dict:
     from i2uv_jax.cli.hand_files import write_hand_files
     from i2uv_jax.cli.photo_hand import PhotoHand
@@ -187,13 +189,13 @@ def _single_hands(
             predictor,
             drawn.paths,
             drawn.box_xyxy,
-            num_hands=args.count,
+            num_hands=count,
             detector=detector,
         )
 
     rows = {"hand": _numbers("hand", measured(None), "ms")}
-    if args.detector != NONE:
-        with open_detector(args.detector) as detector:
+    if detector_name != NONE:
+        with open_detector(detector_name) as detector:
             rows["found_hand"] = _numbers("found_hand", measured(detector), "ms")
     photo = read_photo(drawn.paths[0])
     hand = PhotoHand(predictor(photo, box_xyxy=drawn.box_xyxy), drawn.box_xyxy)
@@ -206,7 +208,7 @@ def _single_hands(
                 image_name="drawn", seconds=0.0, with_panel=with_panel,
             )  # fmt: skip
 
-        files = measure_runs(write, args.count)
+        files = measure_runs(write, count)
         rows[name] = _numbers(name, files, "ms")
     return rows
 

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import os
 import statistics
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int
 from i2uv_jax.cli.failure import CommandError
+from i2uv_jax.cli.json_text import print_json
 from i2uv_jax.cli.overrides import leave_overrides
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         config = with_overrides(load_config(args.config, ExperimentConfig), args.overrides)
         if args.collectives is not None:
-            return _print_collectives(config, args)
+            return _print_collectives(config, args.collectives, as_json=args.json)
         if args.memory:
             return _print_memory(config, as_json=args.json)
 
@@ -98,33 +98,28 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise CommandError(error) from error
     if args.json:
-        json.dump(numbers, sys.stdout, indent=1)
-        print()
+        print_json(numbers)
     else:
         _print_table(numbers)
     return 0
 
 
-def _print_collectives(config: "ExperimentConfig", args: argparse.Namespace) -> int:
+def _print_collectives(config: "ExperimentConfig", num_devices: int, *, as_json: bool) -> int:
     # JAX reads both when it is first imported.
     os.environ["JAX_PLATFORMS"] = "cpu"
-    flag = f"--xla_force_host_platform_device_count={args.collectives}"
+    flag = f"--xla_force_host_platform_device_count={num_devices}"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}"
 
     from i2uv_jax.training.step_collectives import step_collectives
 
-    print(
-        f"compiling {config.name} for {args.collectives} devices ...", file=sys.stderr, flush=True
-    )
-    train = dataclasses.replace(config.train, num_devices=args.collectives)
+    print(f"compiling {config.name} for {num_devices} devices ...", file=sys.stderr, flush=True)
+    train = dataclasses.replace(config.train, num_devices=num_devices)
     found = step_collectives(dataclasses.replace(config, train=train))
-    if args.json:
+    if as_json:
         rows = [dataclasses.asdict(one) for one in found]
-        json.dump({"config": config.name, "devices": args.collectives, "collectives": rows},
-                  sys.stdout, indent=1)  # fmt: skip
-        print()
+        print_json({"config": config.name, "devices": num_devices, "collectives": rows})
         return 0
-    print(f"{config.name}, {args.collectives} devices, per step and device")
+    print(f"{config.name}, {num_devices} devices, per step and device")
     print(f"{'kind':20}{'count':>8}{'megabytes':>12}")
     for one in found:
         print(f"{one.kind:20}{one.count:>8}{one.num_bytes / 1e6:>12.3f}")
@@ -139,8 +134,7 @@ def _print_memory(config: "ExperimentConfig", *, as_json: bool) -> int:
                "total": memory.total}  # fmt: skip
     counts = {name: numbers.pop(name) for name in ("microbatch_size", "pictures_seen")}
     if as_json:
-        json.dump({"config": config.name, **counts, "bytes": numbers}, sys.stdout, indent=1)
-        print()
+        print_json({"config": config.name, **counts, "bytes": numbers})
         return 0
     size, seen = counts.values()
     others = f" and {seen - size} without a right hand" if seen > size else ""

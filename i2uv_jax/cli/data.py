@@ -2,8 +2,6 @@
 
 import argparse
 import dataclasses
-import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ from i2uv_jax.cli import data_build, register
 from i2uv_jax.cli.argument_types import positive_int, seed
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.json_text import print_json
 from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.rendering import (
     BATCH_SIZE,
@@ -91,8 +90,7 @@ def run_stats(args: argparse.Namespace) -> int:
             "real_pictures": len(real),
             "statistics": [dataclasses.asdict(row) for row in rows],
         }
-        json.dump(described, sys.stdout, indent=1)
-        print()
+        print_json(described)
         return 0
     print(
         f"{len(generated)} generated and {len(real)} real pictures "

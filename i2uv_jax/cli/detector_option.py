@@ -64,10 +64,9 @@ def open_detector(
             if name_or_path == _MEDIAPIPE:
                 detector = MediaPipeDetector(stack.enter_context(MediaPipeHands()))
             else:
-                if name_or_path not in (PALM, HEAT_MAP) and not Path(name_or_path).exists():
-                    names = ", ".join((PALM, HEAT_MAP, _MEDIAPIPE, NONE))
+                if name_or_path not in _NAMES and not Path(name_or_path).exists():
                     raise ValueError(
-                        f"--detector {name_or_path}: no such file, and none of {names}"
+                        f"--detector {name_or_path}: no such file, and none of {', '.join(_NAMES)}"
                     )
                 detector = load_detector(name_or_path, min_score=min_score)
                 detector.compile()

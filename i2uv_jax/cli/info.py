@@ -5,12 +5,12 @@ import dataclasses
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.json_text import print_json
 
 if TYPE_CHECKING:
     from i2uv_jax.evaluate.model_card import DescribedModel, FinishedEvaluation
@@ -57,7 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the table or the JSON, or writes the card; returns the process's exit code."""
     if args.card is not None:
-        return _write_card(args)
+        return _write_card(args.card, args.model, args.evaluation)
     if args.evaluation:
         raise CommandError("--evaluation only goes with --card")
     from i2uv_jax.config import HandNetConfig
@@ -91,8 +91,7 @@ def run(args: argparse.Namespace) -> int:
             "config": dataclasses.asdict(config),
             "card": card,
         }
-        json.dump(described, sys.stdout, indent=1)
-        print()
+        print_json(described)
         return 0
     given = "SRNet alone"
     if config.affine is not None:
@@ -113,24 +112,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write_card(args: argparse.Namespace) -> int:
+def _write_card(path: Path, model_name: str, evaluation_folders: list[Path]) -> int:
     from i2uv_jax.evaluate.model_card import model_card, read_evaluation
 
     try:
-        model = _described(args.model)
-        evaluations = [read_evaluation(folder, model.fingerprint) for folder in args.evaluation]
-        names = [folder.resolve().name for folder in args.evaluation]
+        model = _described(model_name)
+        evaluations = [read_evaluation(folder, model.fingerprint) for folder in evaluation_folders]
+        names = [folder.resolve().name for folder in evaluation_folders]
         if len(set(names)) < len(names):
             raise ValueError(f"--evaluation: expected folders of different names, got {names}")
         # Only if all is well a file is written or a picture copied.
         model_card(model, evaluations)
-        evaluations = [_with_worst(one, args.card) for one in evaluations]
-        write_atomically(args.card, model_card(model, evaluations).encode())
+        evaluations = [_with_worst(one, path) for one in evaluations]
+        write_atomically(path, model_card(model, evaluations).encode())
     except ValueError as error:
         raise CommandError(error) from error
     except OSError as error:
-        raise CommandError(f"{args.card}: {error.strerror or error}", EXIT_FAILED) from error
-    print(f"wrote {args.card}")
+        raise CommandError(f"{path}: {error.strerror or error}", EXIT_FAILED) from error
+    print(f"wrote {path}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """JSON that people read, too."""
 
 import json
+import sys
 from typing import Any
 
 
@@ -19,3 +20,9 @@ def json_text(value: Any, depth: int = 0) -> str:
         return json.dumps(value)
     line = "\n" + " " * depth
     return brackets[0] + line + " " + f",{line} ".join(parts) + line + brackets[1]
+
+
+def print_json(value: Any) -> None:
+    """What `--json` prints."""
+    json.dump(value, sys.stdout, indent=1)
+    print()

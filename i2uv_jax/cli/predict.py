@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
             raise CommandError(f"--hand auto: model {args.model} does not tell which hand it sees")
         if args.colour == "error" and not predictor.tells_confidence:
             raise CommandError(f"--colour error: model {args.model} tells no errors to expect")
-        if args.colour == "error" and not any(_has_panel(args, photo) for photo in photos):
+        if args.colour == "error" and not any(_has_panel(photo, args.panel) for photo in photos):
             raise CommandError("--colour error: colours panels, and none is drawn (--panel)")
         with open_detector(args.detector) as detector:
             make_output_folder(args.out)
@@ -126,9 +126,9 @@ def predict_photos(
     return _Run(args, photos, predictor, detector, watch).run()
 
 
-def _has_panel(args: argparse.Namespace, photo: Photo) -> bool:
+def _has_panel(photo: Photo, asked: bool | None) -> bool:
     # A panel costs several times what the rest does, and of a folder few are looked at.
-    return photo.is_named if args.panel is None else args.panel
+    return photo.is_named if asked is None else asked
 
 
 @dataclass(frozen=True)
@@ -308,7 +308,7 @@ class _Run:
             seconds=seconds,
             numbered_stem=self._numbered_stem(photo.stem, len(hands)),
             other_stems=self._stems,
-            with_panel=_has_panel(self._args, photo),
+            with_panel=_has_panel(photo, self._args.panel),
             show_errors=self._args.colour == "error",
         )
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-LUMA_WEIGHTS = (0.2126, 0.7152, 0.0722)
-"""Rec. 709 weights, here of the encoded channels: what image statistics are commonly taken of."""
+from i2uv_jax.imaging.luminance import REC_709_WEIGHTS
 
 LUMINANCE_PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
 
@@ -85,7 +84,8 @@ def picture_statistics(
             f"pictures must be square with a side of at least {MIN_SIDE_PX} pixels, "
             f"got {height} x {width}"
         )
-    luminance = pictures @ np.array(LUMA_WEIGHTS)
+    # Of the encoded channels: what image statistics are commonly taken of.
+    luminance = pictures @ np.array(REC_709_WEIGHTS)
     return {
         "colour": colour_statistics(pictures),
         "luminance": luminance_statistics(luminance),

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from i2uv_jax.geometry.camera import project
-from i2uv_jax.geometry.similarity import Similarity
+from i2uv_jax.geometry.similarity import PictureSimilarity
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.shading import sample_tints
 from i2uv_jax.types import Batch, Camera
@@ -69,7 +69,7 @@ def transform_batch(
     """
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     turn = jnp.stack([jnp.stack([cos, -sin], axis=-1), jnp.stack([sin, cos], axis=-1)], axis=-2)
-    moved = Similarity(turn, scale, shift)
+    moved = PictureSimilarity(turn, scale, shift)
     camera = Camera(
         focal=scale * batch.camera.focal, principal=moved(batch.camera.principal[:, None])[:, 0]
     )

@@ -12,7 +12,7 @@ _UNDECIDED = 1e-6
 
 
 @struct.dataclass
-class Similarity:
+class PictureSimilarity:
     """Takes crop coordinates p to scale * turn @ (p - 1/2) + 1/2 + shift, one map a picture."""
 
     turn: Float[Array, "b 2 2"]
@@ -60,11 +60,11 @@ class Similarity:
         sampled = grid_sample(image, corner_aligned, by_picture=by_picture)
         return sampled.reshape(batch, size, size, channels)
 
-    def inverse(self) -> "Similarity":
+    def inverse(self) -> "PictureSimilarity":
         """The way back."""
         turn = jnp.swapaxes(self.turn, -1, -2)
         shift = jnp.einsum("bij,bj->bi", turn, self.shift, precision="highest")
-        return Similarity(turn, 1 / self.scale, -shift / self.scale[:, None])
+        return PictureSimilarity(turn, 1 / self.scale, -shift / self.scale[:, None])
 
 
 def upright_turn(direction: Float[Array, "b 2"]) -> Float[Array, "b 2 2"]:

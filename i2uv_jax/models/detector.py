@@ -13,6 +13,7 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from i2uv_jax.config import DetectorConfig
+from i2uv_jax.models.input_size import check_picture_size
 from i2uv_jax.models.layers import Conv, ConvNormRelu, batch_norm
 from i2uv_jax.models.resnet import ResidualBlock
 
@@ -54,9 +55,7 @@ class Detector(nn.Module):
         Raises:
             ValueError: the picture's size is not the config's.
         """
-        size = self.config.image_size
-        if image.shape[1:] != (size, size, 3):
-            raise ValueError(f"image: expected shape (b, {size}, {size}, 3), got {image.shape}")
+        check_picture_size(image, self.config.image_size)
         common = {"dtype": jnp.dtype(self.config.dtype), "cpu_paths": self.cpu_paths}
         first, *others = self.config.channels
         x = Conv(first, 3, stride=2, use_bias=False, **common, name="entry_conv")((image - 0.5) * 4)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.hand.skinned_fit import skinned_fit
 from i2uv_jax.models.affine_net import AffineNet
+from i2uv_jax.models.input_size import check_picture_size
 from i2uv_jax.models.sr_net import SRNet
 from i2uv_jax.ops.resize import resize_corner_aligned
 
@@ -75,9 +76,7 @@ class HandNet(nn.Module):
         Raises:
             ValueError: the picture's size is not the config's, or the model takes no keypoints.
         """
-        size = self.config.input_size
-        if image.shape[1:] != (size, size, 3):
-            raise ValueError(f"image: expected shape (b, {size}, {size}, 3), got {image.shape}")
+        check_picture_size(image, self.config.input_size)
         if self.config.affine is None:
             return HandNetOutput(stage_uv_maps=(), uv_map=self.refine(image))
         image = (image - jnp.array(IMAGENET_MEAN)) / jnp.array(IMAGENET_STD)

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from i2uv_jax.config import LandmarkNetConfig
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
+from i2uv_jax.models.input_size import check_picture_size
 from i2uv_jax.models.layers import Conv
 from i2uv_jax.ops.depthwise import depthwise_conv2d
 
@@ -56,9 +57,7 @@ class LandmarkNet(nn.Module):
             ValueError: the picture's size is not the config's.
         """
         del train
-        size = self.config.image_size
-        if image.shape[1:] != (size, size, 3):
-            raise ValueError(f"image: expected shape (b, {size}, {size}, 3), got {image.shape}")
+        check_picture_size(image, self.config.image_size)
         first, *others = self.config.channels
         # "SAME" as TensorFlow counts it: at stride 2 the odd zero goes below and right.
         x = jnp.pad(image, ((0, 0), (0, 1), (0, 1), (0, 0)))

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from i2uv_jax.geometry.keypoints import MIDDLE_MCP, WRIST
-from i2uv_jax.geometry.similarity import Similarity, upright_turn
+from i2uv_jax.geometry.similarity import PictureSimilarity, upright_turn
 from i2uv_jax.geometry.uv_map import UvTables, vertices_from_uv_map
 from i2uv_jax.models.hand_net import HandNet, HandNetOutput
 
@@ -112,7 +112,9 @@ def _expected_error(output: HandNetOutput) -> Float[Array, "b k k"] | None:
     return None if output.log_error is None else jnp.exp(output.log_error)
 
 
-def closeup(vertices: Float[Array, "b v 2"], keypoints: Float[Array, "b 21 2"]) -> Similarity:
+def closeup(
+    vertices: Float[Array, "b v 2"], keypoints: Float[Array, "b 21 2"]
+) -> PictureSimilarity:
     """The way into the picture in which the palm points up and the hand's box has its place.
 
     Args:
@@ -122,7 +124,7 @@ def closeup(vertices: Float[Array, "b v 2"], keypoints: Float[Array, "b 21 2"]) 
     turned = jnp.einsum("bij,bvj->bvi", turn, vertices - 0.5, precision="highest")
     low, high = turned.min(axis=1), turned.max(axis=1)
     side = jnp.clip((high - low).max(axis=-1) / FILL, *_SIDES)
-    return Similarity(turn, 1 / side, -(low + high) / 2 / side[:, None])
+    return PictureSimilarity(turn, 1 / side, -(low + high) / 2 / side[:, None])
 
 
 def _shrunk(image: Float[Array, "b h h 3"], size: int) -> Float[Array, "b size size 3"]:

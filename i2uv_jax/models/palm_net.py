@@ -13,6 +13,7 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from i2uv_jax.config import PalmNetConfig
+from i2uv_jax.models.input_size import check_picture_size
 from i2uv_jax.models.layers import Conv
 from i2uv_jax.ops.depthwise import depthwise_conv2d
 
@@ -52,9 +53,7 @@ class PalmNet(nn.Module):
             ValueError: the picture's size is not the config's.
         """
         del train
-        size = self.config.image_size
-        if image.shape[1:] != (size, size, 3):
-            raise ValueError(f"image: expected shape (b, {size}, {size}, 3), got {image.shape}")
+        check_picture_size(image, self.config.image_size)
         first, *others = self.config.channels
         # "SAME" as TensorFlow counts it: at stride 2 the odd zero goes below and right.
         x = jnp.pad(image, ((0, 0), (1, 2), (1, 2), (0, 0)))

@@ -26,7 +26,7 @@ from i2uv_jax.registration.parameters import (
     SmoothMesh,
     free_angles,
 )
-from i2uv_jax.registration.placement import Fit, Similarity
+from i2uv_jax.registration.placement import Fit, ScanSimilarity
 
 _FOREARM_WEIGHT = 0.3
 """Of the scan's points on the forearm, whose surface the rig knows but roughly."""
@@ -103,7 +103,7 @@ class ArticulatedFitter:
                 turn = Rotation.from_rotvec(step[:3]).as_matrix()
                 rotation, translation = turn @ rotation, turn @ translation + step[3:6]
                 parameters = np.clip(parameters + step[6:], *LIMITS.T)
-        similarity = Similarity(fit.similarity.scale, rotation, translation / 1e3)
+        similarity = ScanSimilarity(fit.similarity.scale, rotation, translation / 1e3)
         return Fit(similarity, parameters)
 
     def with_best_fingers(self, fit: Fit, scan: SurfaceSamples) -> Fit:

@@ -12,7 +12,7 @@ from i2uv_jax.hand.asset import Hand
 from i2uv_jax.registration.articulated import FINE, ROUGH, ArticulatedFitter
 from i2uv_jax.registration.displacement import displace
 from i2uv_jax.registration.parameters import MEAN_LENGTH_M, HandParameters, SmoothMesh
-from i2uv_jax.registration.placement import Fit, Similarity
+from i2uv_jax.registration.placement import Fit, ScanSimilarity
 from i2uv_jax.registration.scan import Scan
 from i2uv_jax.registration.start import Templates, find_starts
 
@@ -50,7 +50,7 @@ class Registration:
     a left hand is mirrored in x."""
 
     handedness: Literal["left", "right"]
-    similarity: Similarity
+    similarity: ScanSimilarity
     """From the scan (for a left hand: mirrored in x) to the hand frame."""
     parameters: Float[np.ndarray, "p"]
     """Pose and shape: see `parameters.split`."""
@@ -152,7 +152,7 @@ class HandFitter:
         parameters = self.model.with_length(
             fit.parameters, factor * self.model.length_m(fit.parameters)
         )
-        return Fit(Similarity(scale, old.rotation, factor * old.translation), parameters)
+        return Fit(ScanSimilarity(scale, old.rotation, factor * old.translation), parameters)
 
     def _finish(self, scan, side, fit) -> Registration:
         """Displacement and distances."""

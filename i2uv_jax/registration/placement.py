@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 
 @dataclass(frozen=True)
-class Similarity:
+class ScanSimilarity:
     """hand = scale * rotation @ scan + translation."""
 
     scale: float
@@ -27,7 +27,7 @@ class Similarity:
 class Fit:
     """Place, pose and shape."""
 
-    similarity: Similarity
+    similarity: ScanSimilarity
     """From the scan's frame and unit to the hand frame, metres."""
     parameters: Float[np.ndarray, "p"]
     """See `parameters.py`."""

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from i2uv_jax.geometry.surface import sample_surface
 from i2uv_jax.hand.named_poses import NAMED_POSES
 from i2uv_jax.registration.parameters import HandParameters, SmoothMesh
-from i2uv_jax.registration.placement import Fit, Similarity
+from i2uv_jax.registration.placement import Fit, ScanSimilarity
 
 _POSES = (
     "rest", "flat", "relaxed", "can", "fist", "thumbs-up", "pointing", "two", "okay", "sheet",
@@ -97,7 +97,7 @@ def find_starts(points: Float[np.ndarray, "n 3"], templates: Templates) -> list[
             _degrees_apart(rotation, one.similarity.rotation) > _APART_DEGREES for one in starts
         ):
             pose, _ = templates.grids[number]
-            similarity = Similarity(float(scale), rotation, translation)
+            similarity = ScanSimilarity(float(scale), rotation, translation)
             starts.append(Fit(similarity, templates.parameters[pose]))
     return starts
 

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from i2uv_jax.config import ForearmConfig
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.skeleton import JOINT_NAMES
+from i2uv_jax.ops.dot3 import dot3
 from i2uv_jax.render.draws import draw
 
 _RING_JOINTS = np.array(
@@ -196,11 +197,11 @@ def dress_samples(
 
 def _wear_band(band, number, surface, rest_mm):
     offset = rest_mm - band.centre_mm[:, None]
-    along = _dot(offset, band.axis)
-    near = _dot(offset, offset) - along * along < band.reach_mm**2
+    along = dot3(offset, band.axis)
+    near = dot3(offset, offset) - along * along < band.reach_mm**2
     is_worn = band.half_width_mm > 0
     to_face = rest_mm - band.face_centre_mm[:, None]
-    to_face = _dot(to_face, to_face)
+    to_face = dot3(to_face, to_face)
     on_face = is_worn & (to_face < band.face_radius_mm**2)
     on_rim = on_face & (to_face > (0.82 * band.face_radius_mm) ** 2)
     on = (near & (jnp.abs(along) < band.half_width_mm)) | on_face
@@ -224,7 +225,7 @@ def _wear_band(band, number, surface, rest_mm):
 
 def _wear_sleeve(worn, surface, rest_mm, grain):
     sleeve = worn.sleeve
-    along = _dot(rest_mm, worn.axis)
+    along = dot3(rest_mm, worn.axis)
     beyond = along - sleeve.cuff_mm
     on = beyond > 0
     turn = 2 * jnp.pi / sleeve.stripes_mm
@@ -248,7 +249,3 @@ def _wear_sleeve(worn, surface, rest_mm, grain):
         ambient=surface.ambient * shade,
         slopes=jnp.where(on, 0.0, surface.slopes),
     )
-
-
-def _dot(components, vector):
-    return components[0] * vector[0] + components[1] * vector[1] + components[2] * vector[2]

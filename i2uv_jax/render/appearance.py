@@ -26,6 +26,7 @@ from i2uv_jax.render.accessories import (
     dress_vertices,
     sample_accessories,
 )
+from i2uv_jax.render.colour import luminance
 from i2uv_jax.render.light import (
     NUM_LAMPS,
     Light,
@@ -115,7 +116,7 @@ def sample_look(key: Array, hand: Hand, config: RenderConfig, textures: SkinText
     """A random person in random light, wearing random things."""
     skin_key, light_key, worn_key, forearm_key = jax.random.split(key, 4)
     skin = sample_skin_look(skin_key, config.skin, textures)
-    brightness = jnp.exp(mean_log(skin)) @ jnp.array([0.2126, 0.7152, 0.0722])
+    brightness = luminance(jnp.exp(mean_log(skin)))
     return Look(
         skin=skin,
         light=sample_light_rig(light_key, config.light, brightness),

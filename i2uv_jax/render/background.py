@@ -24,10 +24,11 @@ from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 from i2uv_jax.config import BackgroundConfig
 from i2uv_jax.ops.hashing import hash_bits
 from i2uv_jax.ops.resize import interpolation_matrix
+from i2uv_jax.render.monk_scale import sample_tone
 from i2uv_jax.render.people import paint_bystander
 from i2uv_jax.render.picture_folder import sample_picture
 from i2uv_jax.render.sensor import blur_and_sample
-from i2uv_jax.render.shading import SKIN_TONES_SRGB, sample_tints
+from i2uv_jax.render.shading import sample_tints
 
 _OCTAVES = (2, 4, 8, 16, 32, 64)
 _NUM_EDGES = 3
@@ -180,10 +181,9 @@ def _paint_things(key, picture, texture, palette, amount, config):
     # Half of the things share the scene's colours.
     shared = palette[(4 * numbers[:, 0]).astype(int)]
     colours = jnp.where(numbers[:, 1:2] < 0.5, shared, colours)
-    place = (len(SKIN_TONES_SRGB) - 1) * jax.random.uniform(tone_key)
-    tones = jnp.asarray(SKIN_TONES_SRGB)[jnp.round(place).astype(int)] * jnp.array([1, 0.88, 0.82])
+    tone = sample_tone(tone_key) * jnp.array([1, 0.88, 0.82])
     is_skin = numbers[:, 2] < config.skin_share
-    colours = jnp.where(is_skin[:, None], tones * (0.5 + 0.5 * numbers[:, 1:2]), colours)
+    colours = jnp.where(is_skin[:, None], tone * (0.5 + 0.5 * numbers[:, 1:2]), colours)
 
     angle = jnp.where(numbers[:, 6] < 0.6, 0.25 * (numbers[:, 6] / 0.6 - 0.5), numbers[:, 6] / 0.4)
     angles = np.pi * jnp.stack([angle, 2 * numbers[:, 15]], axis=1)

@@ -19,9 +19,9 @@ from i2uv_jax.hand.asset import Hand
 from i2uv_jax.ops.each_picture import each_picture
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.assets import RenderAssets
+from i2uv_jax.render.colour import linear_to_srgb
 from i2uv_jax.render.people import draw_bystander
 from i2uv_jax.render.scene import draw_hands
-from i2uv_jax.render.shading import linear_to_srgb
 
 NUM_LEVELS = 3
 """Sizes at which pixels are kept, each half of the one before."""

@@ -13,6 +13,8 @@ from jaxtyping import Array, Float
 
 from i2uv_jax.config import LightConfig
 from i2uv_jax.geometry.mesh import normalize
+from i2uv_jax.ops.dot3 import dot3
+from i2uv_jax.render.colour import luminance
 from i2uv_jax.render.draws import draw
 from i2uv_jax.render.shading import sample_tints
 
@@ -20,7 +22,6 @@ NUM_LAMPS = 3
 _NUM_LOBES = 5
 _LAMP_SHARES = np.array([0.85, 0.45, 0.2], np.float32)
 """How often each lamp is there at all."""
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _COSINE_BANDS = np.array([1] + 3 * [2 / 3] + 5 * [1 / 4], np.float32)
 """The cosine's convolution of spherical harmonics, per coefficient, over pi (Ramamoorthi and
 Hanrahan 2001, "An efficient representation for irradiance environment maps")."""
@@ -116,7 +117,7 @@ def sample_light_rig(key: Array, config: LightConfig, brightness: Float[Array, "
         jnp.array([[0, 0, -1], [1, 0, -1], [-1, 0, -1], [0, 1, -1], [0, -1, -1]], jnp.float32)
     )
     seen = irradiance(harmonics, facing.T).T + jnp.maximum(facing @ directions.T, 0) @ colours
-    level = (seen @ _LUMINANCE).mean()
+    level = luminance(seen).mean()
     # Cameras meter the whole picture, so dark skin stays darker than light skin, but not as dark.
     target = 0.30 * (jnp.maximum(brightness, 0.02) / 0.3) ** 0.75 / jnp.maximum(brightness, 0.02)
     gain = target / level * jnp.exp(config.exposure * normals[-1, 0] * np.log(2))
@@ -155,13 +156,13 @@ def reflected_light(
     around = irradiance(light.harmonics, normals)
     diffuse = around * jnp.clip(occluded, 0, 1)
 
-    rim = 1 - jnp.clip(_dot(normals, view), 0, 1)
+    rim = 1 - jnp.clip(dot3(normals, view), 0, 1)
     fresnel = _REFLECTANCE + 0.09 * (rim * rim) * (rim * rim)
     reflected = jnp.zeros_like(diffuse)
     bleed = config.subsurface * _BLEED[:, None]
     for lamp in range(NUM_LAMPS):
         direction, colour = light.directions[lamp][:, None], light.colours[lamp][:, None]
-        cosine = _dot(normals, direction)
+        cosine = dot3(normals, direction)
         wrapped = jnp.maximum((cosine + bleed) / (1 + bleed), 0)
         # The square keeps the terminator soft; both are 1 facing the lamp.
         wrapped += 0.6 * bleed * (wrapped * wrapped - wrapped)
@@ -169,7 +170,7 @@ def reflected_light(
         lit = visible[lamp] * (1 + bleed * (1 - visible[lamp]))
         diffuse += wrapped * lit * colour
         half = view + direction
-        aligned = _dot(normals, half) * jax.lax.rsqrt(_dot(half, half) + 1e-9)
+        aligned = dot3(normals, half) * jax.lax.rsqrt(dot3(half, half) + 1e-9)
         lobe = (sharpness + 8) / 8 * jnp.exp(sharpness * (jnp.clip(aligned, 0, 1) - 1))
         reflected += lobe * jnp.clip(4 * cosine, 0, 1) * visible[lamp] * colour
     shine = config.gloss * gloss * fresnel
@@ -185,7 +186,3 @@ def compress_highlights(radiance: Float[Array, "*b"]) -> Float[Array, "*b"]:
     return jnp.where(
         radiance < _KNEE, radiance, 1 - room * jnp.exp(-jnp.maximum(radiance - _KNEE, 0) / room)
     )
-
-
-def _dot(first, second):
-    return first[0] * second[0] + first[1] * second[1] + first[2] * second[2]

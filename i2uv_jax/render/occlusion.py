@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from i2uv_jax.geometry.keypoints import FINGER_NAMES
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.skeleton import JOINT_NAMES, NUM_JOINTS
+from i2uv_jax.ops.dot3 import dot3
 
 _EPSILON = 1e-9
 _RADII_MM = {"mcp": 9.0, "pip": 7.8, "dip": 6.6, "ip": 7.8, "cmc": 10.0}
@@ -153,10 +154,10 @@ def hidden_around(
     """
     edge = end - start
     slope = edge / (jnp.sum(edge**2) + _EPSILON)
-    along = jnp.clip(_dot(slope, points_m) - _dot(slope, start), 0, 1)
+    along = jnp.clip(dot3(slope, points_m) - dot3(slope, start), 0, 1)
     towards = start[:, None] + along * edge[:, None] - points_m
-    distance2 = _dot(towards, towards) + _EPSILON
-    cosine = _dot(towards, normals) * jax.lax.rsqrt(distance2)
+    distance2 = dot3(towards, towards) + _EPSILON
+    cosine = dot3(towards, normals) * jax.lax.rsqrt(distance2)
     # A sphere that straddles the horizon is half seen: the cosine sets in a little below it.
     cosine = jnp.clip((cosine + 0.3) / 1.3, 0, 1)
     # Along its length a capsule hides more than one sphere does.
@@ -177,14 +178,14 @@ def hidden_light(
     penumbra there (after Quilez, "capsule soft shadow").
     """
     edge = end - start
-    edge_light = _dot(edge, towards_light)
+    edge_light = dot3(edge, towards_light)
     # Place on the segment nearest the ray, both as lines:
     # (p - start) . (edge - (edge . light) light) / (|edge|^2 - (edge . light)^2).
     slope = (edge - edge_light * towards_light) / (jnp.sum(edge**2) - edge_light**2 + _EPSILON)
-    along = jnp.clip(_dot(slope, points_m) - _dot(slope, start), 0, 1)
+    along = jnp.clip(dot3(slope, points_m) - dot3(slope, start), 0, 1)
     towards = start[:, None] + along * edge[:, None] - points_m
-    depth = _dot(towards_light, towards)
-    aside = jnp.sqrt(jnp.maximum(_dot(towards, towards) - depth**2, 0) + _EPSILON)
+    depth = dot3(towards_light, towards)
+    aside = jnp.sqrt(jnp.maximum(dot3(towards, towards) - depth**2, 0) + _EPSILON)
     blur = spread * jnp.maximum(depth, 0) + 0.2 * radius
 
     def up_to(edge):  # share of the light's disc on the near side of a line at this distance
@@ -194,8 +195,3 @@ def hidden_light(
     # Between two lines: a far capsule hides only a strip of a light that looks wider than it.
     before = jnp.clip(depth / radius, 0, 1)  # nothing behind the point casts a shadow on it
     return before * (up_to(aside + radius) - up_to(aside - radius))
-
-
-def _dot(first, second):
-    """Inner product of vectors, components first: a sum, exact in float32 on every device."""
-    return first[0] * second[0] + first[1] * second[1] + first[2] * second[2]

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from i2uv_jax.render.draws import draw
-from i2uv_jax.render.shading import SKIN_TONES_SRGB
+from i2uv_jax.render.monk_scale import LAST_PLACE, SKIN_TONES_SRGB, tone_at
 from i2uv_jax.render.skin_atlas import unpack
 
 _FACE_SHARE = 0.65
@@ -100,10 +100,7 @@ def _sample_layers(
 
 def _tone(uniform: Float[Array, "4"]) -> Float[Array, "3"]:
     """A skin's colour under some light."""
-    place = (len(SKIN_TONES_SRGB) - 1) * uniform[0]
-    low = jnp.floor(place).astype(int)
-    tones = jnp.asarray(SKIN_TONES_SRGB)
-    mixed = tones[low] + (place - low) * (tones[jnp.minimum(low + 1, len(tones) - 1)] - tones[low])
+    mixed = tone_at(jnp.asarray(SKIN_TONES_SRGB), LAST_PLACE * uniform[0])
     tint = jnp.array([1.0, 0.8 + 0.16 * uniform[1], 0.65 + 0.25 * uniform[2]])
     return jnp.clip(mixed * tint * (0.5 + 0.6 * uniform[3]), 0, 1)
 

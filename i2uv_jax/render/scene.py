@@ -29,6 +29,7 @@ from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.appearance import build_appearance_tables, dress, sample_look, shade_samples
 from i2uv_jax.render.assets import RenderAssets, load_render_assets
 from i2uv_jax.render.background import sample_background
+from i2uv_jax.render.colour import linear_to_srgb
 from i2uv_jax.render.covered import map_covered
 from i2uv_jax.render.framing import Placement, sample_placement
 from i2uv_jax.render.motion import Motion, between, motion_over
@@ -38,7 +39,7 @@ from i2uv_jax.render.plain import is_plain
 from i2uv_jax.render.rasterise import find_visible_faces, interpolate, rasterise
 from i2uv_jax.render.representatives import find_representatives
 from i2uv_jax.render.sensor import apply_sensor
-from i2uv_jax.render.shading import linear_to_srgb, sample_light, sample_skin
+from i2uv_jax.render.shading import sample_light, sample_skin
 from i2uv_jax.render.skin_atlas import all_faces
 from i2uv_jax.render.spectrum import mix_amplitudes
 from i2uv_jax.types import Batch, Camera

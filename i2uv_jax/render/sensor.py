@@ -37,7 +37,8 @@ _GAUSSIAN_REACH = 5
 _BYTE_SUM_STD = np.float32(np.sqrt(4 * (256**2 - 1) / 12))
 _MEAN_CONTRAST = 0.7
 """Cameras show more contrast than there was: mean of its logarithm, in standard deviations."""
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
+"""Of encoded RGB (ITU-R BT.601)."""
 
 
 def apply_sensor(
@@ -253,7 +254,7 @@ def _develop(key, image, config):
     mean = image.mean(axis=(0, 1)).mean()
     image = mean + contrast * (image - mean)
     saturation = 1 + tint * (0.7 * saturation - 0.5)
-    grey = sum(weight * image[:, c : c + 1] for c, weight in enumerate(_GREY))
+    grey = sum(weight * image[:, c : c + 1] for c, weight in enumerate(_LUMA_WEIGHTS))
     return jnp.clip(grey + saturation * (image - grey), 0, 1)
 
 

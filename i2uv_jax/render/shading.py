@@ -5,37 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-SKIN_TONES_SRGB = (
-    np.array(
-        [
-            (0xF6, 0xED, 0xE4), (0xF3, 0xE7, 0xDB), (0xF7, 0xEA, 0xD0), (0xEA, 0xDA, 0xBA),
-            (0xD7, 0xBD, 0x96), (0xA0, 0x7E, 0x56), (0x82, 0x5C, 0x43), (0x60, 0x41, 0x34),
-            (0x3A, 0x31, 0x2A), (0x29, 0x24, 0x20),
-        ],
-        np.float32,
-    )
-    / 255
-)  # fmt: skip
-"""The ten tones of the Monk Skin Tone Scale (Monk 2019, skintone.google), light to dark."""
+from i2uv_jax.render.monk_scale import LAST_PLACE, linear_tones, tones_around
 
 _NUM_WAVES = 12
 
 _WARMTH = np.array([0.1, 0.0, -0.14], np.float32)
 """Log gain of red, green and blue by which common illuminants differ: from blue sky to lamps."""
-
-
-def srgb_to_linear(colour: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """Decodes sRGB (IEC 61966-2-1)."""
-    return jnp.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
-
-
-def linear_to_srgb(colour: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """Encodes sRGB (IEC 61966-2-1); values below 0 count as 0."""
-    colour = jnp.maximum(colour, 0)
-    # The inner maximum keeps the unused branch finite at 0.
-    # exp(log) is several times faster than a power on CPUs.
-    curved = 1.055 * jnp.exp(jnp.log(jnp.maximum(colour, 0.0031308)) / 2.4) - 0.055
-    return jnp.where(colour <= 0.0031308, 12.92 * colour, curved)
 
 
 def sample_tints(key: Array, count: int) -> Float[Array, "count 3"]:
@@ -57,16 +32,14 @@ def sample_skin(
       rest_normals: unit normals; +z is the palm's side.
     """
     tone_key, palm_key, tint_key, wave_key = jax.random.split(key, 4)
-    place = jax.random.uniform(tone_key) * (len(SKIN_TONES_SRGB) - 1)
-    tones = srgb_to_linear(jnp.asarray(SKIN_TONES_SRGB))
-    below = jnp.floor(place).astype(int)
-    fraction = place - below
-    tone = (1 - fraction) * tones[below] + fraction * tones[jnp.minimum(below + 1, len(tones) - 1)]
+    place = jax.random.uniform(tone_key) * LAST_PLACE
+    lighter, darker, fraction = tones_around(linear_tones(), place)
+    tone = (1 - fraction) * lighter + fraction * darker
     tone *= jnp.exp(0.06 * jax.random.normal(tint_key, (3,))) * jnp.array([1.0, 0.88, 0.84])
 
     palm = jax.nn.sigmoid(6 * rest_normals[:, 2:]) * jax.random.uniform(palm_key, minval=0.2)
-    lighter = tone ** jnp.array([0.72, 0.84, 0.88])
-    albedo = (1 - palm) * tone + palm * lighter
+    palm_tone = tone ** jnp.array([0.72, 0.84, 0.88])
+    albedo = (1 - palm) * tone + palm * palm_tone
 
     direction_key, phase_key, strength_key = jax.random.split(wave_key, 3)
     wave_numbers = jax.random.normal(direction_key, (_NUM_WAVES, 3)) * 120

@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from i2uv_jax.config import SkinConfig
+from i2uv_jax.render.colour import LUMINANCE_WEIGHTS, luminance
 from i2uv_jax.render.draws import draw
-from i2uv_jax.render.shading import SKIN_TONES_SRGB, srgb_to_linear
+from i2uv_jax.render.monk_scale import LAST_PLACE, linear_tones, tone_at
 from i2uv_jax.render.skin_atlas import unpack
 from i2uv_jax.render.skin_features import NUM_VARIANTS
 from i2uv_jax.render.skin_textures import SkinTextures
@@ -30,7 +31,6 @@ _BLOOD = np.array([-0.05, -0.55, -0.40], np.float32)
 _VEIN = np.array([-0.34, -0.10, -0.02], np.float32)
 _PIGMENT = np.array([-0.55, -0.95, -1.25], np.float32)
 _CREASE = np.array([-0.35, -0.75, -0.75], np.float32)
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 class Skin(NamedTuple):
@@ -87,12 +87,9 @@ def sample_skin_look(key: Array, config: SkinConfig, textures: SkinTextures) -> 
     is_photo = uniform() < (config.photo_share if num_photos else 0.0)
     photo = jnp.minimum(uniform(0, num_photos).astype(int), max(num_photos - 1, 0))
     variant = jnp.minimum(uniform(0, NUM_VARIANTS).astype(int), NUM_VARIANTS - 1)
-    tones = jnp.log(srgb_to_linear(jnp.asarray(SKIN_TONES_SRGB)))
-    # Squared, because most people in most photos are of the lighter half of the scale.
-    place = 0.5 + (len(SKIN_TONES_SRGB) - 1.6) * uniform() ** 1.3
-    below = jnp.floor(place).astype(int)
-    tone = tones[below] + (place - below) * (tones[below + 1] - tones[below])
-    tone += _tone_to_albedo(place)
+    # Not even: most people in most photos are of the lighter half of the scale.
+    place = 0.5 + (LAST_PLACE - 0.6) * uniform() ** 1.3
+    tone = tone_at(jnp.log(linear_tones()), place) + _tone_to_albedo(place)
     photo_mean = tone
     if num_photos:
         photo_mean = jnp.asarray(textures.photo_tones)[photo]
@@ -131,8 +128,8 @@ def mean_log(skin: Skin) -> Float[Array, "3"]:
 
 def monk_tone(skin: Skin) -> Int[Array, ""]:
     """The tone of the Monk scale, 1 to 10, whose luminance is nearest in logarithm."""
-    place = jnp.arange(len(SKIN_TONES_SRGB))[:, None]
-    tones = jnp.log(srgb_to_linear(jnp.asarray(SKIN_TONES_SRGB))) + _tone_to_albedo(place)
+    place = jnp.arange(LAST_PLACE + 1)[:, None]
+    tones = jnp.log(linear_tones()) + _tone_to_albedo(place)
     distance = jnp.abs(_log_luminance(tones) - _log_luminance(mean_log(skin)))
     return 1 + jnp.argmin(distance)
 
@@ -143,7 +140,7 @@ def _tone_to_albedo(place):
 
 
 def _log_luminance(colour_log):
-    return jnp.log(jnp.exp(colour_log) @ _LUMINANCE)
+    return jnp.log(luminance(jnp.exp(colour_log)))
 
 
 def look_up_skin(
@@ -197,7 +194,7 @@ def look_up_skin(
         value = centre + skin.contrast * (value - centre) + skin.shift_log[c]
         albedo.append(jnp.exp(value))
     albedo = jnp.stack(jax.lax.optimization_barrier(albedo))
-    grey = sum(_LUMINANCE[c] * albedo[c] for c in range(3))
+    grey = sum(LUMINANCE_WEIGHTS[c] * albedo[c] for c in range(3))
     albedo = grey + skin.saturation * (albedo - grey)
     albedo += skin.polish * nail * (skin.polish_colour[:, None] - albedo)
 

@@ -4,14 +4,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2uv_jax.geometry.similarity import Similarity
+from i2uv_jax.geometry.similarity import PictureSimilarity
 
 QUARTER = jnp.array([[0.0, -1.0], [1.0, 0.0]])
 """x to y: clockwise as seen."""
 
 
 def one(turn=QUARTER, scale=1.0, shift=(0.0, 0.0)):
-    return Similarity(turn[None], jnp.array([scale]), jnp.array([shift]))
+    return PictureSimilarity(turn[None], jnp.array([scale]), jnp.array([shift]))
 
 
 def test_a_point_by_hand():

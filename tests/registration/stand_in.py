@@ -7,7 +7,7 @@ import numpy as np
 from i2uv_jax.hand.detail_chart import subdivision_of
 from i2uv_jax.registration.fitting import NoHandError, Registration, SurfaceDistances
 from i2uv_jax.registration.parameters import HandParameters
-from i2uv_jax.registration.placement import Similarity
+from i2uv_jax.registration.placement import ScanSimilarity
 
 
 class StandIn:
@@ -27,7 +27,7 @@ class StandIn:
         num_vertices = subdivision_of(self.hand).atlas.num_vertices
         return Registration(
             handedness="left" if handedness == "left" else "right",
-            similarity=Similarity(0.001, np.eye(3), np.zeros(3)),
+            similarity=ScanSimilarity(0.001, np.eye(3), np.zeros(3)),
             parameters=self.model.from_angles(np.zeros((20, 3))),
             surface_vertices=np.random.default_rng(0).random((num_vertices, 3), np.float32),
             seen=np.arange(num_vertices) % 2 == 0,

@@ -9,7 +9,8 @@ from PIL import Image
 from i2uv_jax.config import SkinConfig
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.hand.skeleton import JOINT_NAMES
-from i2uv_jax.render.shading import SKIN_TONES_SRGB, srgb_to_linear
+from i2uv_jax.render.colour import srgb_to_linear
+from i2uv_jax.render.monk_scale import SKIN_TONES_SRGB
 from i2uv_jax.render.skin import (
     _look_up_atlas,
     look_up_skin,
