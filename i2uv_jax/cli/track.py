@@ -174,9 +174,15 @@ class _Run:
 
         path, out = self._video.path, self._args.out
         lines_path = out / f"{path.stem}.jsonl"
+        # What an earlier run says that it wrote; files of the same names may be somebody else's.
         earlier = head_of_tracks(lines_path)
-        for result in (lines_path, self._overlay_path, self._motions_path):
-            if result.exists() and earlier is None:
+        before = earlier or {}
+        for result, is_written, is_ours in (
+            (lines_path, True, earlier is not None),
+            (self._overlay_path, self._args.overlay, before.get("overlay", False)),
+            (self._motions_path, self._args.rigged, before.get("rigged", False)),
+        ):
+            if is_written and result.exists() and not is_ours:
                 raise VideoError(f"{path}: would replace {result}, choose another --out")
         rate = self._video.frames_per_second
         start, num_done, end, damage = time.monotonic(), 0, "complete", None
@@ -203,6 +209,8 @@ class _Run:
                     "model": self._predictor.name,
                     "frames_per_second": rate,
                     "overlay": writer is not None,
+                    "rigged": self._motions is not None,
+                    "meshes": self._mesh_folder is not None,
                 }
                 print(json.dumps(head), file=lines)
                 try:
@@ -226,8 +234,7 @@ class _Run:
                 print(json.dumps({"frames": num_done, "end": end}), file=lines)
             if self._motions is not None:
                 self._write_motions()
-            if earlier is not None:
-                self._remove_earlier(earlier)
+            self._remove_earlier(before)
         except OSError as error:
             reason = error.strerror or error
             raise CommandError(f"{path}: results cannot be written ({reason})") from error
@@ -326,11 +333,11 @@ class _Run:
 
     def _remove_earlier(self, head: dict) -> None:
         """Removes what an earlier run, of this head, wrote and this one did not."""
-        # Another film of that name may have come since: it is not ours if there was no overlay.
         if not self._args.overlay and head.get("overlay", False):
             self._overlay_path.unlink(missing_ok=True)
-        if not self._has_motions:
+        if not self._has_motions and head.get("rigged", False):
             self._motions_path.unlink(missing_ok=True)
-        for mesh in (self._args.out / self._video.path.stem).glob(_MESH_PATTERN):
-            if mesh.name not in self._meshes:
-                mesh.unlink(missing_ok=True)
+        if head.get("meshes", False):
+            for mesh in (self._args.out / self._video.path.stem).glob(_MESH_PATTERN):
+                if mesh.name not in self._meshes:
+                    mesh.unlink(missing_ok=True)

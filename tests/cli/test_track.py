@@ -120,6 +120,9 @@ def test_a_second_run_leaves_nothing_of_the_first(track, clip, tmp_path):
     (out / "clip.mp4").write_text("a film of mine")
     assert track(clip, "--no-overlay")[0] == 0
     assert (out / "clip.mp4").read_text() == "a film of mine"
+    # So it is where this run would write one.
+    assert track(clip)[0] != 0
+    assert (out / "clip.mp4").read_text() == "a film of mine"
 
 
 def test_files_that_are_no_results_are_not_replaced(track, clip, tmp_path, capsys):
@@ -131,6 +134,7 @@ def test_files_that_are_no_results_are_not_replaced(track, clip, tmp_path, capsy
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "clip.mp4: would replace" in error
+    assert track(clip, "--no-overlay")[0] == 0
     assert own.read_text() == "a film of mine"
 
 
