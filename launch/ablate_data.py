@@ -88,11 +88,14 @@ def main() -> int:
 def _is_same_ablation(arguments: argparse.Namespace) -> bool:
     """Whether the folder is new or was begun with these arguments, more seeds aside; notes them."""
     path = arguments.out / "arguments.json"
-    wanted = {name: str(value) for name, value in vars(arguments).items() if name != "seeds"}
-    if path.exists() and (noted := json.loads(path.read_text())) != wanted:
-        changed = sorted(name for name in wanted if noted.get(name) != wanted[name])
-        print(f"{path}: this ablation was begun with another {changed[0]}", file=sys.stderr)
-        return False
+    given = vars(arguments).items()
+    wanted = {name: str(value) for name, value in given if name not in ("seeds", "out")}
+    noted = json.loads(path.read_text()) if path.exists() else {}
+    if noted or any(arguments.out.glob("start_*")):
+        changed = [name for name, value in wanted.items() if noted.get(name) != value]
+        if changed:
+            print(f"{path}: this ablation was begun with another {changed[0]}", file=sys.stderr)
+            return False
     write_atomically(path, json.dumps(wanted).encode())
     return True
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _NAMES = PALM, HEAT_MAP, _MEDIAPIPE, NONE = "palm", "heatmap", "mediapipe", "none"
 
+TAKES_NONE = "with a model that takes no keypoints"
+"""Why a detector has nothing to do where the hands' places are known."""
+
 TELLS_NOTHING = "which tells the model no keypoints"
 """What happens without a detector where the hands' places are known."""
 
@@ -42,12 +45,13 @@ def refuse_detector(name_or_path: str, why: str) -> None:
 
 @contextmanager
 def open_detector(
-    name_or_path: str, *, min_score: float | None = None
+    name_or_path: str, *, min_score: float | None = None, second_look: bool = True
 ) -> "Iterator[PhotoDetector | None]":
     """The detector, ready to be called; None where nothing is to be detected.
 
     Args:
       min_score: of the networks' hands; their defaults unless given.
+      second_look: see `load_detector`.
 
     Raises:
       CommandError: its file is missing or broken, or MediaPipe cannot be started or stops.
@@ -68,7 +72,7 @@ def open_detector(
                     raise ValueError(
                         f"--detector {name_or_path}: no such file, and none of {', '.join(_NAMES)}"
                     )
-                detector = load_detector(name_or_path, min_score=min_score)
+                detector = load_detector(name_or_path, min_score=min_score, second_look=second_look)
                 detector.compile()
         except ValueError as error:
             raise CommandError(error) from error

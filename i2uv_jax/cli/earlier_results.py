@@ -20,10 +20,16 @@ def holds_others_files(folder: Path, stem: str) -> bool:
     if numbers is not None:
         return numbers != _JSON_START
     # The numbers come last: without them a run may have been killed behind the mesh.
-    mesh = _head(folder / f"{stem}.glb", _GLB_HEAD)
-    if mesh is not None:
-        return _GLB_MARK not in mesh
+    mesh = folder / f"{stem}.glb"
+    if os.path.lexists(mesh):
+        return not is_own_mesh(mesh)
     return os.path.lexists(folder / f"{stem}.png")
+
+
+def is_own_mesh(path: Path) -> bool:
+    """Whether there is a mesh that this package wrote."""
+    head = _head(path, _GLB_HEAD)
+    return head is not None and _GLB_MARK in head
 
 
 def files_named_before(folder: Path, stem: str) -> set[Path]:

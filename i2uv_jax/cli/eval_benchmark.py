@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from i2uv_jax.cli.argument_types import positive_int
 from i2uv_jax.cli.detector_option import (
     NONE,
+    TAKES_NONE,
     TELLS_NOTHING,
     add_detector_option,
     open_detector,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from i2uv_jax.hand.mano import Mano
 
 _BATCH_SIZE = 16
+_NUM_SURFACES = 64
 
 _BENCHMARKS = {
     "freihand": "FreiHAND's evaluation",
@@ -76,7 +78,6 @@ def add_parsers(verbs: argparse._SubParsersAction) -> None:
             parser.add_argument(
                 "--surfaces",
                 type=positive_int,
-                default=64,
                 metavar="N",
                 help="hands to compare with depth pictures (64)",
             )
@@ -92,7 +93,14 @@ def run_benchmark(args: argparse.Namespace) -> int:
     """Scores, writes and prints; returns the process's exit code."""
     if args.pred is not None:
         refuse_idle(args, "with --pred: no model is run", "batch")
+        refuse_idle(args, "with --pred: no model is run", "uv-template")
         refuse_detector(args.detector, "with --pred: no model is run")
+    if args.mano is None:
+        refuse_idle(args, "without --mano", "uv-template")
+        if args.eval_verb == "hic":
+            refuse_idle(
+                args, "without --mano, whose meshes are compared", "surfaces", "articulated"
+            )
     args.batch = args.batch or _BATCH_SIZE
     with InterruptWatch() as watch:
         from i2uv_jax.evaluate.benchmark_page import benchmark_page, surface_section
@@ -109,6 +117,8 @@ def run_benchmark(args: argparse.Namespace) -> int:
             model, extra = None, {}
             if args.pred is None:
                 model = _load(args, len(benchmark.samples), mano)
+                if not model.predictor.takes_keypoints:
+                    refuse_detector(args.detector, TAKES_NONE)
                 answers, faces = _ask(args, benchmark, model, watch), model.faces
                 name = str(args.model)
                 if model.to_mano is not None:
@@ -209,7 +219,7 @@ def _hic_surfaces(
     )
     from i2uv_jax.evaluate.surfaces import Surface
 
-    measured = measured_hands(benchmark.samples, answers, args.surfaces)
+    measured = measured_hands(benchmark.samples, answers, args.surfaces or _NUM_SURFACES)
     if not measured:
         return 0, {}
     chosen = [benchmark.samples[index] for index in measured]

@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int, seed
-from i2uv_jax.cli.detector_option import NONE, TELLS_NOTHING, add_detector_option, open_detector
+from i2uv_jax.cli.detector_option import (
+    NONE,
+    TAKES_NONE,
+    TELLS_NOTHING,
+    add_detector_option,
+    open_detector,
+    refuse_detector,
+)
 from i2uv_jax.cli.eval_benchmark import listed, print_summary, sample_rows
 from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
@@ -117,6 +124,8 @@ def run_synthetic(args: argparse.Namespace) -> int:
         if args.sequences is None:
             batch_size = min(batch_size, args.count)
         predictor = load_model(args.model, batch_size=batch_size)
+        if not predictor.takes_keypoints:
+            refuse_detector(args.detector, TAKES_NONE)
         coarse = coarse_predictor(args.model, predictor, batch_size)
         args.size = args.size or predictor.config.crop_size
         make_output_folder(args.out)

@@ -5,14 +5,14 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detector
-from i2uv_jax.cli.earlier_results import head_of_tracks
+from i2uv_jax.cli.earlier_results import head_of_tracks, is_own_mesh
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
@@ -84,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
         keep_compiled_programs()
         predictor = open_predictor(args, batch_size=args.batch)
         num_failed = 0
-        with open_detector(args.detector) as detector:
+        # Keypoints are smoothed over time, so that a second look at each frame's gains little.
+        with open_detector(args.detector, second_look=False) as detector:
             make_output_folder(args.out)
             for path in args.videos:
                 try:
@@ -174,16 +175,9 @@ class _Run:
 
         path, out = self._video.path, self._args.out
         lines_path = out / f"{path.stem}.jsonl"
-        # What an earlier run says that it wrote; files of the same names may be somebody else's.
         earlier = head_of_tracks(lines_path)
-        before = earlier or {}
-        for result, is_written, is_ours in (
-            (lines_path, True, earlier is not None),
-            (self._overlay_path, self._args.overlay, before.get("overlay", False)),
-            (self._motions_path, self._args.rigged, before.get("rigged", False)),
-        ):
-            if is_written and result.exists() and not is_ours:
-                raise VideoError(f"{path}: would replace {result}, choose another --out")
+        for result in self._others_files(lines_path, earlier):
+            raise VideoError(f"{path}: would replace {result}, choose another --out")
         rate = self._video.frames_per_second
         start, num_done, end, damage = time.monotonic(), 0, "complete", None
         frames = stream(
@@ -209,8 +203,6 @@ class _Run:
                     "model": self._predictor.name,
                     "frames_per_second": rate,
                     "overlay": writer is not None,
-                    "rigged": self._motions is not None,
-                    "meshes": self._mesh_folder is not None,
                 }
                 print(json.dumps(head), file=lines)
                 try:
@@ -234,7 +226,7 @@ class _Run:
                 print(json.dumps({"frames": num_done, "end": end}), file=lines)
             if self._motions is not None:
                 self._write_motions()
-            self._remove_earlier(before)
+            self._remove_earlier(earlier)
         except OSError as error:
             reason = error.strerror or error
             raise CommandError(f"{path}: results cannot be written ({reason})") from error
@@ -331,13 +323,34 @@ class _Run:
             write_atomically(self._motions_path, glb_bytes(scene, self._predictor.atlas))
             self._has_motions = True
 
-    def _remove_earlier(self, head: dict) -> None:
+    def _others_files(self, lines_path: Path, head: dict | None) -> Iterator[Path]:
+        """What this run would replace and no run wrote; `head` is an earlier one's, if any.
+
+        A film does not tell who wrote it, but the lines beside it do.
+        """
+        if lines_path.exists() and head is None:
+            yield lines_path
+        if self._args.overlay and self._overlay_path.exists() and not _has_overlay(head):
+            yield self._overlay_path
+        meshes = [self._motions_path] if self._args.rigged else []
+        if self._mesh_folder is not None:
+            meshes += self._mesh_folder.glob(_MESH_PATTERN)
+        yield from (mesh for mesh in meshes if mesh.exists() and not is_own_mesh(mesh))
+
+    def _remove_earlier(self, head: dict | None) -> None:
         """Removes what an earlier run, of this head, wrote and this one did not."""
-        if not self._args.overlay and head.get("overlay", False):
+        if not self._args.overlay and _has_overlay(head):
             self._overlay_path.unlink(missing_ok=True)
-        if not self._has_motions and head.get("rigged", False):
-            self._motions_path.unlink(missing_ok=True)
-        if head.get("meshes", False):
-            for mesh in (self._args.out / self._video.path.stem).glob(_MESH_PATTERN):
-                if mesh.name not in self._meshes:
-                    mesh.unlink(missing_ok=True)
+        if head is None:
+            return
+        meshes = set((self._args.out / self._video.path.stem).glob(_MESH_PATTERN))
+        meshes = {mesh for mesh in meshes if mesh.name not in self._meshes}
+        if not self._has_motions:
+            meshes.add(self._motions_path)
+        for mesh in filter(is_own_mesh, meshes):
+            mesh.unlink()
+
+
+def _has_overlay(head: dict | None) -> bool:
+    """Whether a run, of the head that its lines begin with, wrote a film."""
+    return head is not None and head.get("overlay", False)

@@ -107,7 +107,7 @@ class SceneSource:
         self._pool: tuple[int, ScenePool] | None = None
         self._drawn: tuple[int, SceneBatch] | None = None
 
-        # The loop over scenes runs on one device; a batch is spread over the others afterwards.
+        # The loop over scenes cannot be split: each device runs all of it and keeps its own part.
         @partial(jax.jit, out_shardings=sharding, compiler_options=compiler_options())
         def draw(key: Array, step: Array, pool: ScenePool) -> SceneBatch:
             key = jax.random.fold_in(key, step)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from i2uv_jax.config import LandmarkNetConfig, PalmNetConfig
-from i2uv_jax.detection.boxes import box_around, drop_contained
+from i2uv_jax.detection.boxes import box_around, drop_contained, intersection_over_union
 from i2uv_jax.detection.landmarks import (
     hand_squares,
     keypoints_in_photo,
@@ -52,12 +52,16 @@ _CONTAINED = 0.9
 """A hand of which a likelier one's box covers more than this share is that hand once more."""
 
 
+_SAME_HAND = 0.5
+"""Overlap of the boxes of two looks from which both saw the same hand."""
+
+
 class PalmDetector:
     """A `PhotoDetector` with two networks of MediaPipe's: one finds palms, and one looks closer at
     the hand of each and tells its keypoints and its side.
 
-    Keypoints are the mean of two looks: at the square that the palm suggests, and at the mirror
-    image of the one about the first look's keypoints.
+    Keypoints are, unless asked otherwise, the mean of two looks: at the square that the palm
+    suggests, and at the mirror image of the one about the first look's keypoints.
     """
 
     def __init__(
@@ -68,16 +72,19 @@ class PalmDetector:
         landmark_variables: dict,
         *,
         min_score: float = MIN_LANDMARK_PRESENCE,
+        second_look: bool = True,
     ) -> None:
         """
         Args:
           palm_config, landmark_config: the networks.
           palm_variables, landmark_variables: their Flax variables.
           min_score: hands that are less likely are left out.
+          second_look: whether to look at each hand twice, for better keypoints in more time.
         """
         self._palm_config, self._landmark_config = palm_config, landmark_config
         self._palm_variables, self._landmark_variables = palm_variables, landmark_variables
         self._min_score = min_score
+        self._second_look = second_look
 
     def compile(self) -> None:
         """Compiles ahead of the first call, once."""
@@ -106,11 +113,15 @@ class PalmDetector:
         output = jax.device_get(self._compiled_palm_net(self._palm_variables, pixels[None]))
         palms = find_palms(output.logits[0], output.values[0], size, min_score=_MIN_PALM_SCORE)
         looks = [self._look_closer(photo, square) for square in hand_squares(palms, whole)]
-        hands = [look for look in looks if self._is_hand(look, width, height)]
+        hands = [
+            look
+            for look in looks
+            if look.score >= self._min_score and can_be_cropped(look.box_xyxy, width, height)
+        ]
         boxes = np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4)
         scores = np.array([hand.score for hand in hands])
         kept = [hands[index] for index in drop_contained(boxes, scores, _CONTAINED)]
-        return [self._look_again(photo, hand) for hand in kept]
+        return [self._look_again(photo, hand) for hand in kept] if self._second_look else kept
 
     def _look_closer(
         self, photo: UInt8[np.ndarray, "h w 3"], square: TurnedCrop, *, mirrored: bool = False
@@ -136,11 +147,13 @@ class PalmDetector:
         again = self._look_closer(photo, square_about(hand.keypoints[:, :2]), mirrored=True)
         keypoints = (hand.keypoints + again.keypoints) / 2
         both = _hand_of(keypoints, hand.handedness == "right", hand.score)
-        is_same = again.handedness == hand.handedness and self._is_hand(again, width, height)
-        return both if is_same and self._is_hand(both, width, height) else hand
-
-    def _is_hand(self, look: DetectedHand, width: int, height: int) -> bool:
-        return look.score >= self._min_score and can_be_cropped(look.box_xyxy, width, height)
+        first_box, second_box = (np.array([look.box_xyxy]) for look in (hand, again))
+        is_same = (
+            again.score >= MIN_LANDMARK_PRESENCE
+            and again.handedness == hand.handedness
+            and intersection_over_union(first_box, second_box)[0, 0] >= _SAME_HAND
+        )
+        return both if is_same and can_be_cropped(both.box_xyxy, width, height) else hand
 
     @cached_property
     def _compiled_palm_net(self) -> jax.stages.Compiled:

@@ -110,7 +110,10 @@ def test_a_second_run_leaves_nothing_of_the_first(track, clip, tmp_path):
     assert track(clip, "--rigged", "--meshes")[0] == 0
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {"clip.jsonl", "clip.mp4", "clip.glb", "clip"}
-    (out / "clip" / "000000.glb").write_bytes(b"of another run")
+    (out / "clip" / "000000.glb").write_bytes((out / "clip" / "000002.glb").read_bytes())
+    (out / "clip" / "000001.glb").write_bytes(b"a mesh of mine")
+    assert track(clip, "--no-overlay", "--meshes")[0] != 0
+    (out / "clip" / "000001.glb").rename(tmp_path / "mine.glb")
     (out / "clip" / "notes.txt").write_text("the user's own")
     assert track(clip, "--no-overlay", "--meshes")[0] == 0
     assert {path.name for path in out.iterdir()} == {"clip.jsonl", "clip"}

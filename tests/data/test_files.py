@@ -24,6 +24,8 @@ from i2uv_jax.data.file_order import (
     Part,
     Share,
     evaluation_batches,
+    read_ahead,
+    training_batches,
 )
 from i2uv_jax.data.files import FileSource, to_devices
 from i2uv_jax.data.stored import decode_sample
@@ -215,3 +217,128 @@ def test_the_border_between_training_and_evaluation_belongs_to_the_state(built, 
 
     assert state(1) == state(1) != state(2)
     assert state(2)["trained_on"] == [4]
+
+
+def order(batches, count):
+    """Which samples come, by a number that tells them apart."""
+    return [batches[i]["vertices"][:, 7].sum(axis=1).tolist() for i in range(count)]
+
+
+ALONE = Share()
+
+
+def batches_of(stored, share=ALONE, batch_size=2, sets=None):
+    parts = sets or [Part(stored, "train", 0, stored.splits["train"])]
+    crop = CropSettings(1.0, 16)
+    return training_batches(parts, crop, seed=5, batch_size=batch_size, share=share)
+
+
+def test_two_processes_read_disjoint_shards_that_cover_all(built):
+    stored, _ = built["hic"]
+    alone = order(batches_of(stored, batch_size=6), 3)
+    first, second = (order(batches_of(stored, Share(i, 2), batch_size=3), 3) for i in range(2))
+    for whole, left, right in zip(alone, first, second, strict=True):
+        assert not set(left) & set(right)
+        assert sorted(left + right) == sorted(whole) and len(set(whole)) == 6
+    # Every epoch has an order of its own.
+    assert alone[0] != alone[1] != alone[2]
+
+
+def test_worker_processes_change_nothing_and_need_no_accelerator(built, monkeypatch):
+    # Inherited by the workers: whoever asks JAX for a device there fails.
+    monkeypatch.setenv("JAX_PLATFORMS", "nowhere")
+    batches = batches_of(built["freihand"][0])
+    expected = order(batches, 5)[1:]
+    iterator = read_ahead(batches, first=1, num_workers=2)
+    got = [next(iterator)["vertices"][:, 7].sum(axis=1).tolist() for _ in expected]
+    iterator.close()
+    assert got == expected
+
+
+def test_sets_are_mixed_by_weight(built):
+    sets = [built[kind][0] for kind in ("freihand", "ho3d_v3")]
+    parts = [
+        Part(stored, "train", 0, stored.splits["train"], weight)
+        for stored, weight in zip(sets, (3.0, 1.0), strict=True)
+    ]
+    batches = batches_of(None, sets=parts, batch_size=8)
+    for index in range(3):
+        depths = batches[index]["vertices"][..., 2].mean(axis=1)
+        # HO-3D's hands stand at 0.6 m, FreiHAND's at 0.7 m.
+        assert (depths < 0.65).sum() == 2, depths
+
+
+def test_what_is_evaluated_is_not_trained_on(built):
+    own, truths = built["freihand"]
+    (batch,) = source_of(own, turn_degrees=0.0).evaluation_batches()
+    # FreiHAND has a split of its own for that.
+    expected = sorted(truths[f"evaluation/0000000{i}"].keypoints[0, 0] for i in range(2))
+    np.testing.assert_allclose(sorted(np.asarray(batch.keypoints)[:, 0, 0]), expected, atol=1e-6)
+    # Of the six of HIC one is held out.
+    source = source_of(built["hic"][0])
+    (batch,) = source.evaluation_batches()
+    held_out = np.asarray(batch.vertices)[0, 7, 0]
+    trained = np.concatenate([source.training_batch(step).vertices[:, 7] for step in range(5)])
+    sizes = np.linalg.norm(trained[:, :2], axis=1)  # a turn keeps the distance from the axis
+    assert len(np.unique(np.round(trained[:, 2], 5))) == 5
+    assert np.abs(trained[:, 2] - np.asarray(batch.vertices)[0, 7, 2]).min() > 1e-5
+    assert sizes.min() > 0 and np.isfinite(held_out)
+
+
+def test_sets_of_different_hands_or_too_few_samples_are_refused(built, tmp_path, mano_files):
+    archives.write_hic(tmp_path / "archives", mano_files.mano_path, 2)
+    small = HicPhotos(data_dir=tmp_path, config=mano_files)
+    small.build(tmp_path / "archives")
+    with pytest.raises(ValueError, match=r"too few samples \(2\) to keep some for evaluation"):
+        source_of(open_set(small.data_path))
+    moved = replace(mano_files, template_path=tmp_path / "moved.obj")
+    text = mano_files.template_path.read_text().replace("vt 0.05", "vt 0.04")
+    moved.template_path.write_text(text)
+    with pytest.raises(ValueError, match=r"cannot be continued \(it has another UV template"):
+        HicPhotos(data_dir=tmp_path, config=moved).build(tmp_path / "archives")
+    archives.write_hic(tmp_path / "more", mano_files.mano_path, 3)
+    with pytest.raises(ValueError, match=r"its archives held .* 2.* photos, these .* 3"):
+        HicPhotos(data_dir=tmp_path, config=mano_files).build(tmp_path / "more")
+    HicPhotos(data_dir=tmp_path, config=mano_files).build(tmp_path / "archives")
+    assert open_set(small.data_path).splits == {"train": 2}
+    other = HicPhotos(data_dir=tmp_path / "other", config=moved)
+    other.build(tmp_path / "archives")
+    with pytest.raises(ValueError, match=r"data\.sets: .* hands of different meshes or UV charts"):
+        source_of(built["hic"][0], open_set(other.data_path))
+    with pytest.raises(ValueError, match=r"nothing: no stored set .*i2uv data build"):
+        open_set(tmp_path / "nothing")
+
+
+def test_missing_archives_name_page_and_terms_and_leave_no_set(tmp_path, mano_files):
+    builder = FreiHandPhotos(data_dir=tmp_path / "sets", config=mano_files)
+    with pytest.raises(ValueError, match=r"nowhere: no such .*lmb\.informatik.*research only"):
+        builder.build(tmp_path / "nowhere")
+    archives.write_freihand(tmp_path / "archives", mano_files.mano_path)
+    (tmp_path / "archives" / "training" / "rgb" / "00000006.jpg").unlink()
+    with pytest.raises(ValueError, match=r"00000006\.jpg: no such file"):
+        builder.build(tmp_path / "archives")
+    assert not list((tmp_path / "sets").rglob("dataset_info.json"))
+
+
+def test_a_picture_that_is_cut_off_is_named_as_the_set_is_built(tmp_path, mano_files):
+    archives.write_hic(tmp_path / "archives", mano_files.mano_path)
+    path = tmp_path / "archives" / "01" / "1" / "rgb" / "001.png"
+    path.write_bytes(path.read_bytes()[:-400])
+    builder = HicPhotos(data_dir=tmp_path / "sets", config=mano_files)
+    with pytest.raises(ValueError, match=r"rgb/001\.png: cannot be read with its mask \("):
+        builder.build(tmp_path / "archives")
+    assert not list((tmp_path / "sets").rglob("dataset_info.json"))
+
+
+def test_freihand_without_shipped_vertices_takes_mano_s(tmp_path, mano_files, built):
+    truths = archives.write_freihand(
+        tmp_path / "archives", mano_files.mano_path, with_vertices=False
+    )
+    builder = FreiHandPhotos(data_dir=tmp_path / "sets", config=mano_files)
+    builder.build(tmp_path / "archives")
+    stored = open_set(builder.data_path)
+    assert dict(stored.splits) == {"train": 8}
+    for sample in stored.samples("train"):
+        truth = truths[sample["name"].decode()]
+        vertices = sample["vertices_low"] + sample["vertices_step"] * sample["vertices"]
+        np.testing.assert_allclose(vertices, truth.vertices, atol=1e-5)

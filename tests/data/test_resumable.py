@@ -12,6 +12,7 @@ from i2uv_jax.data.builders.freihand import FreiHandPhotos
 from i2uv_jax.data.builders.hic import HicPhotos
 from i2uv_jax.data.builders.ho3d import Ho3dV3
 from i2uv_jax.data.builders.uv_map_pairs import UvMapPairs, UvMapPairsConfig
+from i2uv_jax.hand.asset import load_hand
 from tests import archives
 from tests.data.test_files import mano_files  # noqa: F401, a fixture
 from tests.mano_files import write_mano
@@ -115,6 +116,25 @@ def test_a_complete_set_is_not_touched(tmp_path):
     again.download_and_prepare()
     assert everything(tmp_path / "sets") == before
     assert again.info.splits["train"].num_examples == 2
+
+
+def test_a_finished_set_without_its_shards_still_knows_what_it_was(tmp_path):
+    write_maps(tmp_path / "maps", "a", "b")
+    config = UvMapPairsConfig(folder=tmp_path / "maps")
+
+    def build():
+        UvMapPairs(data_dir=tmp_path / "sets", config=config).download_and_prepare()
+
+    build()
+    whole = shards(tmp_path / "sets")
+    for path in (tmp_path / "sets").rglob("*.array_record-*-of-*"):
+        path.unlink()
+    build()
+    assert shards(tmp_path / "sets") == whole
+    # Another atlas is told from the one that the finished set names.
+    (noted,) = (tmp_path / "sets").rglob("metadata.json")
+    noted.write_text(noted.read_text().replace(load_hand().atlas.fingerprint, "0123456789abcdef"))
+    refuse(build, tmp_path / "sets", "its maps are laid out on another UV atlas")
 
 
 def test_what_stopped_a_build_before_its_first_shard_may_be_mended(tmp_path):

@@ -50,8 +50,7 @@ def detector(monkeypatch):
     monkeypatch.setattr(palm_detector, "build_landmark_net", standing_for(landmarks))
     monkeypatch.setattr(palm_detector, "extract_turned", with_black_fill(palm_detector))
     # What it says does not depend on where the hand is: a second look would contradict the first.
-    monkeypatch.setattr(PalmDetector, "_look_again", lambda self, photo, hand: hand)
-    return PalmDetector(PalmNetConfig(), {}, LandmarkNetConfig(), {})
+    return PalmDetector(PalmNetConfig(), {}, LandmarkNetConfig(), {}, second_look=False)
 
 
 def with_black_fill(module):
@@ -112,19 +111,23 @@ TRUTH = np.stack([np.linspace(80, 120, 21), np.linspace(120, 70, 21)], axis=-1)
 @pytest.fixture
 def look(monkeypatch):
     """A detector whose landmark network says each keypoint's place with the same error, 7 pixels to
-    the right, whatever it sees; and the squares that it was shown."""
+    the right, of squares that are white on their left; and the squares that it was shown."""
 
-    def detector(*, second_presence=2.0, second_right=-1.0):
+    def detector(*, second_presence=2.0, second_right=-1.0, second_shift=0):
         squares = []
 
         def extract_turned(photo, square, size):
             squares.append(square)
-            return np.zeros((size, size, 3), np.uint8)
+            picture = np.zeros((size, size, 3), np.uint8)
+            picture[:, : size // 2] = 255
+            return picture
 
         def landmark_net(detector, variables, pixels):
             is_second = len(squares) == 2
-            place = 224 * squares[-1].to_crop(TRUTH)
-            place[:, 0] = 224 - place[:, 0] if is_second else place[:, 0]
+            place = 224 * squares[-1].to_crop(TRUTH + second_shift * is_second)
+            # What it sees is mirrored where the white side is on the right.
+            is_mirrored = pixels[0, 0, -1, 0] > 0
+            place[:, 0] = 224 - place[:, 0] if is_mirrored else place[:, 0]
             keypoints = np.column_stack([place + np.array([7, 0]), np.linspace(0, 3, 21)])
             return LandmarkNetOutput(
                 np.array([second_presence if is_second else 2.0]),
@@ -156,7 +159,9 @@ def test_a_second_look_in_a_mirror_takes_one_sided_errors_out(look):
     assert after.angle != before.angle
 
 
-@pytest.mark.parametrize("answer", [{"second_presence": -2.0}, {"second_right": 1.0}])
+@pytest.mark.parametrize(
+    "answer", [{"second_presence": -2.0}, {"second_right": 1.0}, {"second_shift": 60}]
+)
 def test_a_second_look_that_sees_no_such_hand_changes_nothing(look, answer):
     first, both, _ = look(**answer)
     assert both is first
@@ -165,6 +170,13 @@ def test_a_second_look_that_sees_no_such_hand_changes_nothing(look, answer):
 @pytest.fixture(scope="module")
 def shipped():
     return load_detector()
+
+
+def test_both_looks_at_a_drawn_hand_count(shipped):
+    photo = draw_photo(640, 480, 2)
+    (both,), (first,) = shipped(photo), load_detector(second_look=False)(photo)
+    apart = np.linalg.norm((both.keypoints - first.keypoints)[:, :2], axis=-1)
+    assert 0.1 < apart.mean() < 10  # pixels of a hand of 288
 
 
 @pytest.mark.parametrize("seed", [2, 3])

@@ -81,7 +81,8 @@ class ResumableBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         done = [path for paths in places.values() for path in paths if path.exists()]
         num_shards = sum(map(len, places.values()))
         is_complete = (folder / _DATASET_INFO).exists() and len(done) == num_shards
-        if self._has_shards(folder):
+        # A finished set of which somebody removed the shards still says what they were.
+        if self._has_shards(folder) or (folder / _DATASET_INFO).exists():
             self._check_notes(folder, descriptions, is_complete=is_complete)
         else:
             if descriptions:

@@ -55,7 +55,8 @@ class UvMapPairs(ResumableBuilder):
     def _shard_iterators_per_split(self, dl_manager: Any) -> dict[str, list[Shard]]:
         del dl_manager  # nothing is downloaded
         paths = list_uv_maps(self._folder)
-        self.info.metadata["names"] = [path.stem for path in paths]
+        self._names = [path.stem for path in paths]
+        self.info.metadata["names"] = self._names
         self._sources = {path.name: path for path in paths}
         num_shards = count_shards(len(paths))
         return {"train": [partial(self._samples, paths[i::num_shards]) for i in range(num_shards)]}
@@ -71,6 +72,8 @@ class UvMapPairs(ResumableBuilder):
             yield pair.name, dataclasses.asdict(pair)
 
     def _check_same(self, noted: Mapping[str, Any]) -> None:
-        for name, now in self.info.metadata.items():
-            if noted[name] != now:
-                raise ValueError(f"its {name} are not those of the folder")
+        # Not `self.info.metadata`, of which a finished set fills what it has noted itself.
+        if noted["settings"] != {"atlas": self._fingerprint}:
+            raise ValueError("its maps are laid out on another UV atlas")
+        if noted["names"] != self._names:
+            raise ValueError("its names are not those of the folder")
