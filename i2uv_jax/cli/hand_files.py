@@ -11,7 +11,7 @@ from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.cli.earlier_results import files_named_before
 from i2uv_jax.cli.hand_scenes import photo_scene, texel_mask
 from i2uv_jax.cli.json_text import json_text
-from i2uv_jax.cli.photo_hand import PhotoHand, hand_numbers
+from i2uv_jax.cli.photo_hand import PhotoHand, hand_numbers, names_of_points
 from i2uv_jax.inference.predictor import Predictor
 from i2uv_jax.viewing.glb import SceneHand, glb_bytes
 from i2uv_jax.viewing.panel import photo_panel
@@ -83,6 +83,7 @@ def write_hand_files(
         "height": height,
         "seconds": round(seconds, 4),
         "panel": panel_path.name if with_panel else None,
+        **names_of_points(is_rigged=any(hand.rig is not None for hand in hands)),
         "hands": [
             {
                 **hand_numbers(hand, width, height),

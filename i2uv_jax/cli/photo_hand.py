@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from i2uv_jax.geometry.keypoints import KEYPOINT_NAMES
 from i2uv_jax.hand.rig import Rig, rig_of
+from i2uv_jax.hand.skeleton import JOINT_NAMES
 from i2uv_jax.inference.prediction import HandPrediction
 
 
@@ -46,6 +48,12 @@ class PhotoHand:
             return {}
         names = ("keypoint_error_mm", "keypoint_score")
         return {name: _rounded(getattr(self.prediction, name)) for name in names}
+
+
+def names_of_points(*, is_rigged: bool) -> dict[str, list[str]]:
+    """In which order `hand_numbers` tells keypoints and, of rigged hands, joints."""
+    names = {"keypoint_names": list(KEYPOINT_NAMES)}
+    return names | ({"joint_names": list(JOINT_NAMES)} if is_rigged else {})
 
 
 def hand_numbers(hand: PhotoHand, width: int, height: int) -> dict:

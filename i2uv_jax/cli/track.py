@@ -170,6 +170,7 @@ class _Run:
         from tqdm import tqdm
 
         from i2uv_jax.atomic_file import written_atomically
+        from i2uv_jax.cli.photo_hand import names_of_points
         from i2uv_jax.imaging.video import VideoError, VideoWriteError, open_video_writer
         from i2uv_jax.inference.stream import stream
 
@@ -203,6 +204,7 @@ class _Run:
                     "model": self._predictor.name,
                     "frames_per_second": rate,
                     "overlay": writer is not None,
+                    **names_of_points(is_rigged=self._args.rigged),
                 }
                 print(json.dumps(head), file=lines)
                 try:

@@ -73,9 +73,12 @@ def test_fine_meshes_have_the_skin_s_relief(run_real, tmp_path, write_photo):
 def test_rigged_meshes_hang_on_joints(run_real, tmp_path, write_photo, options):
     words = [write_photo("hand.jpg", 80, 60), "--no-panel", "--rigged", *options]
     assert run_real(*words, "--hand", "left", model="small") == 0
-    (numbers,) = json.loads((tmp_path / "out" / "hand.json").read_text())["hands"]
+    told = json.loads((tmp_path / "out" / "hand.json").read_text())
+    (numbers,) = told["hands"]
     rotations = np.array(numbers["joint_rotations"])
-    assert rotations.shape == (20, 4)
+    assert rotations.shape == (len(told["joint_names"]), 4) == (20, 4)
+    assert len(numbers["keypoints_3d"]) == len(told["keypoint_names"]) == 21
+    assert (told["joint_names"][0], told["keypoint_names"][8]) == ("wrist", "index_tip")
     np.testing.assert_allclose(np.linalg.norm(rotations, axis=-1), 1, atol=1e-4)
     content = (tmp_path / "out" / "hand.glb").read_bytes()
     (length,) = struct.unpack("<I", content[12:16])
@@ -102,7 +105,9 @@ def test_one_photo_gives_three_whole_files(
     assert written(out) == files_of("hand")
 
     numbers = json.loads((out / "hand.json").read_text())
-    assert list(numbers) == ["image", "model", "width", "height", "seconds", "panel", "hands"]
+    assert list(numbers) == [
+        "image", "model", "width", "height", "seconds", "panel", "keypoint_names", "hands",
+    ]  # fmt: skip
     assert numbers["image"] == str(photo)
     assert numbers["model"] == str(tiny_model_path)
     assert (numbers["width"], numbers["height"]) == (80, 60)

@@ -61,6 +61,7 @@ def track(tmp_path, tiny_model_path, fast_network, monkeypatch):
 def test_every_frame_has_a_line_and_the_hand_one_number(track, clip, tmp_path):
     code, (head, *frames, end) = track(clip)
     assert code == 0
+    assert head["keypoint_names"][8] == "index_tip"
     assert head["frames_per_second"] == pytest.approx(25)
     assert end == {"frames": NUM_FRAMES, "end": "complete"}
     assert [frame["frame"] for frame in frames] == list(range(NUM_FRAMES))
