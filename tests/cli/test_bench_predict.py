@@ -46,7 +46,7 @@ def detector(monkeypatch):
             return [DetectedHand((10.0, 5.0, 40.0, 45.0), "left", 0.9)][: self.num_asked % 2]
 
     one = Detector()
-    monkeypatch.setattr(hand_detector, "load_detector", lambda path, *, min_score: one)
+    monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: one)
     return one
 
 
