@@ -92,9 +92,9 @@ def add_parsers(verbs: argparse._SubParsersAction) -> None:
 def run_benchmark(args: argparse.Namespace) -> int:
     """Scores, writes and prints; returns the process's exit code."""
     if args.pred is not None:
-        refuse_idle(args, "with --pred: no model is run", "batch")
-        refuse_idle(args, "with --pred: no model is run", "uv-template")
-        refuse_detector(args.detector, "with --pred: no model is run")
+        why = "with --pred: no model is run"
+        refuse_idle(args, why, "batch", "uv-template")
+        refuse_detector(args.detector, why)
     if args.mano is None:
         refuse_idle(args, "without --mano", "uv-template")
         if args.eval_verb == "hic":

@@ -51,7 +51,6 @@ _BLACK = (0, 0, 0)
 _CONTAINED = 0.9
 """A hand of which a likelier one's box covers more than this share is that hand once more."""
 
-
 _SAME_HAND = 0.5
 """Overlap of the boxes of two looks from which both saw the same hand."""
 
