@@ -161,17 +161,21 @@ def extract(
     left, top = crop.corner_px
     height, width, _ = photo.shape
     across, down = _span(left, width, scale, size), _span(top, height, scale, size)
-    picture = Image.new("RGB", (size, size), fill)
     if across.is_empty or down.is_empty:
-        return np.array(picture)
-    part = Image.fromarray(photo[down.low : down.high, across.low : across.high])
-    padded = Image.new("RGB", (across.padded, down.padded), fill)
-    padded.paste(part, (across.pad, down.pad))
-    resampled = padded.resize(
+        return np.full((size, size, 3), fill, np.uint8)
+    seen = Image.fromarray(photo[down.low : down.high, across.low : across.high])
+    if seen.size != (across.padded, down.padded):
+        padded = Image.new("RGB", (across.padded, down.padded), fill)
+        padded.paste(seen, (across.pad, down.pad))
+        seen = padded
+    resampled = seen.resize(
         (across.last - across.first, down.last - down.first),
         Image.Resampling.BILINEAR,
         box=(across.start, down.start, across.end, down.end),
     )
+    if resampled.size == (size, size):
+        return np.array(resampled)
+    picture = Image.new("RGB", (size, size), fill)
     picture.paste(resampled, (across.first, down.first))
     return np.array(picture)
 
@@ -183,20 +187,27 @@ def extract_turned(
     *,
     fill: tuple[int, int, int] = FILL,
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """As `extract`, for a turned square.
+    """As `extract`, for a turned square, less smoothly.
 
-    The upright square around it is resampled to pixels as large as the result's (or the photo's,
-    where the result enlarges), and the turned one is interpolated linearly from that.
+    Shrinking averages over blocks of as many whole pixels as come closest to the reduction, and
+    interpolates linearly between those.
     """
-    around = crop.upright
-    upright_size = math.ceil(around.side_px / max(crop.side_px / size, 1.0))
-    upright = Image.fromarray(extract(photo, around, upright_size, fill=fill))
-    # From the result's pixel coordinates to the upright square's, both edge to edge as Pillow's.
-    step = crop.axes.T * (crop.side_px / size * upright_size / around.side_px)
-    start = upright_size / 2 - step @ np.full(2, size / 2)
-    coefficients = np.column_stack([step, start]).ravel()
+    scale = crop.side_px / size  # Photo pixels per crop pixel.
+    block = max(round(scale), 1)
+    left, top, right, bottom = crop.upright.xyxy_px
+    height, width, _ = photo.shape
+    first_column, last_column = _blocks(left, right, width, block)
+    first_row, last_row = _blocks(top, bottom, height, block)
+    if first_column >= last_column or first_row >= last_row:
+        return np.full((size, size, 3), fill, np.uint8)
+    seen = Image.fromarray(photo[first_row:last_row, first_column:last_column])
+    reduced = seen.reduce(block) if block > 1 else seen
+    # From the result's pixel coordinates to the blocks', both edge to edge as Pillow's.
+    step = crop.axes.T * (scale / block)
+    middle = (np.array(crop.centre_px) - [first_column, first_row]) / block
+    coefficients = np.column_stack([step, middle - step @ np.full(2, size / 2)]).ravel()
     return np.array(
-        upright.transform(
+        reduced.transform(
             (size, size),
             Image.Transform.AFFINE,
             tuple(coefficients),
@@ -204,6 +215,14 @@ def extract_turned(
             fillcolor=fill,
         )
     )
+
+
+def _blocks(start: float, end: float, length: int, block: int) -> tuple[int, int]:
+    """Half-open range of photo pixels on one axis that `extract_turned` needs: whole blocks where
+    the photo has them, and one more on each side for the interpolation."""
+    first = (math.floor(start / block) - 1) * block
+    last = (math.ceil(end / block) + 1) * block
+    return min(max(first, 0), length), max(min(last, length), 0)
 
 
 @dataclass(frozen=True)
