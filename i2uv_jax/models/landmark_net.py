@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from i2uv_jax.config import LandmarkNetConfig
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
 from i2uv_jax.models.input_size import check_picture_size
-from i2uv_jax.models.layers import Conv
+from i2uv_jax.models.layers import Conv, parameter
 from i2uv_jax.ops.depthwise import depthwise_conv2d
 
 STAGES = ((3, 1, 1, 1), (3, 2, 2, 4), (5, 2, 2, 6), (3, 2, 3, 6), (5, 1, 3, 6), (5, 2, 4, 6))
@@ -120,8 +120,8 @@ class _Widened(nn.Module):
             expand = Conv(channels, 1, cpu_paths=self.cpu_paths, name="expand")
             x = jax.nn.relu6(expand(x))
         shape = (self.kernel_size, self.kernel_size, channels)
-        kernel = self.param("depthwise", nn.initializers.lecun_normal(), shape)
-        bias = self.param("depthwise_bias", nn.initializers.zeros, (channels,))
+        kernel = parameter(self, "depthwise", nn.initializers.lecun_normal(), shape)
+        bias = parameter(self, "depthwise_bias", nn.initializers.zeros, (channels,))
         x = depthwise_conv2d(x, kernel, stride=self.stride, cpu_path=self.cpu_paths)
         return jax.nn.relu6(x + bias)
 

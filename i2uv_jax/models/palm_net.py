@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from i2uv_jax.config import PalmNetConfig
 from i2uv_jax.models.input_size import check_picture_size
-from i2uv_jax.models.layers import Conv
+from i2uv_jax.models.layers import Conv, parameter
 from i2uv_jax.ops.depthwise import depthwise_conv2d
 
 FINE_ANCHORS, COARSE_ANCHORS = 2, 6
@@ -105,11 +105,11 @@ class _Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 channels"]:
-        kernel = self.param(
-            "depthwise", nn.initializers.lecun_normal(), (_KERNEL, _KERNEL, x.shape[-1])
+        kernel = parameter(
+            self, "depthwise", nn.initializers.lecun_normal(), (_KERNEL, _KERNEL, x.shape[-1])
         )
         seen = depthwise_conv2d(x, kernel, stride=self.stride, cpu_path=self.cpu_paths)
-        bias = self.param("depthwise_bias", nn.initializers.zeros, (x.shape[-1],))
+        bias = parameter(self, "depthwise_bias", nn.initializers.zeros, (x.shape[-1],))
         seen = Conv(self.channels, 1, cpu_paths=self.cpu_paths, name="pointwise")(seen + bias)
         if self.stride == 2:
             x = nn.max_pool(x, (2, 2), strides=(2, 2))
@@ -119,7 +119,7 @@ class _Block(nn.Module):
 
 def _prelu(module: nn.Module, name: str, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     """x where it is positive, else as many times x as the channel has learned."""
-    slope = module.param(f"{name}_slope", nn.initializers.constant(0.25), (x.shape[-1],))
+    slope = parameter(module, f"{name}_slope", nn.initializers.constant(0.25), (x.shape[-1],))
     return jnp.where(x > 0, x, slope * x)
 
 

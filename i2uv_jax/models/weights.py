@@ -6,6 +6,7 @@ network's config as JSON, every value written out) and "card" (JSON, free: a mod
 numbers, where it comes from). The file needs no code to be read safely, and nothing is pickled.
 """
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterator
@@ -191,10 +192,17 @@ def variable_shapes(config: NetworkConfig) -> dict[str, Any]:
     """The variables of a model as `jax.ShapeDtypeStruct`s; nothing is computed."""
     image = jax.ShapeDtypeStruct((1, config.input_size, config.input_size, 3), jnp.float32)
 
-    # Formulations for CPUs take long to trace, and have the same variables.
+    # Formulations for CPUs and what has no variables take long to trace.
+    if isinstance(config, HandNetConfig):
+        config = dataclasses.replace(config, skinned=None)
     network = build_network(config).clone(cpu_paths=False)
 
-    def init(key: jax.Array, image: jax.Array) -> dict[str, Any]:
-        return network.init(key, image, train=False)
+    def variables_of(image: jax.Array) -> dict[str, Any]:
+        # Not `init`, which would trace the random numbers, too (`models.layers.parameter`).
+        keys = {"params": jax.random.key(0)}
+        _, variables = network.apply(
+            {}, image, train=False, mutable=["params", "batch_stats"], rngs=keys
+        )
+        return variables
 
-    return jax.eval_shape(init, jax.random.key(0), image)
+    return jax.eval_shape(variables_of, image)
