@@ -151,13 +151,18 @@ def _rasterise_chart(corners, size):
     mask = np.zeros((size, size), bool)
     low = np.clip(np.ceil(corners.min(axis=1) - 1e-9), 0, size - 1).astype(int)
     high = np.clip(np.floor(corners.max(axis=1) + 1e-9), 0, size - 1).astype(int)
-    for index, (triangle, (x0, y0), (x1, y1)) in enumerate(zip(corners, low, high, strict=True)):
-        if x1 < x0 or y1 < y0:
-            continue
-        grid = np.stack(np.meshgrid(np.arange(x0, x1 + 1), np.arange(y0, y1 + 1)), axis=-1)
-        inside = (_barycentric(triangle, grid.astype(np.float64)) >= -1e-9).all(axis=-1)
-        faces[y0 : y1 + 1, x0 : x1 + 1][inside] = index
-        mask[y0 : y1 + 1, x0 : x1 + 1] |= inside
+    columns, rows = np.maximum(high - low + 1, 0).T
+    # A row for each texel of each triangle's box.
+    count = columns * rows
+    index = np.repeat(np.arange(len(corners)), count)
+    row, column = np.divmod(
+        np.arange(count.sum()) - (np.cumsum(count) - count)[index], columns[index]
+    )
+    texel = low[index] + np.stack([column, row], axis=-1)
+    is_inside = (_barycentric(corners[index], texel.astype(np.float64)) >= -1e-9).all(axis=-1)
+    x, y = texel[is_inside].T
+    faces[y, x] = index[is_inside]  # Of several triangles the last stays.
+    mask[y, x] = True
     return faces, mask
 
 
