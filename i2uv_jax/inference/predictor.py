@@ -292,7 +292,7 @@ class Predictor:
         is_left = None if side == "auto" else side == "left"
         if self.takes_keypoints:
             told = np.full((NUM_KEYPOINTS, 3), np.nan) if told is None else told
-            told = np.c_[crop.to_crop(told[:, :2]), told[:, 2] / crop.side_px]
+            told = np.column_stack([crop.to_crop(told[:, :2]), told[:, 2] / crop.side_px])
         return PreparedHand(pixels, crop, is_left, float(inverse_focal), principal, told)
 
     def start(self, hands: Sequence[PreparedHand]) -> "PendingPrediction":
