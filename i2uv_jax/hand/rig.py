@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation
 
 from i2uv_jax.geometry.subdivision import subdivide_vertices
 from i2uv_jax.hand.asset import load_hand
@@ -60,6 +59,9 @@ class Rig:
     @property
     def joint_quaternions(self) -> Float[np.ndarray, "20 4"]:
         """`joint_rotations` as x, y, z and w, the last not negative."""
+        # Only now: it takes half a second, which hands without a rig need not wait.
+        from scipy.spatial.transform import Rotation
+
         return Rotation.from_matrix(self.joint_rotations).as_quat(canonical=True)
 
     @property

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.spatial.transform import Rotation
 
 from i2uv_jax.hand.rig import JOINTS_PER_VERTEX, Rig, mesh_skin_weights
 from i2uv_jax.hand.skeleton import JOINT_NAMES, JOINT_PARENTS, NUM_JOINTS
 from i2uv_jax.viewing.gltf_file import CAMERA_TO_GLTF, GltfFile
 
 _WRIST = 0
-
-_CAMERA_TO_GLTF = Rotation.from_matrix(np.diag(CAMERA_TO_GLTF))
 
 
 @dataclass(frozen=True)
@@ -114,8 +111,12 @@ def _metres(lengths_mm):
 
 def _node_rotations(joint_quaternions):
     """Of the joints' nodes, (n, 20, 4), the short way from frame to frame."""
+    # Only now: it takes half a second, which hands without a rig need not wait.
+    from scipy.spatial.transform import Rotation
+
+    to_gltf = Rotation.from_matrix(np.diag(CAMERA_TO_GLTF))
     turns = joint_quaternions.astype(np.float64)
-    turns[:, _WRIST] = (_CAMERA_TO_GLTF * Rotation.from_quat(turns[:, _WRIST])).as_quat()
+    turns[:, _WRIST] = (to_gltf * Rotation.from_quat(turns[:, _WRIST])).as_quat()
     is_long_way = (turns[1:] * turns[:-1]).sum(axis=-1) < 0
     turns[1:] *= np.cumprod(np.where(is_long_way, -1, 1), axis=0)[..., None]
     return turns
