@@ -7,6 +7,10 @@ the step at which a run is resumed changes what is in a batch. Up to order, a ba
 processes holds the same samples however many processes there are.
 """
 
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,9 +100,26 @@ def read_ahead(
             grain.MultiprocessingOptions(
                 num_workers=num_workers, per_worker_buffer_size=_BATCHES_AHEAD
             ),
-            worker_init_fn=lambda worker, count: quiet_readers(),
+            worker_init_fn=_start_worker,
         )
     return iter(dataset)
+
+
+def _start_worker(worker: int, count: int) -> None:
+    """What a worker process does first."""
+    del worker, count
+    quiet_readers()
+    # Ctrl-C, and schedulers' SIGTERM, reach all processes of a run. The run needs its batches until
+    # it has come to the end of a step and saved; then it ends its workers itself.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Waits for the run's end, however it comes, and ends this process, which nobody else would."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _crops(part: Part, crop_of: CropSettings) -> grain.MapDataset[HostSample]:

@@ -145,24 +145,25 @@ def build_vertex_tables(atlas: Atlas, size: int) -> VertexTables:
     )
 
 
-def _rasterise_chart(corners, size):
+def _rasterise_chart(corners, size, texels_at_once=2**18):
     """Face index of every texel centre inside the chart, and the mask of those (texel units)."""
     faces = np.zeros((size, size), np.int64)
     mask = np.zeros((size, size), bool)
     low = np.clip(np.ceil(corners.min(axis=1) - 1e-9), 0, size - 1).astype(int)
     high = np.clip(np.floor(corners.max(axis=1) + 1e-9), 0, size - 1).astype(int)
     columns, rows = np.maximum(high - low + 1, 0).T
-    # A row for each texel of each triangle's box.
+    # The texels of all triangles' boxes are numbered in the triangles' order.
     count = columns * rows
-    index = np.repeat(np.arange(len(corners)), count)
-    row, column = np.divmod(
-        np.arange(count.sum()) - (np.cumsum(count) - count)[index], columns[index]
-    )
-    texel = low[index] + np.stack([column, row], axis=-1)
-    is_inside = (_barycentric(corners[index], texel.astype(np.float64)) >= -1e-9).all(axis=-1)
-    x, y = texel[is_inside].T
-    faces[y, x] = index[is_inside]  # Of several triangles the last stays.
-    mask[y, x] = True
+    end = np.cumsum(count)
+    for first in range(0, end[-1], texels_at_once):
+        number = np.arange(first, min(first + texels_at_once, end[-1]))
+        index = np.searchsorted(end, number, side="right")
+        row, column = np.divmod(number - (end - count)[index], columns[index])
+        texel = low[index] + np.stack([column, row], axis=-1)
+        is_inside = (_barycentric(corners[index], texel.astype(np.float64)) >= -1e-9).all(axis=-1)
+        x, y = texel[is_inside].T
+        faces[y, x] = index[is_inside]  # Of several triangles the last stays.
+        mask[y, x] = True
     return faces, mask
 
 

@@ -201,6 +201,10 @@ def extract_turned(
     if first_column >= last_column or first_row >= last_row:
         return np.full((size, size, 3), fill, np.uint8)
     seen = Image.fromarray(photo[first_row:last_row, first_column:last_column])
+    whole = tuple(-(-side // block) * block for side in seen.size)
+    if seen.size != whole:  # The photo ends within a block.
+        seen, cut = Image.new("RGB", whole, fill), seen
+        seen.paste(cut)
     reduced = seen.reduce(block) if block > 1 else seen
     # From the result's pixel coordinates to the blocks', both edge to edge as Pillow's.
     step = crop.axes.T * (scale / block)

@@ -115,9 +115,10 @@ def _open(path: Path, content: bytes, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
     except Image.DecompressionBombError as error:
-        # Pillow's own, higher limit: its message states the pixels.
+        # Pillow's own limit.
+        allowed = min(max_pixels, 2 * Image.MAX_IMAGE_PIXELS)
         raise ImageError(
-            f"{path}: too large, more than {max_pixels / 1e6:.0f} million pixels"
+            f"{path}: too large, at most {allowed / 1e6:.0f} million pixels are read"
         ) from error
     except Exception as error:  # UnidentifiedImageError, and whatever broken headers provoke.
         if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS:

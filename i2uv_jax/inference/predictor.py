@@ -323,7 +323,8 @@ class Predictor:
     def _halve_pieces(self, size: int, error: RuntimeError) -> None:
         if "RESOURCE_EXHAUSTED" not in str(error) or size == 1:
             raise error
-        self._piece_limit = size // 2
+        # Others may have failed since these were sent off.
+        self._piece_limit = min(self._piece_limit, size // 2)
         self._batch_size = None if self._batch_size is None else self._piece_limit
         warnings.warn(
             f"model {self.name}: {size} hands at once need more memory than the device has; going "

@@ -21,7 +21,8 @@ _OTHER_SIDE = 0.3
 """What a hand of the other side costs as a successor, in such sides: hands that cross go on."""
 
 _MAX_GAP_S = 0.5
-"""How long a hand may stay unseen and still be the same."""
+"""How long a hand may stay unseen and still be the same; from one frame to the next any time may
+pass."""
 
 _MEMORY = 0.9
 """How much of what was seen of a hand's side each frame keeps: single mistakes do not count."""
@@ -52,6 +53,7 @@ class HandTracker:
     def __init__(self) -> None:
         self._tracks: dict[int, _Track] = {}
         self._num_tracks = 0
+        self._last_s = -math.inf
 
     def update(self, seconds: float, hands: Sequence[DetectedHand]) -> list[TrackedHand]:
         """The hands of the next frame with their tracks, in the order given.
@@ -59,11 +61,11 @@ class HandTracker:
         Args:
           seconds: the frame's time, later than that of the frame before.
         """
+        oldest_s = min(seconds - _MAX_GAP_S, self._last_s)
         self._tracks = {
-            number: track
-            for number, track in self._tracks.items()
-            if seconds - track.seen_s <= _MAX_GAP_S
+            number: track for number, track in self._tracks.items() if track.seen_s >= oldest_s
         }
+        self._last_s = seconds
         numbers = self._successors(hands)
         return [
             self._seen(number, seconds, hand) for number, hand in zip(numbers, hands, strict=True)
@@ -146,6 +148,7 @@ class HandSmoother:
 
     def __init__(self) -> None:
         self._filters: dict[int, _Smoothed] = {}
+        self._last_s = self._frame_s = -math.inf
 
     def __call__(self, seconds: float, track: int, hand: HandPrediction) -> HandPrediction:
         """The hand of a track's next frame, smoothed; its UV map stays as it is.
@@ -156,10 +159,13 @@ class HandSmoother:
         count = len(hand.vertices_mm)
         in_mm = np.concatenate([hand.vertices_mm, hand.keypoints_3d_mm])
         in_picture = np.concatenate([hand.vertices_2d, hand.keypoints_2d])
+        if seconds != self._frame_s:
+            self._last_s, self._frame_s = self._frame_s, seconds
+        oldest_s = min(seconds - _MAX_GAP_S, self._last_s)
         self._filters = {
             number: smoothed
             for number, smoothed in self._filters.items()
-            if seconds - smoothed.seconds <= _MAX_GAP_S
+            if smoothed.seconds >= oldest_s
         }
         smoothed = self._filters.get(track)
         # A track whose side has changed is another hand.

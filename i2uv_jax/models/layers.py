@@ -10,6 +10,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.errors import ScopeParamShapeError
 from jaxtyping import Array, Float
 
 from i2uv_jax.ops.conv import conv2d
@@ -26,9 +27,15 @@ def parameter(
 
     Flax traces `init` on every call, for the shape alone, which takes longer than tracing the layer
     that the parameter belongs to: half of the time that a process took until its first mesh.
+
+    Raises:
+      ScopeParamShapeError: the module was given a parameter of another shape.
     """
     if module.has_variable("params", name):
-        return module.get_variable("params", name)
+        value = module.get_variable("params", name)
+        if value.shape != shape:
+            raise ScopeParamShapeError(name, "/".join(module.path), value.shape, shape)
+        return value
     return module.param(
         name, init if module.is_initializing() else nn.initializers.zeros, shape, jnp.float32
     )

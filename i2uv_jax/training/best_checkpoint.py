@@ -5,6 +5,7 @@ A checkpoint counts if its state was evaluated: those of steps that `train.save_
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,11 @@ class EvaluatedSteps:
             write_text(self._path, json.dumps(self.scores, indent=1) + "\n")
 
     def best(self, steps: Sequence[int]) -> int | None:
-        """The one of these steps with the smallest error; None if none was evaluated."""
-        evaluated = [step for step in steps if step in self.scores]
-        return min(evaluated, key=lambda step: self._error(self.scores[step]), default=None)
+        """The one of these steps with the smallest error; None if none was evaluated to a finite
+        one."""
+        errors = {step: self._error(self.scores[step]) for step in steps if step in self.scores}
+        finite = [step for step, error in errors.items() if math.isfinite(error)]
+        return min(finite, key=errors.__getitem__, default=None)
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
         """orbax's question: which of these checkpoints to keep."""

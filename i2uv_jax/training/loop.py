@@ -37,6 +37,7 @@ from i2uv_jax.training.run_folder import (
     TENSORBOARD_FOLDER,
     has_checkpoints,
     open_run_folder,
+    write_config,
     write_text,
 )
 from i2uv_jax.training.state import TrainState
@@ -105,6 +106,7 @@ def train(
             check_source(checkpoints.restored_source_state, source.state(int(state.step)), folder)
         else:
             state = program.first_state(initial_variables)
+        write_config(folder, config)
         reporter = Reporter(
             folder / TENSORBOARD_FOLDER,
             config.train,
@@ -187,6 +189,8 @@ def train(
 
             # Finish.
             steps_done = int(state.step)
+            if profiler.is_missing:
+                reporter.say("no profile: the run ended before the steps that it shows")
             if watch.num_skipped:
                 reporter.say(f"steps whose updates were skipped: {watch.num_skipped}")
             if stop_reason not in (0, _TIME_IS_OVER):

@@ -18,6 +18,12 @@ class StepProfiler:
         self._folder = folder
         self._start = first_step + _NUM_WARM_UP
         self._is_running = False
+        self._is_written = False
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether a profile was asked for and is not written."""
+        return self._folder is not None and not self._is_written
 
     def before_step(self, step: int, state: Any) -> None:
         """To be called before step `step` is dispatched, with the state that it starts from."""
@@ -33,5 +39,5 @@ class StepProfiler:
             return False
         jax.block_until_ready(state)
         jax.profiler.stop_trace()
-        self._is_running = False
+        self._is_running, self._is_written = False, True
         return True

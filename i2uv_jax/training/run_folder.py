@@ -31,9 +31,9 @@ _FIXED_FIELDS = ("model.", "optim.algorithm", "optim.clip_norm", "train.ema_deca
 
 
 def open_run_folder(folder: Path, config: AnyExperimentConfig, *, resume: bool) -> None:
-    """Makes the run's folder and writes the config into it.
+    """Makes the run's folder, unless it holds what this run may not go on with.
 
-    Of several processes each looks whether it may, and the first one writes.
+    Of several processes each looks, and the first one makes it.
 
     Raises:
       ValueError: the folder already holds checkpoints and `resume` is not asked for, or it holds
@@ -54,6 +54,11 @@ def open_run_folder(folder: Path, config: AnyExperimentConfig, *, resume: bool) 
     wait_for_all("the run's folder was looked at")
     if is_first_process():
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def write_config(folder: Path, config: AnyExperimentConfig) -> None:
+    """Notes the config of a run that has begun, or of one that does go on."""
+    if is_first_process():
         write_text(folder / CONFIG_FILE, to_json(config))
 
 

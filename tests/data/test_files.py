@@ -1,6 +1,11 @@
 """From the owners' archives to what the network sees, and in which order."""
 
 import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import jax
@@ -253,6 +258,36 @@ def test_worker_processes_change_nothing_and_need_no_accelerator(built, monkeypa
     got = [next(iterator)["vertices"][:, 7].sum(axis=1).tolist() for _ in expected]
     iterator.close()
     assert got == expected
+
+
+def test_worker_processes_outlive_the_signals_that_stop_a_run(built):
+    batches = batches_of(built["freihand"][0])
+    iterator = read_ahead(batches, first=0, num_workers=1)
+    next(iterator)
+    (worker,) = multiprocessing.active_children()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(worker.pid, number)
+    got = [next(iterator)["vertices"][:, 7].sum(axis=1).tolist() for _ in range(5)]
+    iterator.close()
+    assert got == order(batches, 6)[1:]
+
+
+def test_worker_processes_end_with_a_killed_run():
+    lines = (
+        "import multiprocessing, time",
+        "from i2uv_jax.data.file_order import _start_worker",
+        "def work():",
+        "    _start_worker(0, 1)",
+        "    print('ready', flush=True)",
+        "    time.sleep(600)",
+        "multiprocessing.get_context('fork').Process(target=work).start()",
+        "time.sleep(600)",
+    )
+    run = subprocess.Popen([sys.executable, "-c", "\n".join(lines)], stdout=subprocess.PIPE)
+    assert run.stdout.readline() == b"ready\n"
+    run.kill()
+    # The worker holds the pipe, too: it ends once both are gone.
+    run.communicate(timeout=30)
 
 
 def test_sets_are_mixed_by_weight(built):

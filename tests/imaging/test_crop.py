@@ -179,6 +179,15 @@ def test_a_turned_square_is_antialiased():
     assert np.abs(seen.astype(int) - 127).max() <= 8
 
 
+def test_a_photo_that_ends_within_a_block_weighs_as_much_as_it_shows():
+    # Shrunk 16 times, a white column beside the photo's last 16 black ones fills a sixteenth.
+    photo = np.zeros((320, 321, 3), np.uint8)
+    photo[:, 320] = 255
+    seen = extract_turned(photo, TurnedCrop((320.0, 160.0), 256.0, 0.0), 16, fill=(0, 0, 0))
+    np.testing.assert_array_equal(seen[:, 8], 16)
+    assert seen[:, :8].max() == seen[:, 9:].max() == 0
+
+
 def test_a_turned_square_is_filled_outside_the_photo():
     photo = np.full((40, 40, 3), 255, np.uint8)
     seen = extract_turned(photo, TurnedCrop((0.0, 20.0), 40.0, np.pi / 4), 40, fill=(0, 0, 9))

@@ -288,6 +288,15 @@ def test_pixel_limit_is_exact(tmp_path):
         read_photo(path, max_pixels=WIDTH * HEIGHT - 1)
 
 
+def test_pillow_s_own_limit_is_told_as_it_is(tmp_path, monkeypatch):
+    # It refuses twice what it warns of.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)
+    path = save(tmp_path, Image.new("L", (2000, 1001)), "a.png")
+    with pytest.raises(ImageError) as error:
+        read_photo(path, max_pixels=400_000_000)
+    assert_one_line(error, path, "at most 2 million pixels are read")
+
+
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (300, 15)])
 def test_pictures_without_room_for_a_hand(tmp_path, width, height):
     path = save(tmp_path, Image.new("RGB", (width, height)), "small.png")

@@ -50,6 +50,10 @@ def test_a_hand_is_itself_after_a_short_gap_and_another_after_a_long_one():
     ]
 
 
+def test_a_hand_keeps_its_number_however_rare_frames_are():
+    assert tracks([[hand_at(x)] for x in (0, 20, 40)], step_s=2.0) == [[(1, "right")]] * 3
+
+
 def test_a_frame_s_wrong_side_does_not_count():
     sides = ["left"] * 5 + ["right"] + ["left"] * 5
     assert tracks([[hand_at(0, side)] for side in sides]) == [[(1, "left")]] * 11
@@ -119,3 +123,11 @@ def test_tracks_are_smoothed_apart_and_start_as_they_are(prediction):
     np.testing.assert_array_equal(smoother(3 * STEP_S, 3, moved).vertices_mm, moved.vertices_mm)
     # After a gap nothing is left of what was before.
     np.testing.assert_array_equal(smoother(9.0, 2, prediction).vertices_mm, prediction.vertices_mm)
+
+
+def test_rare_frames_are_smoothed_too(prediction):
+    smoother = HandSmoother()
+    assert smoother(0.0, 1, prediction) is prediction
+    moved = replace(prediction, vertices_mm=prediction.vertices_mm + 50)
+    between = smoother(0.6, 1, moved).vertices_mm
+    assert (prediction.vertices_mm < between).all() and (between < moved.vertices_mm).all()

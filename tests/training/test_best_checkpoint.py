@@ -75,6 +75,8 @@ def test_only_evaluated_steps_count(tmp_path):
     again = EvaluatedSteps(tmp_path / "evaluated.json", lambda scores: scores["mm"])
     assert again.best([1, 2, 4, 6, 7]) == 4
     assert again.best([1, 2, 6, 7]) == 6
+    again.note(1, {"mm": float("nan")})
+    assert again.best([1, 2, 6, 7]) == 6 and again.best([1]) is None
     (tmp_path / "evaluated.json").write_text("[1]")
     with pytest.raises(ValueError, match=r"evaluated\.json: no scores by step"):
         EvaluatedSteps(tmp_path / "evaluated.json", lambda scores: scores["mm"])

@@ -174,8 +174,11 @@ def test_a_run_is_not_resumed_on_other_data(
     sheet_config, sheet_source, finished, finished_folder, monkeypatch
 ):
     monkeypatch.setattr(sheet_source, "_grid", 7)
+    before = (finished_folder / "config.json").read_bytes()
+    other = with_overrides(sheet_config, ["train.num_steps=9"])
     with pytest.raises(ValueError, match=r"cannot be resumed with other data \(sheet: 7, at the "):
-        train(sheet_config, finished_folder, source=sheet_source(sheet_config), resume=True)
+        train(other, finished_folder, source=sheet_source(other), resume=True)
+    assert (finished_folder / "config.json").read_bytes() == before
 
 
 def test_nan_stops_the_run_with_step_and_term(tmp_path, sheet_config, sheet_source, monkeypatch):

@@ -18,6 +18,7 @@ def test_profile_covers_steps_three_to_seven_or_what_there_is_of_them(tmp_path, 
             written.append(step)
     assert written == ([] if ends_at is None else [ends_at])
     assert bool(list(tmp_path.rglob("*.xplane.pb"))) == bool(written)
+    assert profiler.is_missing == (not written)
 
 
 def test_without_a_folder_nothing_happens():
@@ -25,3 +26,4 @@ def test_without_a_folder_nothing_happens():
     for step in range(20):
         profiler.before_step(step, None)
         assert not profiler.after_step(step, None, is_last=step == 19)
+    assert not profiler.is_missing
