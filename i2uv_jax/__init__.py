@@ -20,6 +20,7 @@ _PUBLIC = {
     "Predictor": "i2uv_jax.inference.predictor",
     "Rig": "i2uv_jax.hand.rig",
     "available_models": "i2uv_jax.models.model_files",
+    "keep_compiled_programs": "i2uv_jax.inference.cache",
     "load_detector": "i2uv_jax.inference.hand_detector",
     "load_model": "i2uv_jax.inference.predictor",
     "read_photo": "i2uv_jax.imaging.read",

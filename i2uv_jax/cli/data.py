@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -168,7 +169,10 @@ def _picture_chunks(
 
     from i2uv_jax.data.generator import HandGenerator, to_bytes
     from i2uv_jax.hand.asset import load_hand
+    from i2uv_jax.inference.cache import keep_compiled_programs
 
+    keep_compiled_programs()
     generator = HandGenerator(config, load_hand(), batch_size)
+    print("compiling the renderer (for minutes, the first time) ...", file=sys.stderr, flush=True)
     for batch in generator.batches(jax.random.key(seed), count):
         yield to_bytes(batch.image)

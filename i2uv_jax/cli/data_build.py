@@ -116,7 +116,9 @@ def _run_rendered(args: argparse.Namespace) -> int:
             SyntheticHands,
             SyntheticHandsConfig,
         )
+        from i2uv_jax.inference.cache import keep_compiled_programs
 
+        keep_compiled_programs()
         settings = BuildSettings(
             render=config,
             seed=args.seed,

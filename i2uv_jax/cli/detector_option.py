@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from i2uv_jax.cli.argument_types import positive_int
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 
 if TYPE_CHECKING:
@@ -34,6 +35,16 @@ def add_detector_option(
         help=f"what finds hands: {PALM} (MediaPipe's networks, run by JAX), {HEAT_MAP} (our "
         f"network, or PATH of another of its kind), {_MEDIAPIPE} (uv installs it in an "
         f"environment of its own), or {NONE}, {of_none} ({default})",
+    )
+
+
+def add_max_hands_option(parser: argparse.ArgumentParser, where: str) -> None:
+    """Adds `--max-hands`; `where` says of what."""
+    parser.add_argument(
+        "--max-hands",
+        type=positive_int,
+        metavar="N",
+        help=f"take the N likeliest hands of {where} at most (all that are found)",
     )
 
 

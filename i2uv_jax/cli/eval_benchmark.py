@@ -108,7 +108,9 @@ def run_benchmark(args: argparse.Namespace) -> int:
         from i2uv_jax.evaluate.sequences import sequence_scores
         from i2uv_jax.evaluate.summary import evaluate, summarize
         from i2uv_jax.hand.mano import load_mano
+        from i2uv_jax.inference.cache import keep_compiled_programs
 
+        keep_compiled_programs()
         try:
             mano = None if args.mano is None else load_mano(args.mano)
             benchmark = _benchmark(args, mano)

@@ -48,9 +48,11 @@ def run_detector(args: argparse.Namespace) -> int:
         from i2uv_jax.detection.drawing import boxes_over
         from i2uv_jax.detection.scores import detection_scores
         from i2uv_jax.evaluate.scenes import found_boxes, generated_scenes
+        from i2uv_jax.inference.cache import keep_compiled_programs
         from i2uv_jax.viewing.contact_sheet import contact_sheet
         from i2uv_jax.viewing.png import png_bytes
 
+        keep_compiled_programs()
         config = scene_config(args)
         found, true, shown = [], [], []
         with (

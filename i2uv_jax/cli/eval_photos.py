@@ -101,7 +101,9 @@ def run_photos(args: argparse.Namespace) -> int:
     with InterruptWatch() as watch:
         from i2uv_jax.evaluate.photo_page import photo_page
         from i2uv_jax.evaluate.photos import summarize
+        from i2uv_jax.inference.cache import keep_compiled_programs
 
+        keep_compiled_programs()
         name, scored, milliseconds = _scored(args, annotations, predictions, watch)
         summary = {
             "model": name,

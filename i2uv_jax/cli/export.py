@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.atomic_file import write_atomically
-from i2uv_jax.cli.argument_types import positive_int
+from i2uv_jax.cli.argument_types import whole_number
 from i2uv_jax.cli.failure import CommandError
+from i2uv_jax.cli.output_folder import make_output_folder
 
 if TYPE_CHECKING:
     from i2uv_jax.config import HandNetConfig
@@ -51,7 +52,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "file's tables give meshes of 51,136 triangles instead of 3,196",
     )
     parser.add_argument(
-        "--compare", type=positive_int, default=16, metavar="N", help="hands to compare on (16)"
+        "--compare",
+        type=whole_number,
+        default=16,
+        metavar="N",
+        help="rendered hands to compare on, for which the renderer is compiled; 0: none (16)",
     )
     parser.set_defaults(run=run)
 
@@ -69,8 +74,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.int8 is not None and args.format != "litert":
         raise CommandError(f"--int8: only the format litert has it, not {args.format}")
-    if not args.out.parent.is_dir() or args.out.is_dir():
-        raise CommandError(f"--out {args.out}: expected a file in a folder that exists")
+    if args.out.is_dir():
+        raise CommandError(f"--out {args.out}: is a folder, expected a file")
+    make_output_folder(args.out.parent)
     try:
         config, variables, _ = (
             load_fine_model(args.model) if args.fine else load_picture_model(find_model(args.model))
@@ -78,11 +84,14 @@ def run(args: argparse.Namespace) -> int:
         keep_compiled_programs()
         num_calibration = NUM_CALIBRATION if args.int8 == "convolutions" else 0
         num_drawn = args.compare + num_calibration
-        print(f"rendering {num_drawn} hands ...", file=sys.stderr, flush=True)
-        crops = rendered_crops(config, num_drawn, HANDS_SEED)
+        crops = None
+        if num_drawn:
+            print(f"rendering {num_drawn} hands ...", file=sys.stderr, flush=True)
+            crops = rendered_crops(config, num_drawn, HANDS_SEED)
         content = export_model(
             args.format, config, variables, load_hand(), args.model,
-            int8=args.int8, calibration=crops[args.compare :].network_inputs, fine_mesh=args.fine,
+            int8=args.int8, fine_mesh=args.fine,
+            calibration=crops[args.compare :].network_inputs if num_calibration else (),
         )  # fmt: skip
         network, _ = open_content(content)
     except ValueError as error:
@@ -92,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise CommandError(f"--out {args.out}: cannot be written ({error.strerror})") from error
     print(f"{args.out}: {len(content) / 1e6:.1f} MB")
-    _compare(config, variables, network, crops[: args.compare])
+    if args.compare:
+        _compare(config, variables, network, crops[: args.compare])
     return 0
 
 

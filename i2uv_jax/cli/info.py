@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import os
 import shutil
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
-from i2uv_jax.cli.json_text import print_json
+from i2uv_jax.cli.json_text import json_text, print_json
 
 if TYPE_CHECKING:
     from i2uv_jax.evaluate.model_card import DescribedModel, FinishedEvaluation
@@ -108,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         per_image = flops_per_picture(parts, config.looks) / 1e9
         print(f"{f'image, {config.looks} looks':24}{'':14}{per_image:>16.3f}")
     for name, value in card.items():
-        print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+        print(f"{name}: {value if isinstance(value, str) else json_text(value)}")
     return 0
 
 

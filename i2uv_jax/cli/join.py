@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.output_folder import make_output_folder
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -28,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from i2uv_jax.models.model_files import find_model
     from i2uv_jax.models.weights import load_model_file, save_model
 
+    make_output_folder(args.out.parent)
     try:
         models = [load_model_file(find_model(name)) for name in (args.affine, args.sr)]
         config, variables, card = join_models(*models)

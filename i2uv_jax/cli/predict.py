@@ -10,7 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detector
+from i2uv_jax.cli.detector_option import (
+    PALM,
+    add_detector_option,
+    add_max_hands_option,
+    open_detector,
+)
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
@@ -66,6 +71,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "keypoints are detected",
     )
     add_detector_option(parser, PALM)
+    add_max_hands_option(parser, "each photo")
     add_model_options(parser, "photos")
     parser.add_argument(
         "--fine",
@@ -250,7 +256,7 @@ class _Run:
         if self._detector is None:
             return [unseen]
         if box is None:
-            found = self._detector(pixels)
+            found = self._detector(pixels)[: self._args.max_hands]
         else:
             inside = find_in_box(self._detector, pixels, box)
             if inside is None:

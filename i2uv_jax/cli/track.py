@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detector
+from i2uv_jax.cli.detector_option import (
+    PALM,
+    add_detector_option,
+    add_max_hands_option,
+    open_detector,
+)
 from i2uv_jax.cli.earlier_results import head_of_tracks, is_own_mesh
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
@@ -51,6 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--hand", choices=("left", "right"), help="which all hands are (as detected)"
     )
     add_detector_option(parser, PALM, of_none="which takes every frame as one hand")
+    add_max_hands_option(parser, "each frame")
     add_model_options(parser, "frames")
     parser.add_argument(
         "--overlay",
@@ -242,7 +248,7 @@ class _Run:
         from i2uv_jax.inference.detected_hand import DetectedHand
 
         if self._detector is not None:
-            return _Seen(frame, self._detector(frame.pixels))
+            return _Seen(frame, self._detector(frame.pixels)[: self._args.max_hands])
         height, width, _ = frame.pixels.shape
         return _Seen(frame, [DetectedHand((0.0, 0.0, float(width), float(height)), None, 1.0)])
 

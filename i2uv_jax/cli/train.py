@@ -80,10 +80,12 @@ def run(args: argparse.Namespace) -> int:
 
     from jax.errors import JaxRuntimeError
 
+    from i2uv_jax.inference.cache import keep_compiled_programs
     from i2uv_jax.training.bad_steps import DivergedError
     from i2uv_jax.training.loop import train
     from i2uv_jax.training.processes import connect
 
+    keep_compiled_programs()
     try:
         connect(args.coordinator, args.num_processes, args.process_id, ask_cluster=args.distributed)
         result = train(

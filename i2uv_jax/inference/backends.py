@@ -31,6 +31,9 @@ _PACKAGE = Path(__file__).parents[1]
 _CONVERTERS = {"onnx": "onnx", "litert": "litert-converter"}
 """Distributions that write exports, by backend."""
 
+_MAX_EXPORTS = 8
+"""Of each backend that are kept in the cache; one has 20 MB."""
+
 _LITERT_MODULES = ("ai_edge_litert", "litert_converter")
 
 
@@ -108,7 +111,17 @@ def _network(backend: str, files: list[Path], config, variables: dict) -> Networ
         # Where the disk is full, the next process exports again.
         with contextlib.suppress(OSError):
             write_atomically(kept, content)
+            _drop_oldest(kept)
     return open_content(content)[0]
+
+
+def _drop_oldest(newest: Path) -> None:
+    """Removes all but the last exports of a backend: every new version of a model or of this
+    package leaves some behind."""
+    exports = newest.parent.glob(f"*{newest.suffix}")
+    by_age = sorted(exports, key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in by_age[_MAX_EXPORTS:]:
+        path.unlink(missing_ok=True)
 
 
 @lru_cache

@@ -71,6 +71,12 @@ def test_two_hands_come_together_and_each(run, tmp_path, write_photo):
         assert panel.height > 4 * TILE_PX  # all hands at twice the size, then one by one
 
 
+def test_of_all_hands_the_likeliest_are_taken_on_request(run, tmp_path, write_photo):
+    run(write_photo("hand.png"), "--max-hands", "1")
+    (hand,) = hands_of(tmp_path / "out")
+    assert hand["score"] == 0.9
+
+
 def test_the_given_hand_holds_against_the_detector(run, tmp_path, write_photo):
     run(write_photo("hand.png"), "--hand", "right")
     assert [hand["handedness"] for hand in hands_of(tmp_path / "out")] == ["right", "right"]

@@ -1,6 +1,8 @@
 """Predictors on other runtimes than XLA, from a model's file on: what they are told and tell, and
 what becomes of models that they cannot run."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -161,3 +163,13 @@ def test_an_export_is_kept_until_code_or_converter_change(tmp_path, monkeypatch)
     assert (count(), count()) == (2, 2)
     monkeypatch.setattr(backends.metadata, "version", lambda name: f"another {name}")
     assert (count(), count()) == (3, 3)
+
+
+def test_old_exports_make_room_for_new_ones(tmp_path):
+    names = [f"{number}.onnx" for number in range(backends._MAX_EXPORTS + 2)]
+    for age, name in enumerate(reversed(names)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    (tmp_path / "0.litert").touch()
+    backends._drop_oldest(tmp_path / names[-1])
+    assert {path.name for path in tmp_path.iterdir()} == {*names[2:], "0.litert"}
