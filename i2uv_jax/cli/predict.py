@@ -109,6 +109,8 @@ def run(args: argparse.Namespace) -> int:
 
         keep_compiled_programs()
         batch_size = min(args.batch, len(photos))
+        if sys.stderr.isatty():
+            print(f"loading {args.model} (for a minute, the first time) ...", file=sys.stderr)
         predictor = open_predictor(args, batch_size, fine=args.fine)
         if args.hand == "auto" and not predictor.tells_presence:
             raise CommandError(f"--hand auto: model {args.model} does not tell which hand it sees")
@@ -188,14 +190,11 @@ class _Run:
         from i2uv_jax.inference.stream import stream
 
         start = time.monotonic()
-        on_terminal = sys.stderr.isatty()
-        if on_terminal:
-            print(f"compiling model {self._predictor.name} ...", file=sys.stderr)
         # A bar where somebody watches it; in logs one plain line a photo instead.
         self._bar = tqdm(
             total=len(self._photos),
             unit="photo",
-            disable=not on_terminal or len(self._photos) == 1,
+            disable=not sys.stderr.isatty() or len(self._photos) == 1,
         )
         outcomes = stream(
             self._photos,
