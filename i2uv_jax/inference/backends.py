@@ -31,7 +31,7 @@ _PACKAGE = Path(__file__).parents[1]
 _CONVERTERS = {"onnx": "onnx", "litert": "litert-converter"}
 """Distributions that write exports, by backend."""
 
-_MAX_EXPORTS = 8
+_MAX_EXPORTS = 16
 """Of each backend that are kept in the cache; one has 20 MB."""
 
 _LITERT_MODULES = ("ai_edge_litert", "litert_converter")
@@ -101,7 +101,10 @@ def _network(backend: str, files: list[Path], config, variables: dict) -> Networ
     kept = None if folder is None else folder / f"{digest}.{backend}"
     if kept is not None and kept.exists():
         try:
-            return open_content(kept.read_bytes())[0]
+            network, _ = open_content(kept.read_bytes())
+            with contextlib.suppress(OSError):
+                kept.touch()  # So that those that are used stay longest.
+            return network
         except UnsupportedModelError:
             raise
         except (OSError, ValueError):
@@ -116,8 +119,8 @@ def _network(backend: str, files: list[Path], config, variables: dict) -> Networ
 
 
 def _drop_oldest(newest: Path) -> None:
-    """Removes all but the last exports of a backend: every new version of a model or of this
-    package leaves some behind."""
+    """Removes all but the exports of a backend that were used last: every new version of a model or
+    of this package leaves some behind."""
     exports = newest.parent.glob(f"*{newest.suffix}")
     by_age = sorted(exports, key=lambda path: path.stat().st_mtime, reverse=True)
     for path in by_age[_MAX_EXPORTS:]:
