@@ -43,8 +43,8 @@ class Reporter:
         self._stream = stream or sys.stderr
         self._config = config
         # What an earlier piece of the run told of later steps is taken back: they come again.
-        taken_back = {"purge_step": first_step + 1} if first_step else {}
-        self._writer = SummaryWriter(str(folder), **taken_back) if self._is_on else None
+        taken_back = first_step + 1 if first_step else None
+        self._writer = SummaryWriter(str(folder), purge_step=taken_back) if self._is_on else None
         self._start_time = time.monotonic()
         self._window_start: float | None = None
         self._window_steps = 0

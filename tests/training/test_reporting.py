@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from i2uv_jax.config import HandNetConfig, TrainConfig
 from i2uv_jax.measuring import device_peaks
@@ -39,6 +40,16 @@ def test_speed_waiting_and_utilisation(scalars):
     assert scalars["speed/data_wait_seconds"] == pytest.approx(1.0)
     assert scalars["speed/data_wait_share"] == pytest.approx(0.5)
     assert scalars["speed/model_flop_utilisation"] == pytest.approx(0.4)
+
+
+def test_a_resumed_run_takes_back_what_was_told_of_the_steps_to_come(tmp_path):
+    config = TrainConfig(num_steps=10, batch_size=8, log_every=1)
+    with Reporter(tmp_path, config, first_step=4, stream=io.StringIO()) as reporter:
+        reporter.step_done(5, {"loss/total": 1.0}, data_seconds=0.0)
+    (path,) = tmp_path.iterdir()
+    # TensorBoard forgets all from the step of such an event on.
+    start = Event(step=5, session_log=SessionLog(status=SessionLog.START))
+    assert start.SerializeToString() in path.read_bytes()
 
 
 def test_utilisation_counts_three_forwards_against_all_devices(monkeypatch):
