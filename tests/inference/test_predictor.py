@@ -396,6 +396,52 @@ def test_large_batches_run_in_pieces(monkeypatch):
     np.testing.assert_allclose(np.diff(depth), 7 / 255, atol=1e-4)
 
 
+class FailsLate:
+    """An output on a device that runs out of memory only when it computes."""
+
+    def __init__(self, size):
+        self._size = size
+
+    def __len__(self):
+        return self._size
+
+    def __array__(self, *_):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+
+def test_what_does_not_fit_the_memory_is_worked_in_ever_smaller_pieces(monkeypatch):
+    uv_map = true_uv_map()
+    predictor = stub_predictor(
+        monkeypatch,
+        lambda image: (
+            jnp.broadcast_to(uv_map, (len(image), 128, 128, 3))
+            + image.mean(axis=(1, 2, 3))[:, None, None, None]
+        ),
+    )
+    hands = [predictor.prepare(np.full((16, 16, 3), 7 * i, np.uint8)) for i in range(8)]
+    expected = predictor.start(hands).result()
+    executable, fits_late = predictor._executable, 8
+
+    def limited(size):
+        def run(*inputs):
+            if size > fits_late:
+                raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+            return {"uv_map": FailsLate(size)} if size > 2 else executable(size)(*inputs)
+
+        return run
+
+    monkeypatch.setattr(predictor, "_executable", limited)
+    first, second = predictor.start(hands), predictor.start(hands)
+    fits_late = 2
+    with pytest.warns(UserWarning) as warned:
+        found = first.result()
+        # The second was sent off at eight a piece, too, and does not begin at four once more.
+        again = second.result()
+    assert [str(one.message)[-2:] for one in warned] == [" 4", " 2", " 2"]
+    for one in (found, again):
+        np.testing.assert_allclose(one.uv_map, expected.uv_map, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("images", "options", "cause"),
     [
