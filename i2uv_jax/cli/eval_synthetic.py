@@ -97,6 +97,9 @@ def run_synthetic(args: argparse.Namespace) -> int:
         refuse_idle(args, "without --surfaces", "articulated")
     args.split = args.split or "train"
     args.count = args.count or _COUNT
+    from i2uv_jax.inference.cache import keep_compiled_programs
+
+    keep_compiled_programs()
     with (
         InterruptWatch() as watch,
         rendering_mishaps(),
