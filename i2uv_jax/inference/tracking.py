@@ -148,7 +148,6 @@ class HandSmoother:
 
     def __init__(self) -> None:
         self._filters: dict[int, _Smoothed] = {}
-        self._last_s = self._frame_s = -math.inf
 
     def __call__(self, seconds: float, track: int, hand: HandPrediction) -> HandPrediction:
         """The hand of a track's next frame, smoothed; its UV map stays as it is.
@@ -159,9 +158,8 @@ class HandSmoother:
         count = len(hand.vertices_mm)
         in_mm = np.concatenate([hand.vertices_mm, hand.keypoints_3d_mm])
         in_picture = np.concatenate([hand.vertices_2d, hand.keypoints_2d])
-        if seconds != self._frame_s:
-            self._last_s, self._frame_s = self._frame_s, seconds
-        oldest_s = min(seconds - _MAX_GAP_S, self._last_s)
+        earlier_s = [one.seconds for one in self._filters.values() if one.seconds < seconds]
+        oldest_s = min(seconds - _MAX_GAP_S, max(earlier_s, default=-math.inf))
         self._filters = {
             number: smoothed
             for number, smoothed in self._filters.items()

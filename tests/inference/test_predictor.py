@@ -378,15 +378,19 @@ def test_fixed_batch_size_compiles_once(tiny_model_path, compilations):
     assert compilations == [] and predictor.compiled_batch_sizes == (3,)
 
 
-def test_large_batches_run_in_pieces(monkeypatch):
+def brightness_predictor(monkeypatch) -> Predictor:
+    """A predictor that moves the hand by each picture's mean colour, and so tells them apart."""
     uv_map = true_uv_map()
-    predictor = stub_predictor(
-        monkeypatch,
-        lambda image: (
-            jnp.broadcast_to(uv_map, (len(image), 128, 128, 3))
-            + image.mean(axis=(1, 2, 3))[:, None, None, None]
-        ),
-    )
+
+    def moved(image):
+        maps = jnp.broadcast_to(uv_map, (len(image), 128, 128, 3))
+        return maps + image.mean(axis=(1, 2, 3))[:, None, None, None]
+
+    return stub_predictor(monkeypatch, moved)
+
+
+def test_large_batches_run_in_pieces(monkeypatch):
+    predictor = brightness_predictor(monkeypatch)
     count = MAX_BATCH_SIZE + 3
     photos = [np.full((16, 16, 3), 7 * index, np.uint8) for index in range(count)]
     found = predictor(photos)
@@ -410,14 +414,7 @@ class FailsLate:
 
 
 def test_what_does_not_fit_the_memory_is_worked_in_ever_smaller_pieces(monkeypatch):
-    uv_map = true_uv_map()
-    predictor = stub_predictor(
-        monkeypatch,
-        lambda image: (
-            jnp.broadcast_to(uv_map, (len(image), 128, 128, 3))
-            + image.mean(axis=(1, 2, 3))[:, None, None, None]
-        ),
-    )
+    predictor = brightness_predictor(monkeypatch)
     hands = [predictor.prepare(np.full((16, 16, 3), 7 * i, np.uint8)) for i in range(8)]
     expected = predictor.start(hands).result()
     executable, fits_late = predictor._executable, 8
