@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "render": "config types ops imaging geometry hand",
     "models": "config config_io atomic_file ops geometry hand",
     "losses": "config ops geometry models",
-    "detection": "types imaging models",
+    "detection": "config types imaging ops geometry models",
     "data": "config config_io types atomic_file restricted_pickle ops imaging geometry hand render",
     "training": "config config_io types atomic_file measuring ops geometry hand metrics render "
     "models losses detection data",

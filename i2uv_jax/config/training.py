@@ -29,7 +29,8 @@ class DataConfig:
     """Scales how much size, place and colours of stored pictures are varied; 0 leaves them."""
     told_share: float = 0.7
     """Share of pictures whose keypoints a model that takes some (`AffineNetConfig.takes_keypoints`)
-    is told in training, with the errors of `data.told_keypoints`."""
+    is told in training, of those in which the hand landmark network sees the hand, with more or
+    less of its errors (`data.told_keypoints`)."""
 
     def __post_init__(self) -> None:
         check(self.reuse >= 1, "data.reuse", "at least 1", self.reuse)

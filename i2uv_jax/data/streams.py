@@ -33,6 +33,7 @@ class Stream(IntEnum):
     SURFACE_PAIRS = 8
     SCENE_POOLS = 9
     SCENES = 10
+    SEEN_KEYPOINTS = 11
 
 
 @dataclass(frozen=True)

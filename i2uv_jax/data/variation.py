@@ -75,6 +75,7 @@ def transform_batch(
     )
     keypoints = moved.turned(batch.keypoints)
     plane = project(camera, keypoints)
+    told = batch.told_keypoints
     image = moved.of_image(
         jnp.concatenate([batch.image, batch.hand_mask[..., None]], axis=-1),
         size or batch.image.shape[1],
@@ -88,4 +89,5 @@ def transform_batch(
         keypoints=keypoints,
         keypoint_visible=batch.keypoint_visible & jnp.all((plane >= 0) & (plane <= 1), axis=-1),
         camera=camera,
+        told_keypoints=None if told is None else moved.of_points(told),
     )

@@ -3,13 +3,11 @@ that it says there, back in the photo.
 
 The conventions are those of MediaPipe's graphs `palm_detection_detection_to_roi`,
 `hand_landmark_cpu` and, for the square about keypoints, `hand_landmark_landmarks_to_roi`. NumPy
-alone.
+but for `place_square`, which takes what it is given.
 """
 
-from dataclasses import replace
-
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from i2uv_jax.detection.palms import MIDDLE_MCP, WRIST, Palms
 from i2uv_jax.imaging.crop import SquareCrop, TurnedCrop
@@ -55,17 +53,33 @@ def hand_squares(palms: Palms, photo: SquareCrop) -> list[TurnedCrop]:
 
 
 def square_about(keypoints_px: Float[np.ndarray, "21 2"]) -> TurnedCrop:
-    """The square around a hand whose keypoints are known, fingers up; as MediaPipe lays it in
-    films about the keypoints of the frame before."""
-    index, middle, ring = (keypoints_px[number] for number in (5, 9, 13))
-    x, y = ((index + ring) / 2 + middle) / 2 - keypoints_px[0]
-    turned = TurnedCrop((0.0, 0.0), 1.0, float(np.arctan2(x, -y)))
-    seen = keypoints_px[_BASES] @ turned.axes.T
-    low, high = seen.min(axis=0), seen.max(axis=0)
-    width, height = high - low
-    centre_x, centre_y = ((low + high) / 2 - [0, _ABOVE_BASES * height]) @ turned.axes
-    side_px = _BASES_SIDES * float(max(width, height))
-    return replace(turned, centre_px=(float(centre_x), float(centre_y)), side_px=side_px)
+    """The square around a hand whose keypoints are known, fingers up."""
+    centre, side, angle = place_square(keypoints_px)
+    return TurnedCrop((float(centre[0]), float(centre[1])), float(side), float(angle))
+
+
+def place_square(
+    keypoints: Float[Array, "*b 21 2"],
+) -> tuple[Float[Array, "*b 2"], Float[Array, "*b"], Float[Array, "*b"]]:
+    """Middles, sides and angles (`TurnedCrop`) of the squares around hands whose keypoints are
+    known, fingers up; as MediaPipe lays them in films about the keypoints of the frame before.
+
+    Of NumPy's arrays or JAX's, in any unit of length. Jit-able.
+    """
+    xp = keypoints.__array_namespace__()
+    index, middle, ring = (keypoints[..., number, :] for number in (5, 9, 13))
+    towards = ((index + ring) / 2 + middle) / 2 - keypoints[..., 0, :]
+    angle = xp.atan2(towards[..., 0], -towards[..., 1])
+    cos, sin = xp.cos(angle), xp.sin(angle)
+    x, y = (keypoints[..., np.array(_BASES), axis] for axis in (0, 1))
+    # Along the square's own axes.
+    right = cos[..., None] * x + sin[..., None] * y
+    down = cos[..., None] * y - sin[..., None] * x
+    width, height = (xp.max(seen, axis=-1) - xp.min(seen, axis=-1) for seen in (right, down))
+    u = (xp.max(right, axis=-1) + xp.min(right, axis=-1)) / 2
+    v = (xp.max(down, axis=-1) + xp.min(down, axis=-1)) / 2 - _ABOVE_BASES * height
+    centre = xp.stack([cos * u - sin * v, sin * u + cos * v], axis=-1)
+    return centre, _BASES_SIDES * xp.maximum(width, height), angle
 
 
 def mirrored_keypoints(

@@ -1,19 +1,31 @@
 """Which source of batches a config means."""
 
 from dataclasses import replace
+from functools import partial
 
-from jax.sharding import Mesh
+import jax
+from jax.sharding import Mesh, NamedSharding
+from jaxtyping import Array
 
-from i2uv_jax.config import AnyExperimentConfig, DetectorExperimentConfig
-from i2uv_jax.data.extended import ExtendedSource
+from i2uv_jax.config import AnyExperimentConfig, DetectorExperimentConfig, LandmarkNetConfig
+from i2uv_jax.data.extended import ExtendedSource, Extension
 from i2uv_jax.data.handless import handless_extension
+from i2uv_jax.data.reused import ReusedSource
 from i2uv_jax.data.scenes import SceneSource
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.data.streams import Stream, source_keys
 from i2uv_jax.data.synthetic import SyntheticSource
-from i2uv_jax.data.told_keypoints import told_extension
+from i2uv_jax.data.told_keypoints import told_extension, true_keypoints
+from i2uv_jax.detection.seen_keypoints import see_keypoints
+from i2uv_jax.models.model_files import LANDMARK_NET, shipped_file
+from i2uv_jax.models.weights import load_model_file
+from i2uv_jax.ops.devices import on_every_device
 from i2uv_jax.training.negatives import count_handless
 from i2uv_jax.training.sharding import batch_sharding
+from i2uv_jax.types import Batch
+
+_UPRIGHT_TURN_DEGREES = 15.0
+"""How far pictures are turned anew where most hands are to stay upright."""
 
 
 def build_source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
@@ -29,6 +41,14 @@ def build_source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
     if config.model.affine is None:
         return _pair_source(config, keys, sharding)
     source = _hand_source(config, keys, sharding)
+    if config.model.takes_keypoints:
+        source = ExtendedSource(source, _seen_extension(sharding), keys.of(Stream.SEEN_KEYPOINTS))
+    if config.data.reuse > 1:
+        # Any turn would undo the renderer's preference for upright hands.
+        is_upright = max(config.render.upright_share, config.render.closeup_share) > 0
+        turn_degrees = _UPRIGHT_TURN_DEGREES if is_upright else None
+        key = keys.of(Stream.REUSE).training
+        source = ReusedSource(source, config.data.reuse, key, sharding, turn_degrees=turn_degrees)
     if config.model.takes_keypoints:
         extension = told_extension(sharding, config.data.told_share)
         source = ExtendedSource(source, extension, keys.of(Stream.TOLD_KEYPOINTS))
@@ -49,6 +69,22 @@ def _hand_source(config, keys, sharding):
     from i2uv_jax.data.files import FileSource
 
     return FileSource(config, keys, sharding)
+
+
+def _seen_extension(sharding: NamedSharding) -> Extension:
+    """What fills `Batch.told_keypoints` with what the hand landmark network sees."""
+    config, variables, _ = load_model_file(shipped_file(LANDMARK_NET), LandmarkNetConfig)
+    variables = on_every_device(variables, sharding)
+
+    @partial(jax.jit, out_shardings=sharding)
+    def see(key: Array, index: Array, batch: Batch, variables: dict) -> Array:
+        key = jax.random.fold_in(key, index)
+        return see_keypoints(key, config, variables, batch.image, true_keypoints(batch))
+
+    def extend(key: Array, index: int, batch: Batch) -> Batch:
+        return batch.replace(told_keypoints=see(key, index, batch, variables))
+
+    return extend
 
 
 def _pair_source(config, keys, sharding):
