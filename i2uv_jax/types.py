@@ -50,9 +50,12 @@ class Batch:
     camera: Camera
     handless: Float[Array, "n h w 3"] | None = None
     """Further pictures, without a hand, where a model is to learn of such; as `image`."""
+    seen_keypoints: Float[Array, "b 21 3"] | None = None
+    """Keypoints as another network sees them in the picture: x, y and z as in a texel, NaN where it
+    sees no hand."""
     told_keypoints: Float[Array, "b 21 3"] | None = None
-    """Keypoints as another network might see them, where a model is to learn to use such: x, y and
-    z as in a texel, NaN where they are not known."""
+    """What of them a model is told that is to learn to use such, with a share of their errors; NaN
+    where nothing."""
 
     @property
     def network_input(self) -> Float[Array, "b h w 3"]:

@@ -15,8 +15,9 @@ import numpy as np
 from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.config import LandmarkNetConfig, RenderConfig
 from i2uv_jax.data.generator import HandGenerator
-from i2uv_jax.data.told_keypoints import MEAN_ERROR_PATH, in_own_frame, true_keypoints
+from i2uv_jax.data.told_keypoints import MEAN_ERROR_PATH, in_own_frame
 from i2uv_jax.detection.seen_keypoints import see_keypoints
+from i2uv_jax.geometry.camera import keypoints_in_crop
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.models.model_files import LANDMARK_NET, shipped_file
 from i2uv_jax.models.weights import load_model_file
@@ -43,14 +44,18 @@ def main() -> None:
     landmark_config, variables, _ = load_model_file(shipped_file(LANDMARK_NET), LandmarkNetConfig)
     see = jax.jit(see_keypoints, static_argnums=1)
     generator = HandGenerator(config, load_hand(), _BATCH_SIZE)
+    hands_key, squares_key = jax.random.split(jax.random.key(_SEED))
     errors = []
-    for index, batch in enumerate(generator.batches(jax.random.key(_SEED), arguments.count)):
-        key, true = jax.random.key(index), true_keypoints(batch)
+    for index, batch in enumerate(generator.batches(hands_key, arguments.count)):
+        key = jax.random.fold_in(squares_key, index)
+        true = keypoints_in_crop(batch.camera, batch.keypoints)
         seen = see(key, landmark_config, variables, batch.image, true)
         own, other = in_own_frame(true, seen)
         errors.append(np.asarray(other - own))
     errors = np.concatenate(errors)
     errors = errors[np.isfinite(errors).all(axis=(1, 2))]
+    if not len(errors):
+        parser.error(f"no hand of {arguments.count} was seen")
     mean = errors.mean(axis=0)
     content = io.BytesIO()
     np.save(content, mean.astype(np.float32))

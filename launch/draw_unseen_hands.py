@@ -15,8 +15,7 @@ from PIL import Image
 from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.config import RenderConfig
 from i2uv_jax.data.generator import HandGenerator
-from i2uv_jax.geometry.camera import to_crop_space
-from i2uv_jax.geometry.keypoints import WRIST
+from i2uv_jax.geometry.camera import keypoints_in_crop
 from i2uv_jax.hand.asset import load_hand
 
 _SEED = 8001
@@ -31,8 +30,7 @@ def main() -> None:
     out = parser.parse_args().out
     config = RenderConfig(image_size=_SIZE, uv_map_size=32)
     batch = jax.device_get(HandGenerator(config, load_hand(), _COUNT)(jax.random.key(_SEED)))
-    wrist_depth_m = batch.keypoints[:, WRIST, 2]
-    keypoints_crop = to_crop_space(batch.camera, batch.keypoints, wrist_depth_m)
+    keypoints_crop = keypoints_in_crop(batch.camera, batch.keypoints)
     # All in one column, so that one JPEG holds them.
     column = np.round(255 * batch.image).astype(np.uint8).reshape(_COUNT * _SIZE, _SIZE, 3)
     jpeg = io.BytesIO()

@@ -16,17 +16,26 @@ Extension = Callable[[Array, int, Batch], Batch]
 class ExtendedSource:
     """A `BatchSource` of another's batches, each extended anew at every step."""
 
-    def __init__(self, source: BatchSource, extend: Extension, keys: SourceKeys) -> None:
+    def __init__(
+        self,
+        source: BatchSource,
+        extend: Extension,
+        keys: SourceKeys,
+        *,
+        depends_on: dict[str, Any] | None = None,
+    ) -> None:
         """
         Args:
           source: of hands.
           keys: decide what is added.
+          depends_on: what else it follows from but the run's config; becomes part of the state.
         """
         self.atlas = source.atlas
         self.keypoint_regressor = source.keypoint_regressor
         self._source = source
         self._extend = extend
         self._keys = keys
+        self._depends_on = depends_on or {}
 
     def training_batch(self, step: int) -> Batch:
         """The batch of a step; the same for the same step whatever came before."""
@@ -38,5 +47,5 @@ class ExtendedSource:
             yield self._extend(self._keys.evaluation, index, batch)
 
     def state(self, step: int) -> dict[str, Any]:
-        """The other source's: what is added follows from the run's config."""
-        return self._source.state(step)
+        """The other source's, and what the additions depend on."""
+        return {**self._source.state(step), **self._depends_on}

@@ -29,9 +29,11 @@ class ReusedSource:
     ) -> None:
         """
         Args:
-          source: of hands.
+          source: of hands alone, without pictures of other things.
           reuse: how often each picture is trained on, r.
           key: decides orders and variations.
+          sharding: of batches. A pool is split in the same way, and drawing moves its pictures
+            between the devices.
           turn_degrees: see `vary_batch`.
         """
         self.atlas = source.atlas

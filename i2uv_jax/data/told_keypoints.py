@@ -3,7 +3,7 @@
 That network is MediaPipe's hand landmark network (`detection.seen_keypoints`). Its errors on
 rendered hands are larger than on photos, which it learned from, so each hand gets a share of its
 own error; what all hands' errors have in common, where the network means other points than ours,
-stays whole.
+stays whole. (The hands of stored sets are told as rendered ones are.)
 """
 
 from functools import partial
@@ -16,7 +16,7 @@ from jax.sharding import NamedSharding
 from jaxtyping import Array, Float
 
 from i2uv_jax.data.extended import Extension
-from i2uv_jax.geometry.camera import to_crop_space
+from i2uv_jax.geometry.camera import keypoints_in_crop
 from i2uv_jax.geometry.keypoints import MIDDLE_MCP, WRIST
 from i2uv_jax.geometry.similarity import upright_turn
 from i2uv_jax.ops.hash_prng import hash_key
@@ -84,26 +84,19 @@ def tell_keypoints(
 
 
 def told_extension(sharding: NamedSharding, told_share: float) -> Extension:
-    """What tells the `Batch.told_keypoints` of a batch, where they are as they were seen, with a
-    share of their errors."""
-
-    @partial(jax.jit, out_shardings=sharding)
-    def tell(key: Array, index: Array, batch: Batch, mean_error: Array) -> Array:
-        key = jax.random.fold_in(key, index)
-        seen = batch.told_keypoints
-        return tell_keypoints(key, true_keypoints(batch), seen, mean_error, told_share)
-
+    """What fills the `Batch.told_keypoints` of a batch from its `seen_keypoints`, which go."""
     mean_error = load_mean_error()
 
+    @partial(jax.jit, out_shardings=sharding)
+    def tell(key: Array, index: Array, batch: Batch) -> Array:
+        key = jax.random.fold_in(key, index)
+        true = keypoints_in_crop(batch.camera, batch.keypoints)
+        return tell_keypoints(key, true, batch.seen_keypoints, mean_error, told_share)
+
     def extend(key: Array, index: int, batch: Batch) -> Batch:
-        return batch.replace(told_keypoints=tell(key, index, batch, mean_error))
+        return batch.replace(told_keypoints=tell(key, index, batch), seen_keypoints=None)
 
     return extend
-
-
-def true_keypoints(batch: Batch) -> Float[Array, "b 21 3"]:
-    """A batch's keypoints as they are told: crop coordinates, depth relative to the wrist."""
-    return to_crop_space(batch.camera, batch.keypoints, batch.keypoints[:, WRIST, 2])
 
 
 def _upright_turn(keypoints: Float[Array, "b 21 3"]) -> Float[Array, "b 2 2"]:

@@ -1,7 +1,8 @@
 """The same hands seen once more: turned, scaled and shifted in the picture, in other colours.
 
 A similarity of the picture plane changes picture, UV map and camera together and leaves the label
-exact: the crop of another camera that is turned about its optical axis. Pure and jit-able.
+exact: the crop of another camera that is turned about its optical axis. What another network saw in
+the picture (`Batch.seen_keypoints`) goes with it, errors and all. Pure and jit-able.
 """
 
 import jax
@@ -75,7 +76,7 @@ def transform_batch(
     )
     keypoints = moved.turned(batch.keypoints)
     plane = project(camera, keypoints)
-    told = batch.told_keypoints
+    seen = batch.seen_keypoints
     image = moved.of_image(
         jnp.concatenate([batch.image, batch.hand_mask[..., None]], axis=-1),
         size or batch.image.shape[1],
@@ -89,5 +90,5 @@ def transform_batch(
         keypoints=keypoints,
         keypoint_visible=batch.keypoint_visible & jnp.all((plane >= 0) & (plane <= 1), axis=-1),
         camera=camera,
-        told_keypoints=None if told is None else moved.of_points(told),
+        seen_keypoints=None if seen is None else moved.of_points(seen),
     )

@@ -9,11 +9,17 @@ but for `place_square`, which takes what it is given.
 import numpy as np
 from jaxtyping import Array, Float
 
-from i2uv_jax.detection.palms import MIDDLE_MCP, WRIST, Palms
+from i2uv_jax.detection.palms import PALM_MIDDLE_MCP, PALM_WRIST, Palms
+from i2uv_jax.geometry.keypoints import INDEX_MCP, MIDDLE_MCP, RING_MCP, WRIST
 from i2uv_jax.imaging.crop import SquareCrop, TurnedCrop
 
-HAND_SIDES = 2.6
-"""Side of a hand's square in sides of its palm's box."""
+MIN_PRESENCE = 0.4
+"""Squares that show a hand less likely than this are taken to show none: single fingers reach 0.3.
+MediaPipe takes 0.5."""
+
+HAND_SIDES = 3.0
+"""Side of a hand's square in sides of its palm's box. MediaPipe takes 2.6, which cuts wrists off:
+with 3.0 keypoints err less in rendered hands and in photos."""
 
 DEPTH_SHARE = 0.2
 """The network's depths are those in pixels of the square times this: so the bones of hands in
@@ -42,7 +48,7 @@ def hand_squares(palms: Palms, photo: SquareCrop) -> list[TurnedCrop]:
     squares = []
     for box, points in zip(palms.box, palms.points, strict=True):
         side = photo.side_px * float((box[2:] - box[:2]).max())
-        x, y = points[MIDDLE_MCP] - points[WRIST]
+        x, y = points[PALM_MIDDLE_MCP] - points[PALM_WRIST]
         angle = np.arctan2(x, -y)  # of the square whose y axis points from the fingers to the wrist
         towards_fingers = np.array([np.sin(angle), -np.cos(angle)])
         middle = photo.to_pixels((box[:2] + box[2:]) / 2)
@@ -59,7 +65,7 @@ def square_about(keypoints_px: Float[np.ndarray, "21 2"]) -> TurnedCrop:
 
 
 def place_square(
-    keypoints: Float[Array, "*b 21 2"],
+    keypoints: Float[Array | np.ndarray, "*b 21 2"],
 ) -> tuple[Float[Array, "*b 2"], Float[Array, "*b"], Float[Array, "*b"]]:
     """Middles, sides and angles (`TurnedCrop`) of the squares around hands whose keypoints are
     known, fingers up; as MediaPipe lays them in films about the keypoints of the frame before.
@@ -67,8 +73,9 @@ def place_square(
     Of NumPy's arrays or JAX's, in any unit of length. Jit-able.
     """
     xp = keypoints.__array_namespace__()
-    index, middle, ring = (keypoints[..., number, :] for number in (5, 9, 13))
-    towards = ((index + ring) / 2 + middle) / 2 - keypoints[..., 0, :]
+    knuckles = (INDEX_MCP, MIDDLE_MCP, RING_MCP)
+    index, middle, ring = (keypoints[..., number, :] for number in knuckles)
+    towards = ((index + ring) / 2 + middle) / 2 - keypoints[..., WRIST, :]
     angle = xp.atan2(towards[..., 0], -towards[..., 1])
     cos, sin = xp.cos(angle), xp.sin(angle)
     x, y = (keypoints[..., np.array(_BASES), axis] for axis in (0, 1))
@@ -83,10 +90,11 @@ def place_square(
 
 
 def mirrored_keypoints(
-    keypoints: Float[np.ndarray, "21 3"], size: int
-) -> Float[np.ndarray, "21 3"]:
-    """What the network said of a mirrored square, in the square as it is."""
-    return keypoints * [-1, 1, 1] + [size, 0, 0]
+    keypoints: Float[Array | np.ndarray, "*b 21 3"], size: int
+) -> Float[Array | np.ndarray, "*b 21 3"]:
+    """What the network said of a mirrored square, in the square as it is; of NumPy's arrays or
+    JAX's. Jit-able."""
+    return keypoints * np.array([-1, 1, 1]) + np.array([size, 0, 0])
 
 
 def keypoints_in_photo(
@@ -98,5 +106,20 @@ def keypoints_in_photo(
       keypoints: the network's answer (`LandmarkNetOutput.keypoints`) for the square.
       size: the square's pixels on a side when the network saw it.
     """
-    depth = (keypoints[:, 2] - keypoints[0, 2]) / DEPTH_SHARE * (square.side_px / size)
-    return np.column_stack([square.to_pixels(keypoints[:, :2] / size), depth])
+    in_sides = keypoints_in_square(keypoints, size)
+    plane = square.to_pixels(in_sides[:, :2])
+    return np.column_stack([plane, square.side_px * in_sides[:, 2]])
+
+
+def keypoints_in_square(
+    keypoints: Float[Array | np.ndarray, "*b 21 3"], size: int
+) -> Float[Array | np.ndarray, "*b 21 3"]:
+    """x and y in sides of the square from its top left corner, z in such sides relative to the
+    wrist; of NumPy's arrays or JAX's. Jit-able.
+
+    Args:
+      keypoints, size: as for `keypoints_in_photo`.
+    """
+    xp = keypoints.__array_namespace__()
+    depth = (keypoints[..., 2:] - keypoints[..., WRIST, None, 2:]) / DEPTH_SHARE
+    return xp.concat([keypoints[..., :2], depth], axis=-1) / size

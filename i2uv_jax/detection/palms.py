@@ -15,7 +15,7 @@ from i2uv_jax.models.palm_net import COARSE_ANCHORS, FINE_ANCHORS
 SAME_PALM = 0.3
 """Overlap from which two anchors are taken to see one palm."""
 
-WRIST, MIDDLE_MCP = 0, 2
+PALM_WRIST, PALM_MIDDLE_MCP = 0, 2
 """Of the seven points: the middle of the wrist, and the knuckle of the middle finger."""
 
 

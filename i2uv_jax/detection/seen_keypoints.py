@@ -1,36 +1,45 @@
 """Keypoints as MediaPipe's hand landmark network sees them in batches of crops, on the device.
 
-What `inference.palm_detector` does for one hand of a photo: here the square that the network sees
-lies about the true keypoints, and is missed as the detector misses it.
+What `inference.palm_detector` does for hands of photos, cheaply: one look at each, mirrored or not,
+instead of the mean of both, in a square about the true keypoints that misses the hand as the
+detector's squares do. The square is cut from the crop that the hand's network sees, however small;
+what lies beyond the crop's edge repeats the edge.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from i2uv_jax.config import LandmarkNetConfig
-from i2uv_jax.detection.landmarks import DEPTH_SHARE, place_square
-from i2uv_jax.geometry.keypoints import WRIST
+from i2uv_jax.detection.landmarks import (
+    MIN_PRESENCE,
+    keypoints_in_square,
+    mirrored_keypoints,
+    place_square,
+)
 from i2uv_jax.geometry.similarity import PictureSimilarity
 from i2uv_jax.models.landmark_net import build_landmark_net
 from i2uv_jax.ops.hash_prng import hash_key
 
-_SIDE, _SIDE_SPREAD = 0.84, 0.16
-"""Of squares that `palm` lays about rendered hands, in sides of those about the true keypoints: the
-median, and the standard deviation of the logarithm. Measured on 297 hands, as are the next two."""
+_SIDE, _SIDE_SPREAD = 0.94, 0.14
+"""Of squares that `palm` lays about rendered hands (`landmarks.HAND_SIDES`), in sides of those
+about the true keypoints: the median, and the standard deviation of the logarithm. Measured on 297
+hands, as are the next three."""
 
-_ABOVE, _SHIFT_SPREAD = 0.045, 0.05
-"""How far their middles lie towards the fingers, and the standard deviation along each axis."""
+_ABOVE, _SHIFT_SPREAD = 0.05, 0.05
+"""How far their middles lie towards the fingers, and the standard deviation along each axis; in
+sides of the squares about the true keypoints."""
 
 _TURN_SPREAD = 0.2
 """Standard deviation of their turn, in radians."""
 
-_MIN_PRESENCE_LOGIT = -0.405
-"""Less likely hands are none: 0.4, as for `inference.palm_detector`."""
+_MIN_PRESENCE_LOGIT = math.log(MIN_PRESENCE / (1 - MIN_PRESENCE))
 
 _MAX_DISTANCE = 0.25
 """Largest mean distance, in crop sides, of what is seen of a hand from where it is: beyond, another
-hand or none is meant."""
+hand or none is meant, from which nothing can be learned."""
 
 
 def see_keypoints(
@@ -57,12 +66,9 @@ def see_keypoints(
     seen = to_square.of_image(image, config.image_size, by_picture=True)
     seen = jnp.where(is_mirrored[:, None, None, None], seen[:, :, ::-1], seen)
     answer = build_landmark_net(config).apply(variables, seen, train=False)
-    points = answer.keypoints / config.image_size
-    points = jnp.where(
-        is_mirrored[:, None, None], points * jnp.array([-1, 1, 1]) + jnp.array([1, 0, 0]), points
-    )
-    depth = (points[..., 2:] - points[:, WRIST, None, 2:]) / DEPTH_SHARE
-    points = jnp.concatenate([points[..., :2], depth], axis=-1)
+    mirrored = mirrored_keypoints(answer.keypoints, config.image_size)
+    points = jnp.where(is_mirrored[:, None, None], mirrored, answer.keypoints)
+    points = keypoints_in_square(points, config.image_size)
     points = to_square.inverse().of_points(points)
     is_right = (answer.right_logit > 0) != is_mirrored
     is_seen = is_right & (answer.presence_logit > _MIN_PRESENCE_LOGIT) & _is_near(points, true)

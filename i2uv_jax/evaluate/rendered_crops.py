@@ -8,8 +8,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from i2uv_jax.config import HandNetConfig, RenderConfig
 from i2uv_jax.data.generator import HandGenerator, to_bytes
-from i2uv_jax.geometry.camera import to_crop_space
-from i2uv_jax.geometry.keypoints import WRIST
+from i2uv_jax.geometry.camera import keypoints_in_crop
 from i2uv_jax.hand.asset import load_hand
 from i2uv_jax.inference.export import IMAGE, KEYPOINTS
 
@@ -65,8 +64,7 @@ def rendered_crops(config: HandNetConfig, count: int, seed: int) -> RenderedCrop
     images, keypoints, keypoints_m = [], [], []
     for batch in generator.batches(jax.random.key(seed), count):
         images.append(to_bytes(batch.image))
-        wrist_depth = batch.keypoints[:, WRIST, 2]
-        keypoints.append(to_crop_space(batch.camera, batch.keypoints, wrist_depth))
+        keypoints.append(keypoints_in_crop(batch.camera, batch.keypoints))
         keypoints_m.append(batch.keypoints)
     told = np.concatenate(keypoints)
     told[slice(1, None, 2) if config.takes_keypoints else slice(None)] = np.nan

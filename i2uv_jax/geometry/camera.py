@@ -13,6 +13,7 @@ I2UV-HandNet; with `f`, `p` and `Z_w` known the three equations invert exactly, 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from i2uv_jax.geometry.keypoints import WRIST
 from i2uv_jax.types import Camera
 
 
@@ -31,6 +32,18 @@ def to_crop_space(
     relative = points_m[..., 2:] / wrist_depth_m[..., None, None] - 1
     depth = camera.focal[..., None, None] * relative
     return jnp.concatenate([project(camera, points_m), depth], axis=-1)
+
+
+def keypoints_in_crop(
+    camera: Camera, keypoints_m: Float[Array, "*b 21 3"]
+) -> Float[Array, "*b 21 3"]:
+    """Keypoints in the camera frame to crop space, their depth relative to the wrist."""
+    return to_crop_space(camera, keypoints_m, keypoints_m[..., WRIST, 2])
+
+
+def mirrored_in_crop(points: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
+    """What the mirror image of a crop shows of points in crop coordinates, with a depth or not."""
+    return points.at[..., 0].set(1 - points[..., 0])
 
 
 def from_crop_space(

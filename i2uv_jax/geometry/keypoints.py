@@ -17,7 +17,9 @@ KEYPOINT_NAMES = (
 NUM_KEYPOINTS = len(KEYPOINT_NAMES)
 
 WRIST = 0
-MIDDLE_MCP = KEYPOINT_NAMES.index("middle_mcp")
+INDEX_MCP, MIDDLE_MCP, RING_MCP = (
+    KEYPOINT_NAMES.index(f"{finger}_mcp") for finger in ("index", "middle", "ring")
+)
 
 KEYPOINT_PARENTS = (-1, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19)
 """Index of the keypoint one step nearer the wrist; -1 for the wrist itself."""

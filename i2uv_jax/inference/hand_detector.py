@@ -13,8 +13,9 @@ import os
 
 from i2uv_jax.config import DetectorConfig, LandmarkNetConfig, PalmNetConfig
 from i2uv_jax.detection.boxes import MIN_SCORE
+from i2uv_jax.detection.landmarks import MIN_PRESENCE
 from i2uv_jax.inference.heat_map_detector import HeatMapDetector
-from i2uv_jax.inference.palm_detector import MIN_LANDMARK_PRESENCE, PalmDetector
+from i2uv_jax.inference.palm_detector import PalmDetector
 from i2uv_jax.models.model_files import DETECTOR, LANDMARK_NET, PALM_NET, shipped_file
 from i2uv_jax.models.weights import load_model_file
 
@@ -42,7 +43,7 @@ def load_detector(
     if name_or_path == PALM:
         palms = load_model_file(shipped_file(PALM_NET), PalmNetConfig)
         landmarks = load_model_file(shipped_file(LANDMARK_NET), LandmarkNetConfig)
-        lowest = MIN_LANDMARK_PRESENCE if min_score is None else min_score
+        lowest = MIN_PRESENCE if min_score is None else min_score
         return PalmDetector(*palms[:2], *landmarks[:2], min_score=lowest, second_look=second_look)
     path = shipped_file(DETECTOR) if name_or_path == HEAT_MAP else name_or_path
     config, variables, _ = load_model_file(path, DetectorConfig)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, UInt8
 from i2uv_jax.config import LandmarkNetConfig, PalmNetConfig
 from i2uv_jax.detection.boxes import box_around, drop_contained, intersection_over_union
 from i2uv_jax.detection.landmarks import (
+    MIN_PRESENCE,
     hand_squares,
     keypoints_in_photo,
     mirrored_keypoints,
@@ -36,10 +37,6 @@ from i2uv_jax.models.palm_net import build_palm_net
 
 _MIN_PALM_SCORE = 0.2
 """Less likely palms are not looked at closer. MediaPipe looks from 0.5 on."""
-
-MIN_LANDMARK_PRESENCE = 0.4
-"""Palms where a closer look finds a hand less likely than this are taken for none: single fingers
-reach 0.3. MediaPipe takes 0.5."""
 
 _DISTANCES = (1, 2, 3)
 """Sides of the square that the palm network sees in longer sides of the photo, tried in this order:
@@ -70,7 +67,7 @@ class PalmDetector:
         landmark_config: LandmarkNetConfig,
         landmark_variables: dict,
         *,
-        min_score: float = MIN_LANDMARK_PRESENCE,
+        min_score: float = MIN_PRESENCE,
         second_look: bool = True,
     ) -> None:
         """
@@ -148,7 +145,7 @@ class PalmDetector:
         both = _hand_of(keypoints, hand.handedness == "right", hand.score)
         first_box, second_box = (np.array([look.box_xyxy]) for look in (hand, again))
         is_same = (
-            again.score >= MIN_LANDMARK_PRESENCE
+            again.score >= MIN_PRESENCE
             and again.handedness == hand.handedness
             and intersection_over_union(first_box, second_box)[0, 0] >= _SAME_HAND
         )

@@ -25,6 +25,7 @@ from jaxtyping import Array, Bool, Float, UInt8
 
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.geometry.atlas import Atlas
+from i2uv_jax.geometry.camera import mirrored_in_crop
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
 from i2uv_jax.geometry.uv_map import build_vertex_tables, vertex_values, vertices_from_uv_map
 from i2uv_jax.hand.asset import Hand
@@ -112,7 +113,7 @@ def make_mesh(
         principal: Float[Array, "b 2"],
         texel_error: Float[Array, "b k k"] | None = None,
     ) -> dict[str, Array]:
-        uv_map = jnp.where(is_left[:, None, None, None], _mirrored(uv_map), uv_map)
+        uv_map = jnp.where(is_left[:, None, None, None], mirrored_in_crop(uv_map), uv_map)
         vertices_crop = vertices_from_uv_map(tables, uv_map)
         vertices = lift(vertices_crop, inverse_focal, principal)
         keypoints = keypoints_of(vertices)
@@ -157,7 +158,7 @@ def make_whole(
         # The network knows right hands only.
         right = jnp.where(is_left[:, None, None, None], crops[:, :, ::-1], crops)
         if keypoints is not None:
-            keypoints = jnp.where(is_left[:, None, None], _mirrored(keypoints), keypoints)
+            keypoints = jnp.where(is_left[:, None, None], mirrored_in_crop(keypoints), keypoints)
         seen = network(variables, right, keypoints)
         points = mesh(seen.uv_map, is_left, inverse_focal, principal, seen.texel_error)
         if seen.presence_logit is None:
@@ -235,8 +236,3 @@ def compile_batched(
     with jax.default_matmul_precision(_MATMUL_PRECISION.get(precision)):
         lowered = jax.jit(function, in_shardings=shardings).lower(*whole, *batched)
         return lowered.compile(compiler_options())
-
-
-def _mirrored(points: Float[Array, "*b 3"]) -> Float[Array, "*b 3"]:
-    """What a mirrored crop shows of them."""
-    return points.at[..., 0].set(1 - points[..., 0])

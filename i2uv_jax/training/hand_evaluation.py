@@ -14,9 +14,12 @@ from i2uv_jax.metrics import aligned_position_error, mean_position_error, point_
 from i2uv_jax.models.hand_net import HandNet
 from i2uv_jax.models.looks import mesh_reader, regress_keypoints, see_hands
 from i2uv_jax.ops.resize import resize_corner_aligned
+from i2uv_jax.training.task import Scores, means
 from i2uv_jax.types import Batch
 
 _MM_PER_M = 1000.0
+
+_TOLD, _TOLD_SHARE = "told_", "told_share"
 
 _MIN_VARIANCE = 1e-4
 """Square millimetres; lets the correlation with an expectation that is one number be about 0."""
@@ -34,7 +37,7 @@ def build_evaluation_step(
     "aligned_vertex_mm" and "aligned_keypoint_mm".
 
     Of a model that takes keypoints these are its errors without any; "told_vertex_mm" and so on are
-    those with what the batch tells.
+    those with what the batch tells, and "told_share" is 1 for hands of which it tells anything.
 
     Of a model that tells presence also "presence_right", "presence_left" and, where the batch has
     pictures without a hand, "presence_handless": the mean probabilities of a right hand it gives
@@ -73,7 +76,9 @@ def build_evaluation_step(
         if batch.told_keypoints is not None:
             told = see_hands(model, variables, batch.image, mesh_from_uv_map, batch.told_keypoints)
             told_rows = errors_mm(told.uv_map, batch)
-            rows |= {f"told_{name}": values for name, values in told_rows.items()}
+            rows |= {f"{_TOLD}{name}": values for name, values in told_rows.items()}
+            is_told = jnp.isfinite(batch.told_keypoints).any(axis=(1, 2))
+            rows[_TOLD_SHARE] = is_told.astype(jnp.float32)
         if model.config.tells_presence:
             rows |= _presence_rows(seen.presence_logit, len(batch.image))
         if seen.texel_error is not None:
@@ -82,6 +87,17 @@ def build_evaluation_step(
         return uv_map, rows
 
     return evaluation_step
+
+
+def mean_scores(rows: dict[str, np.ndarray]) -> Scores:
+    """An evaluation step's errors of the whole evaluation set to scores: means over the pictures,
+    of errors with told keypoints over those of which any are told (left out if there are none)."""
+    told = {name for name in rows if name.startswith(_TOLD)} - {_TOLD_SHARE}
+    scores = means({name: values for name, values in rows.items() if name not in told})
+    is_told = rows[_TOLD_SHARE] > 0 if told else np.zeros(0, bool)
+    if is_told.any():
+        scores |= means({name: rows[name][is_told] for name in told})
+    return scores
 
 
 def _confidence_rows(

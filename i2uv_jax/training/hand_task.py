@@ -10,11 +10,11 @@ from jax.sharding import Mesh
 from i2uv_jax.config import ExperimentConfig
 from i2uv_jax.data.source import BatchSource
 from i2uv_jax.geometry.uv_map import build_tables
-from i2uv_jax.training.hand_evaluation import build_evaluation_step
+from i2uv_jax.training.hand_evaluation import build_evaluation_step, mean_scores
 from i2uv_jax.training.hand_loss import build_loss
 from i2uv_jax.training.negatives import build_network_inputs, build_presence_loss
 from i2uv_jax.training.pictures import draw_maps
-from i2uv_jax.training.task import Scores, Task, means
+from i2uv_jax.training.task import Scores, Task
 
 
 def hand_task(config: ExperimentConfig, model: nn.Module, source: BatchSource, mesh: Mesh) -> Task:
@@ -30,7 +30,7 @@ def hand_task(config: ExperimentConfig, model: nn.Module, source: BatchSource, m
     task = Task(
         compute_loss=build_loss(config.loss, config.model, source),
         evaluation_step=build_evaluation_step(model, tables, source.keypoint_regressor),
-        summarize=means,
+        summarize=mean_scores,
         describe=_describe,
         error=itemgetter("aligned_vertex_mm"),
         draw=partial(draw_maps, atlas=source.atlas),
@@ -53,7 +53,8 @@ def _describe(scores: Scores) -> str:
         f"{scores['aligned_keypoint_mm']:.2f} mm (aligned)"
     )
     if "told_aligned_vertex_mm" in scores:
-        text += f", vertices {scores['told_aligned_vertex_mm']:.2f} mm where keypoints are told"
+        text += f", vertices {scores['told_aligned_vertex_mm']:.2f} mm where keypoints "
+        text += f"are told ({scores['told_share']:.0%})"
     if "side_accuracy" in scores:
         text += f", {scores['side_accuracy']:.1%} told from their mirror images"
     if "expected_texel_mm" in scores:

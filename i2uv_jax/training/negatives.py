@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from i2uv_jax.config import TrainConfig
+from i2uv_jax.geometry.camera import mirrored_in_crop
 from i2uv_jax.losses import presence_loss
 from i2uv_jax.models.hand_net import HandNetOutput
 from i2uv_jax.training.gradient import LossFunction
@@ -71,7 +72,7 @@ def build_network_inputs(
         if batch.told_keypoints is None:
             return (joined,)
         told = _split_by_device(batch.told_keypoints, mesh)
-        mirrored = told[:, chosen].at[..., 0].multiply(-1).at[..., 0].add(1)
+        mirrored = mirrored_in_crop(told[:, chosen])
         keypoints = jnp.concatenate([told, mirrored, told[:, :num_handless]], axis=1)
         return joined, _join(keypoints, mesh)
 

@@ -1,28 +1,25 @@
 """Which source of batches a config means."""
 
 from dataclasses import replace
-from functools import partial
 
-import jax
 from jax.sharding import Mesh, NamedSharding
-from jaxtyping import Array
 
-from i2uv_jax.config import AnyExperimentConfig, DetectorExperimentConfig, LandmarkNetConfig
-from i2uv_jax.data.extended import ExtendedSource, Extension
+from i2uv_jax.config import (
+    AnyExperimentConfig,
+    DetectorExperimentConfig,
+    ExperimentConfig,
+)
+from i2uv_jax.data.extended import ExtendedSource
 from i2uv_jax.data.handless import handless_extension
 from i2uv_jax.data.reused import ReusedSource
 from i2uv_jax.data.scenes import SceneSource
 from i2uv_jax.data.source import BatchSource
-from i2uv_jax.data.streams import Stream, source_keys
+from i2uv_jax.data.streams import SourceKeys, Stream, source_keys
 from i2uv_jax.data.synthetic import SyntheticSource
-from i2uv_jax.data.told_keypoints import told_extension, true_keypoints
-from i2uv_jax.detection.seen_keypoints import see_keypoints
-from i2uv_jax.models.model_files import LANDMARK_NET, shipped_file
-from i2uv_jax.models.weights import load_model_file
-from i2uv_jax.ops.devices import on_every_device
+from i2uv_jax.data.told_keypoints import told_extension
 from i2uv_jax.training.negatives import count_handless
+from i2uv_jax.training.seen_extension import SEEN_BY, seen_extension
 from i2uv_jax.training.sharding import batch_sharding
-from i2uv_jax.types import Batch
 
 _UPRIGHT_TURN_DEGREES = 15.0
 """How far pictures are turned anew where most hands are to stay upright."""
@@ -31,6 +28,9 @@ _UPRIGHT_TURN_DEGREES = 15.0
 def build_source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
     """Pictures for a model with an AffineNet (also keypoints, and some pictures without a hand, if
     it is to learn of such), pairs of UV maps for an SRNet alone, scenes for a detector.
+
+    Pictures are reused after another network saw their keypoints, which costs about as much as to
+    render them, and before these are told, with other errors each time.
 
     Raises:
       ValueError: something that the config names cannot be used.
@@ -42,7 +42,8 @@ def build_source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
         return _pair_source(config, keys, sharding)
     source = _hand_source(config, keys, sharding)
     if config.model.takes_keypoints:
-        source = ExtendedSource(source, _seen_extension(sharding), keys.of(Stream.SEEN_KEYPOINTS))
+        seen, seen_keys = seen_extension(sharding), keys.of(Stream.SEEN_KEYPOINTS)
+        source = ExtendedSource(source, seen, seen_keys, depends_on={"seen_by": SEEN_BY})
     if config.data.reuse > 1:
         # Any turn would undo the renderer's preference for upright hands.
         is_upright = max(config.render.upright_share, config.render.closeup_share) > 0
@@ -62,7 +63,9 @@ def build_source(config: AnyExperimentConfig, mesh: Mesh) -> BatchSource:
     return ExtendedSource(source, extension, keys.of(Stream.HANDLESS))
 
 
-def _hand_source(config, keys, sharding):
+def _hand_source(
+    config: ExperimentConfig, keys: SourceKeys, sharding: NamedSharding
+) -> BatchSource:
     if not config.data.sets:
         return SyntheticSource(config, keys, sharding)
     # Only now: reading stored sets takes a second of imports.
@@ -71,23 +74,9 @@ def _hand_source(config, keys, sharding):
     return FileSource(config, keys, sharding)
 
 
-def _seen_extension(sharding: NamedSharding) -> Extension:
-    """What fills `Batch.told_keypoints` with what the hand landmark network sees."""
-    config, variables, _ = load_model_file(shipped_file(LANDMARK_NET), LandmarkNetConfig)
-    variables = on_every_device(variables, sharding)
-
-    @partial(jax.jit, out_shardings=sharding)
-    def see(key: Array, index: Array, batch: Batch, variables: dict) -> Array:
-        key = jax.random.fold_in(key, index)
-        return see_keypoints(key, config, variables, batch.image, true_keypoints(batch))
-
-    def extend(key: Array, index: int, batch: Batch) -> Batch:
-        return batch.replace(told_keypoints=see(key, index, batch, variables))
-
-    return extend
-
-
-def _pair_source(config, keys, sharding):
+def _pair_source(
+    config: ExperimentConfig, keys: SourceKeys, sharding: NamedSharding
+) -> BatchSource:
     from i2uv_jax.data.pair_source import PairSource, generated_pairs
 
     if config.surface_pairs.affine is not None:

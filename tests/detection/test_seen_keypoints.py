@@ -15,6 +15,7 @@ from i2uv_jax.detection.seen_keypoints import see_keypoints
 from i2uv_jax.inference.hand_detector import load_detector
 from i2uv_jax.models.model_files import LANDMARK_NET, shipped_file
 from i2uv_jax.models.weights import load_model_file
+from i2uv_jax.training.sharding import batch_sharding, make_mesh
 
 SIZE = 128
 
@@ -88,6 +89,14 @@ def test_the_key_decides_how_the_square_is_missed(see, hands):
     both = is_seen(first) & is_seen(other)
     difference = np.abs(first - other)[both].max(axis=(1, 2))
     assert both.any() and (difference > 1e-4).all()
+
+
+def test_two_devices_see_what_one_sees(see, hands):
+    pictures, true = hands
+    split = batch_sharding(make_mesh(2))
+    shared = see(3, jax.device_put(pictures, split), jax.device_put(true, split))
+    assert len(shared.sharding.device_set) == 2
+    np.testing.assert_allclose(shared, see(3, pictures, true), atol=1e-4)
 
 
 def test_squares_of_a_batch_are_those_of_its_hands(hands):
