@@ -34,7 +34,11 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
     parser.add_argument(
-        "--steps", type=positive_int, default=20, metavar="N", help="steps to time (20)"
+        "--steps",
+        type=positive_int,
+        default=20,
+        metavar="N",
+        help="steps to time (20), or somewhat more where pictures are reused (data.reuse)",
     )
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(

@@ -57,13 +57,23 @@ def test_steps_and_waiting_for_batches_are_told_apart(sheet_config, sheet_source
     assert (speed.peak_teraflops, speed.peak_source) == (0.5, "made up")
 
 
+def test_whole_pools_are_timed_where_batches_are_reused(sheet_config, sheet_source, monkeypatch):
+    monkeypatch.setitem(
+        device_peaks.TABLE, jax.devices()[0].device_kind, Peaks({"float32": 0.5}, 1.0, "made up")
+    )
+    config = with_overrides(sheet_config, ["data.reuse=2"])
+    program = build_program(config, sheet_source(config))
+    assert len(measure_training(program, num_steps=3).data_seconds) == 4
+    assert len(measure_training(program, num_steps=5).data_seconds) == 8
+
+
 def test_derived_numbers():
     speed = TrainingSpeed(
         batch_size=8,
         num_devices=1,
         compile_seconds=1.0,
         step_seconds=(0.3, 0.3, 0.9),
-        data_seconds=(0.1, 0.1, 0.1),
+        data_seconds=(0.0, 0.0, 0.3),
         flops_per_image=None,
         utilisation=None,
         peak_teraflops=1.0,
