@@ -17,6 +17,7 @@ from i2uv_jax.config import RenderConfig
 from i2uv_jax.data.generator import HandGenerator
 from i2uv_jax.geometry.camera import keypoints_in_crop
 from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.imaging.eight_bit import to_bytes
 
 _SEED = 8001
 """No run and no evaluation draws by it."""
@@ -32,7 +33,7 @@ def main() -> None:
     batch = jax.device_get(HandGenerator(config, load_hand(), _COUNT)(jax.random.key(_SEED)))
     keypoints_crop = keypoints_in_crop(batch.camera, batch.keypoints)
     # All in one column, so that one JPEG holds them.
-    column = np.round(255 * batch.image).astype(np.uint8).reshape(_COUNT * _SIZE, _SIZE, 3)
+    column = to_bytes(batch.image).reshape(_COUNT * _SIZE, _SIZE, 3)
     jpeg = io.BytesIO()
     Image.fromarray(column).save(jpeg, "jpeg", quality=92, subsampling=0)
     arrays = io.BytesIO()

@@ -26,8 +26,8 @@ MAY_IMPORT = {
     "losses": "config ops geometry models",
     "detection": "config types imaging ops geometry models",
     "data": "config config_io types atomic_file restricted_pickle ops imaging geometry hand render",
-    "training": "config config_io types atomic_file measuring ops geometry hand metrics render "
-    "models losses detection data",
+    "training": "config config_io types atomic_file measuring ops imaging geometry hand metrics "
+    "render models losses detection data",
     "inference": "config types atomic_file measuring ops geometry hand imaging models detection",
     "viewing": "geometry hand render imaging inference",
     "registration": "geometry hand viewing",

@@ -167,8 +167,9 @@ def _picture_chunks(
 ) -> Iterator["np.ndarray"]:
     import jax
 
-    from i2uv_jax.data.generator import HandGenerator, to_bytes
+    from i2uv_jax.data.generator import HandGenerator
     from i2uv_jax.hand.asset import load_hand
+    from i2uv_jax.imaging.eight_bit import to_bytes
     from i2uv_jax.inference.cache import keep_compiled_programs
 
     keep_compiled_programs()

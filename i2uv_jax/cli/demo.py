@@ -35,11 +35,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Renders, reconstructs and measures; returns the process's exit code."""
     import jax
-    import numpy as np
 
     from i2uv_jax.cli.hand_files import write_hand_files
     from i2uv_jax.cli.photo_hand import PhotoHand
     from i2uv_jax.config import OcclusionConfig, RenderConfig, SensorConfig
+    from i2uv_jax.imaging.eight_bit import to_bytes
     from i2uv_jax.inference.cache import keep_compiled_programs
     from i2uv_jax.inference.predictor import load_model
     from i2uv_jax.render.scene import sample_batch
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         return sample_batch(key, predictor.hand, config, 1)
 
     truth = jax.device_get(render(jax.random.key(args.seed)))
-    photo = np.round(255 * truth.image[0]).astype(np.uint8)
+    photo = to_bytes(truth.image[0])
 
     print(f"reconstructing it with model {args.model} ...", flush=True)
     predictor.compile()

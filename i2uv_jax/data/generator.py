@@ -113,8 +113,3 @@ class HandGenerator:
         """What a function of a batch's index tells of `count` pictures."""
         batches = [of_batch(index) for index in range(-(-count // self.batch_size))]
         return np.concatenate(jax.device_get(batches))[:count]
-
-
-def to_bytes(image: np.ndarray) -> np.ndarray:
-    """Colours from 0 to 1 as 8-bit values."""
-    return np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)

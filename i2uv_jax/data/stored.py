@@ -21,6 +21,7 @@ from PIL import Image
 from i2uv_jax.geometry.camera import to_crop_space
 from i2uv_jax.geometry.keypoints import WRIST
 from i2uv_jax.geometry.uv_map import UvTables, uv_map_from_vertices
+from i2uv_jax.imaging.eight_bit import to_bytes
 from i2uv_jax.types import Batch, Camera
 
 IMAGE_FORMATS = ("jpeg", "png")
@@ -52,7 +53,7 @@ def encode_sample(
     """
     low, step, steps = quantise(sample.vertices)
     geometry = {
-        "hand_mask": _png(np.round(255 * np.asarray(sample.hand_mask)).astype(np.uint8)),
+        "hand_mask": _png(to_bytes(np.asarray(sample.hand_mask))),
         "vertices": steps,
         "vertices_low": low,
         "vertices_step": step,

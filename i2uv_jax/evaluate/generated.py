@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from i2uv_jax.data.generator import to_bytes
 from i2uv_jax.data.layouts.hand_photo import HandPhoto
 from i2uv_jax.data.stored_photo import silhouette
 from i2uv_jax.data.stored_set import StoredSet, ToHostCrop
@@ -15,6 +14,7 @@ from i2uv_jax.evaluate.depth_sensor import measure
 from i2uv_jax.evaluate.sample import Benchmark, Sample
 from i2uv_jax.evaluate.surfaces import Surface
 from i2uv_jax.geometry.keypoints import WRIST
+from i2uv_jax.imaging.eight_bit import to_bytes
 from i2uv_jax.types import Batch
 
 GENERATED = "Generated pictures"
@@ -46,7 +46,7 @@ def samples_of_batch(
         sample = _sample(
             {
                 "image": images[index],
-                "hand_mask": np.round(255 * batch.hand_mask[index]),
+                "hand_mask": to_bytes(batch.hand_mask[index]),
                 "vertices": batch.vertices[index],
                 "keypoints": batch.keypoints[index],
                 "focal": batch.camera.focal[index],

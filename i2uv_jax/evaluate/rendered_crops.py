@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from i2uv_jax.config import HandNetConfig, RenderConfig
-from i2uv_jax.data.generator import HandGenerator, to_bytes
+from i2uv_jax.data.generator import HandGenerator
 from i2uv_jax.geometry.camera import keypoints_in_crop
 from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.imaging.eight_bit import to_bytes
 from i2uv_jax.inference.export import IMAGE, KEYPOINTS
 
 _BATCH_SIZE = 8

@@ -10,6 +10,7 @@ from i2uv_jax.config import DetectorExperimentConfig
 from i2uv_jax.data.scenes import PoolMaker
 from i2uv_jax.detection.boxes import FoundBoxes, square_boxes
 from i2uv_jax.detection.scores import TrueBoxes, true_boxes
+from i2uv_jax.imaging.eight_bit import to_bytes
 from i2uv_jax.inference.detected_hand import PhotoDetector
 from i2uv_jax.ops.compiling import compiler_options
 from i2uv_jax.render.photo_scene import sample_scenes
@@ -47,7 +48,7 @@ def generated_scenes(
         truth = true_boxes(
             row.centre, row.side, row.is_left, row.is_shown, row.is_doubtful, size=size
         )
-        yield np.round(255 * row.image).astype(np.uint8), truth
+        yield to_bytes(row.image), truth
 
 
 def found_boxes(detector: PhotoDetector, picture: UInt8[np.ndarray, "h w 3"]) -> FoundBoxes:

@@ -16,6 +16,7 @@ from i2uv_jax.geometry.keypoints import FINGER_NAMES
 from i2uv_jax.hand.asset import Hand
 from i2uv_jax.hand.detail import PALM_LINES_MM
 from i2uv_jax.hand.skeleton import JOINT_NAMES
+from i2uv_jax.imaging.eight_bit import to_bytes
 from i2uv_jax.render.skin_atlas import (
     all_faces,
     atlas_corners,
@@ -81,7 +82,7 @@ def feature_maps(hand: Hand, size: int) -> UInt8[np.ndarray, "variants h w 8"]:
         values = draw_features(hand, surface, np.random.default_rng(variant))
         image = np.zeros((*covered.shape, len(CHANNELS)), np.float32)
         image[covered] = values
-        maps[variant] = np.round(255 * np.clip(grow(image, covered, 4), 0, 1)).astype(np.uint8)
+        maps[variant] = to_bytes(grow(image, covered, 4))
     return maps
 
 

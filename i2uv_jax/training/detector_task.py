@@ -10,6 +10,7 @@ from i2uv_jax.detection.drawing import boxes_over
 from i2uv_jax.detection.loss import detection_loss
 from i2uv_jax.detection.peaks import Peaks, find_peaks
 from i2uv_jax.detection.scores import detection_scores, true_boxes
+from i2uv_jax.imaging.eight_bit import to_bytes
 from i2uv_jax.training.task import Scores, Task
 from i2uv_jax.types import SceneBatch
 
@@ -60,6 +61,6 @@ def _draw(batch: SceneBatch, peaks: Peaks) -> UInt8[np.ndarray, "h w 3"]:
         found = pick_boxes(**vars(jax.tree.map(lambda leaf, row=index: leaf[row], peaks)))
         scaled = FoundBoxes(size * found.boxes, found.scores, found.is_left)
         truth = {name: getattr(batch, name)[index] for name in _TRUTH}
-        pixels = np.round(255 * image).astype(np.uint8)
+        pixels = to_bytes(image)
         pictures.append(boxes_over(pixels, scaled, true_boxes(**truth, size=size)))
     return np.concatenate(pictures, axis=1)

@@ -6,6 +6,7 @@ from jaxtyping import Float, UInt8
 from i2uv_jax.geometry.atlas import Atlas
 from i2uv_jax.geometry.subdivision import subdivide_atlas
 from i2uv_jax.geometry.uv_map import build_tables, vertices_from_uv_map
+from i2uv_jax.imaging.eight_bit import to_bytes
 from i2uv_jax.render.mesh_picture import draw_meshes
 from i2uv_jax.types import Batch, SurfacePairs
 
@@ -31,7 +32,7 @@ def draw_maps(
     size = max(_MIN_PANEL_PX, given.shape[1])
     panels = [] if isinstance(batch, SurfacePairs) else [_enlarged(given, size)]
     panels += [_enlarged(map_colours(one), size) for one in uv_maps]
-    pixels = [_to_bytes(panel) for panel in panels] + [_meshes(one, atlas, size) for one in uv_maps]
+    pixels = [to_bytes(panel) for panel in panels] + [_meshes(one, atlas, size) for one in uv_maps]
     return np.concatenate(list(np.concatenate(pixels, axis=2)))
 
 
@@ -54,8 +55,4 @@ def _meshes(uv_maps, atlas: Atlas, size: int) -> UInt8[np.ndarray, "b s s 3"]:
     # What an untrained network says may lie anywhere, which a rasteriser has to bear.
     vertices = size * np.clip(vertices, -1, 2)
     drawn = draw_meshes(vertices[..., :2], vertices, atlas.faces, size) / 255
-    return _to_bytes(drawn[..., :3] * drawn[..., 3:] + (1 - drawn[..., 3:]))
-
-
-def _to_bytes(colours):
-    return (255 * np.clip(colours, 0, 1)).round().astype(np.uint8)
+    return to_bytes(drawn[..., :3] * drawn[..., 3:] + (1 - drawn[..., 3:]))

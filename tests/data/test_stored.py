@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from i2uv_jax.config import RenderConfig
-from i2uv_jax.data.generator import HandGenerator, to_bytes
+from i2uv_jax.data.generator import HandGenerator
 from i2uv_jax.data.stored import (
     MAX_SAMPLE_BYTES,
     decode_sample,
@@ -19,6 +19,7 @@ from i2uv_jax.data.stored import (
 from i2uv_jax.geometry.camera import to_crop_space
 from i2uv_jax.geometry.uv_map import build_tables, uv_map_from_vertices
 from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.imaging.eight_bit import to_bytes
 
 
 @pytest.fixture

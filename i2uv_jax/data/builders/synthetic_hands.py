@@ -22,10 +22,11 @@ import i2uv_jax
 from i2uv_jax.config import RenderConfig
 from i2uv_jax.config_io import changed_fields, from_dict, to_dict
 from i2uv_jax.data.builders.resumable import ResumableBuilder, Shard
-from i2uv_jax.data.generator import HandGenerator, to_bytes
+from i2uv_jax.data.generator import HandGenerator
 from i2uv_jax.data.stored import IMAGE_FORMATS, encode_sample
 from i2uv_jax.data.streams import Stream, stream_key
 from i2uv_jax.hand.asset import load_hand
+from i2uv_jax.imaging.eight_bit import to_bytes
 
 SPLIT = "train"
 
