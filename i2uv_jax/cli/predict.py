@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from i2uv_jax.inference.detected_hand import PhotoDetector
     from i2uv_jax.inference.prediction import AskedHandedness, HandPrediction
-    from i2uv_jax.inference.predictor import Predictor, PreparedHand
+    from i2uv_jax.inference.predictor import Predictor
+    from i2uv_jax.inference.prepared_hand import PreparedHand
     from i2uv_jax.inference.stream import Outcome
 
     _Answer = tuple[list[HandPrediction], float]

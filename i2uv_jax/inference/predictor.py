@@ -12,14 +12,13 @@ NumPy is used. A call is three steps that a pipeline can take apart: `prepare` e
 a batch on the device, wait for its `result`.
 """
 
-import dataclasses
 import os
 import warnings
 from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 
 from i2uv_jax.config import HandNetConfig
 from i2uv_jax.geometry.keypoints import NUM_KEYPOINTS
@@ -33,7 +32,9 @@ from i2uv_jax.inference.arguments import (
     as_keypoints,
     as_pictures,
 )
+from i2uv_jax.inference.pending_prediction import PendingPrediction, Piece
 from i2uv_jax.inference.prediction import AskedHandedness, HandPrediction
+from i2uv_jax.inference.prepared_hand import PreparedHand, stack_hands
 from i2uv_jax.inference.program import (
     batch_mesh,
     compile_batched,
@@ -94,31 +95,6 @@ def load_model(
         super_resolution=super_resolution,
         fine_mesh=fine,
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class PreparedHand:
-    """One hand of a photo, ready for the program."""
-
-    pixels: UInt8[np.ndarray, "s s 3"]
-    """The crop as it is in the photo."""
-    crop: SquareCrop
-    is_left: bool | None
-    """None lets the model decide."""
-    inverse_focal: float
-    """1 / focal length in crop sides; 0 for weak perspective."""
-    principal: Float[np.ndarray, "2"]
-    """Crop coordinates."""
-    keypoints: Float[np.ndarray, "21 3"] | None
-    """What is known of them: x, y and z as in a texel, NaN where unknown; None for models that take
-    none."""
-
-    @property
-    def sides(self) -> list["PreparedHand"]:
-        """Itself, or where its side is open the same crop as a right and as a left hand's."""
-        if self.is_left is not None:
-            return [self]
-        return [dataclasses.replace(self, is_left=is_left) for is_left in (False, True)]
 
 
 class Predictor:
@@ -295,18 +271,21 @@ class Predictor:
             told = np.column_stack([crop.to_crop(told[:, :2]), told[:, 2] / crop.side_px])
         return PreparedHand(pixels, crop, is_left, float(inverse_focal), principal, told)
 
-    def start(self, hands: Sequence[PreparedHand]) -> "PendingPrediction":
+    def start(self, hands: Sequence[PreparedHand]) -> PendingPrediction:
         """Sends hands to the device and returns at once, before they are computed."""
         rows = [side for hand in hands for side in hand.sides]
         num_sides = [len(hand.sides) for hand in hands]
-        return PendingPrediction(self, rows, num_sides, self._dispatch(_stack(rows)))
+        return PendingPrediction(
+            rows, num_sides, self.atlas.faces, self._dispatch, self._halve_pieces
+        )
 
-    def _dispatch(self, inputs: tuple[np.ndarray, ...]) -> list[tuple[int, dict]]:
-        """(size, outputs on the device) of the padded pieces that the inputs are worked in.
+    def _dispatch(self, hands: list[PreparedHand]) -> list[Piece]:
+        """Hands in padded pieces to the device; returns before they are computed.
 
         Where a piece does not fit the device's memory, it and all later ones are halved.
         """
-        pieces, start, count = [], 0, len(inputs[0])
+        inputs = stack_hands(hands)
+        pieces, start, count = [], 0, len(hands)
         while start < count:
             size = self._padded_size(min(count - start, self._piece_limit))
             piece = [array[start : start + size] for array in inputs]
@@ -329,7 +308,7 @@ class Predictor:
         warnings.warn(
             f"model {self.name}: {size} hands at once need more memory than the device has; going "
             f"on with {self._piece_limit}",
-            stacklevel=4,
+            stacklevel=5,
         )
 
     def _padded_size(self, count: int) -> int:
@@ -383,103 +362,6 @@ class Predictor:
             return points
 
         return run
-
-
-class PendingPrediction:
-    """Hands that are on their way through the device."""
-
-    def __init__(
-        self,
-        predictor: Predictor,
-        rows: list[PreparedHand],
-        num_sides: list[int],
-        pieces: list[tuple[int, dict]],
-    ) -> None:
-        """
-        Args:
-          rows: what the device was given.
-          num_sides: how many rows stand for each hand: its side, or first right, then left.
-          pieces: see `Predictor._dispatch`.
-        """
-        self._predictor = predictor
-        self._rows = rows
-        self._num_sides = num_sides
-        self._pieces = pieces
-
-    def result(self) -> HandPrediction:
-        """Waits for the device; a batch, in the order the hands were given.
-
-        Raises:
-          RuntimeError: the device failed.
-        """
-        while True:
-            try:
-                parts = [(used, jax.device_get(outputs)) for used, outputs in self._pieces]
-                break
-            except RuntimeError as error:
-                largest = max(len(outputs["uv_map"]) for _, outputs in self._pieces)
-                self._predictor._halve_pieces(largest, error)
-                self._pieces = self._predictor._dispatch(_stack(self._rows))
-        found = {
-            name: np.concatenate([outputs[name][:used] for used, outputs in parts])
-            for name in parts[0][1]
-        }
-        logit = found.pop("presence_logit", None)
-        kept = _likelier_rows(self._num_sides, logit)
-        found = {name: values[kept] for name, values in found.items()}
-        crops = [self._rows[row].crop for row in kept]
-        is_left = np.array([self._rows[row].is_left for row in kept])
-        faces = self._predictor.atlas.faces
-
-        def errors_mm(name: str) -> Float[np.ndarray, "b n"] | None:
-            return found[name] * 1000 if name in found else None
-
-        def to_pixels(points: Float[np.ndarray, "b n 2"]) -> Float[np.ndarray, "b n 2"]:
-            pixels = [crop.to_pixels(p) for crop, p in zip(crops, points, strict=True)]
-            return np.stack(pixels).astype(np.float32)
-
-        return HandPrediction(
-            uv_map=found["uv_map"],
-            vertices_mm=found["vertices_m"] * 1000,
-            vertices_2d=to_pixels(found["vertices_crop"]),
-            faces=np.where(is_left[:, None, None], faces[:, ::-1], faces),
-            keypoints_3d_mm=found["keypoints_m"] * 1000,
-            keypoints_2d=to_pixels(found["keypoints_crop"]),
-            crop_xyxy=np.array([crop.xyxy_px for crop in crops], np.float32),
-            handedness=tuple("left" if left else "right" for left in is_left),
-            presence=None if logit is None else _sigmoid(logit[kept]),
-            vertex_error_mm=errors_mm("vertex_error_m"),
-            keypoint_error_mm=errors_mm("keypoint_error_m"),
-        )
-
-
-def _likelier_rows(
-    num_sides: Sequence[int], logit: Float[np.ndarray, " rows"] | None
-) -> Int[np.ndarray, " hands"]:
-    """The row to keep of each hand's one or two."""
-    first = np.cumsum([0, *num_sides[:-1]])
-    if logit is None:
-        return first
-    last = first + np.array(num_sides) - 1
-    return np.where(logit[last] > logit[first], last, first)
-
-
-def _sigmoid(logit: Float[np.ndarray, "b"]) -> Float[np.ndarray, "b"]:
-    # Unlike 1 / (1 + exp(-x)) it overflows nowhere.
-    return 0.5 + 0.5 * np.tanh(logit / 2)
-
-
-def _stack(hands: Sequence[PreparedHand]) -> tuple[np.ndarray, ...]:
-    """The program's batched inputs."""
-    inputs = (
-        np.stack([hand.pixels for hand in hands]),
-        np.array([hand.is_left for hand in hands]),
-        np.array([hand.inverse_focal for hand in hands], np.float32),
-        np.array([hand.principal for hand in hands], np.float32),
-    )
-    if hands[0].keypoints is None:
-        return inputs
-    return (*inputs, np.array([hand.keypoints for hand in hands], np.float32))
 
 
 def _repeat_last(array: np.ndarray, length: int) -> np.ndarray:
