@@ -13,7 +13,7 @@ from i2uv_jax.detection.palms import PALM_MIDDLE_MCP, PALM_WRIST, Palms
 from i2uv_jax.geometry.keypoints import INDEX_MCP, MIDDLE_MCP, RING_MCP, WRIST
 from i2uv_jax.imaging.crop import SquareCrop, TurnedCrop
 
-MIN_PRESENCE = 0.4
+MIN_PRESENCE = 0.45
 """Squares that show a hand less likely than this are taken to show none: single fingers reach 0.3.
 MediaPipe takes 0.5."""
 
