@@ -91,7 +91,9 @@ def _read_file(path: Path) -> bytes:
         if path.is_dir():
             raise ImageError(f"{path}: is a directory, not a picture file")
         if not path.exists():
-            raise ImageError(f"{path}: no such file or folder")
+            is_address = path.parts[:1] in (("http:",), ("https:",))
+            hint = "; what an address names has to be downloaded first" if is_address else ""
+            raise ImageError(f"{path}: no such file or folder{hint}")
         if not path.is_file():
             raise ImageError(f"{path}: not a regular file")
         num_bytes = path.stat().st_size

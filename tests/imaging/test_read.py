@@ -202,6 +202,11 @@ def test_missing_empty_and_directory(tmp_path):
         assert_one_line(error, tmp_path / name, cause)
 
 
+def test_addresses_are_no_files():
+    with pytest.raises(ImageError, match=r"hand\.jpg: no such file.* downloaded first$"):
+        read_photo("https://example.org/hand.jpg")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "cause"),
     [
