@@ -72,6 +72,9 @@ def run_data(args: argparse.Namespace) -> int:
         from i2uv_jax.data.benchmark import measure_parts, measure_speed
         from i2uv_jax.hand.asset import load_hand
         from i2uv_jax.measuring.timing import peak_host_bytes
+        from i2uv_jax.ops.cpu_devices import split_cpu
+
+        split_cpu(batch_size)
 
         def on_progress(name: str) -> None:
             watch.check()

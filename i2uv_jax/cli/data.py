@@ -171,8 +171,10 @@ def _picture_chunks(
     from i2uv_jax.hand.asset import load_hand
     from i2uv_jax.imaging.eight_bit import to_bytes
     from i2uv_jax.inference.cache import keep_compiled_programs
+    from i2uv_jax.ops.cpu_devices import split_cpu
 
     keep_compiled_programs()
+    split_cpu(batch_size)
     generator = HandGenerator(config, load_hand(), batch_size)
     print("compiling the renderer (for minutes, the first time) ...", file=sys.stderr, flush=True)
     for batch in generator.batches(jax.random.key(seed), count):

@@ -117,8 +117,10 @@ def _run_rendered(args: argparse.Namespace) -> int:
             SyntheticHandsConfig,
         )
         from i2uv_jax.inference.cache import keep_compiled_programs
+        from i2uv_jax.ops.cpu_devices import split_cpu
 
         keep_compiled_programs()
+        split_cpu(args.batch or BATCH_SIZE)
         settings = BuildSettings(
             render=config,
             seed=args.seed,
