@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from i2uv_jax.geometry.camera import project
-from i2uv_jax.geometry.similarity import PictureSimilarity
+from i2uv_jax.geometry.similarity import PictureSimilarity, clockwise_turn
 from i2uv_jax.ops.hash_prng import hash_key
 from i2uv_jax.render.shading import sample_tints
 from i2uv_jax.types import Batch, Camera
@@ -68,9 +68,7 @@ def transform_batch(
       size: side in pixels of the pictures that come out; that of those that go in unless given.
         Sampling is bilinear: `scale` times both sides' ratio far from 1 blurs or aliases.
     """
-    cos, sin = jnp.cos(angle), jnp.sin(angle)
-    turn = jnp.stack([jnp.stack([cos, -sin], axis=-1), jnp.stack([sin, cos], axis=-1)], axis=-2)
-    moved = PictureSimilarity(turn, scale, shift)
+    moved = PictureSimilarity(clockwise_turn(angle), scale, shift)
     camera = Camera(
         focal=scale * batch.camera.focal, principal=moved(batch.camera.principal[:, None])[:, 0]
     )

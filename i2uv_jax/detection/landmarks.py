@@ -2,8 +2,8 @@
 that it says there, back in the photo.
 
 The conventions are those of MediaPipe's graphs `palm_detection_detection_to_roi`,
-`hand_landmark_cpu` and, for the square about keypoints, `hand_landmark_landmarks_to_roi`. NumPy
-but for `place_square`, which takes what it is given.
+`hand_landmark_cpu` and, for the square about keypoints, `hand_landmark_landmarks_to_roi`. NumPy;
+what says so is of JAX's arrays, too.
 """
 
 import numpy as np

@@ -19,7 +19,7 @@ from i2uv_jax.detection.landmarks import (
     mirrored_keypoints,
     place_square,
 )
-from i2uv_jax.geometry.similarity import PictureSimilarity
+from i2uv_jax.geometry.similarity import PictureSimilarity, clockwise_turn
 from i2uv_jax.models.landmark_net import build_landmark_net
 from i2uv_jax.ops.hash_prng import hash_key
 
@@ -80,8 +80,7 @@ def _square_about(key: Array, keypoints: Float[Array, "b 21 2"]) -> PictureSimil
     turn_key, side_key, shift_key = jax.random.split(key, 3)
     centre, side, angle = place_square(keypoints)
     angle = angle + _TURN_SPREAD * jax.random.normal(turn_key, angle.shape)
-    cos, sin = jnp.cos(angle), jnp.sin(angle)
-    turn = jnp.stack([jnp.stack([cos, sin], axis=-1), jnp.stack([-sin, cos], axis=-1)], axis=-2)
+    turn = clockwise_turn(-angle)
     above = jnp.array([0, -_ABOVE]) + _SHIFT_SPREAD * jax.random.normal(shift_key, centre.shape)
     centre = centre + side[:, None] * jnp.einsum("bji,bj->bi", turn, above, precision="highest")
     side = side * _SIDE * jnp.exp(_SIDE_SPREAD * jax.random.normal(side_key, side.shape))

@@ -67,6 +67,12 @@ class PictureSimilarity:
         return PictureSimilarity(turn, 1 / self.scale, -shift / self.scale[:, None])
 
 
+def clockwise_turn(angle: Float[Array, "*b"]) -> Float[Array, "*b 2 2"]:
+    """Rotations of the picture plane by angles in radians, from x towards y: clockwise as seen."""
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    return jnp.stack([jnp.stack([cos, -sin], axis=-1), jnp.stack([sin, cos], axis=-1)], axis=-2)
+
+
 def upright_turn(direction: Float[Array, "b 2"]) -> Float[Array, "b 2 2"]:
     """The rotations of the picture that make directions point up; nearly none is taken for up."""
     direction = direction - jnp.array([0.0, _UNDECIDED])

@@ -4,11 +4,7 @@ from dataclasses import replace
 
 from jax.sharding import Mesh, NamedSharding
 
-from i2uv_jax.config import (
-    AnyExperimentConfig,
-    DetectorExperimentConfig,
-    ExperimentConfig,
-)
+from i2uv_jax.config import AnyExperimentConfig, DetectorExperimentConfig, ExperimentConfig
 from i2uv_jax.data.extended import ExtendedSource
 from i2uv_jax.data.handless import handless_extension
 from i2uv_jax.data.reused import ReusedSource
