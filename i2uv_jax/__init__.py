@@ -3,7 +3,7 @@
     import i2uv_jax
     predictor = i2uv_jax.load_model("small")
     hand = predictor(photo)  # (h, w, 3) uint8, or a batch of them
-    found = i2uv_jax.load_detector()(photo)  # where hands are: boxes and sides for `predictor`
+    found = i2uv_jax.load_detector()(photo)  # where hands are: arguments for `predictor`
 
 See `i2uv_jax.inference.predictor.Predictor` for boxes, left hands and cameras, and
 `i2uv_jax.inference.prediction.HandPrediction` for what comes back.
@@ -20,6 +20,7 @@ _PUBLIC = {
     "Predictor": "i2uv_jax.inference.predictor",
     "Rig": "i2uv_jax.hand.rig",
     "available_models": "i2uv_jax.models.model_files",
+    "find_in_box": "i2uv_jax.inference.hand_in_box",
     "keep_compiled_programs": "i2uv_jax.inference.cache",
     "load_detector": "i2uv_jax.inference.hand_detector",
     "load_model": "i2uv_jax.inference.predictor",

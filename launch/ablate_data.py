@@ -119,7 +119,8 @@ def _score(folder: Path, arguments: argparse.Namespace) -> dict[str, float] | No
     """What a run's model scores on the photos; None where that failed."""
     metrics = folder / "photos" / "metrics.json"
     if not metrics.exists():
-        command = ["eval", "photos", str(arguments.photos), "--out", str(metrics.parent)]
+        command = ["eval", "photos", str(arguments.photos), "--detector", "none"]
+        command += ["--out", str(metrics.parent)]
         command += ["--model", str(folder / _MODEL)]
         if arguments.left:
             command += ["--left", *arguments.left]

@@ -232,7 +232,7 @@ def test_the_readme_s_python_example_runs(request, photo):
     (example,) = [
         text for language, text in code_blocks(request.config.rootpath / "README.md") if language
     ]
-    names = {"photo": np.asarray(Image.open(photo))}
+    names = {"photo": np.asarray(Image.open(photo)), "box": (10, 10, 80, 70)}
     exec(example, names)
     assert names["hand"].vertices_mm.shape[-1] == 3
     for document in ("detection.md", "video.md", "rigs.md"):

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int
-from i2uv_jax.cli.detector_option import NONE, add_detector_option, open_detector, refuse_detector
+from i2uv_jax.cli.detector_option import (
+    NONE,
+    PALM,
+    TELLS_NOTHING,
+    add_detector_option,
+    open_detector,
+)
 from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.idle_options import refuse_idle
@@ -51,8 +57,13 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         metavar="FILE",
         help="predicted keypoints; a picture that is not in it counts as a hand not found",
     )
-    # Where it looks is no part of what a model is scored for, unless asked for.
-    add_detector_option(photos, NONE, of_none="which gives the model the annotated boxes")
+    add_detector_option(photos, PALM, of_none=TELLS_NOTHING)
+    photos.add_argument(
+        "--find",
+        action="store_true",
+        help="do not tell the annotated boxes: the detector finds the hands in the whole pictures "
+        "(looks for their sides and keypoints in the boxes)",
+    )
     photos.add_argument(
         "--beside",
         default=[],
@@ -77,18 +88,19 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         "(without it: what the detector says, or right)",
     )
     photos.add_argument("--batch", type=positive_int, metavar="N", help="pictures at a time (16)")
-    photos.set_defaults(run=run_photos)
+    photos.set_defaults(run=run_photos, detector=None)
 
 
 def run_photos(args: argparse.Namespace) -> int:
     """Scores, writes and prints; returns the process's exit code."""
     if args.pred is not None or args.model == _MEDIAPIPE:
         why = f"without a model of ours ({'--pred' if args.pred else '--model mediapipe'})"
-        refuse_idle(args, why, "batch")
-        refuse_detector(args.detector, why)
+        refuse_idle(args, why, "batch", "detector", "find")
     if args.pred is not None or args.model != _MEDIAPIPE:
         refuse_idle(args, f"without --model {_MEDIAPIPE}", "mediapipe-python")
-    args.batch = args.batch or _BATCH_SIZE
+    args.batch, args.detector = args.batch or _BATCH_SIZE, args.detector or PALM
+    if args.find and args.detector == NONE:
+        raise CommandError("--find: --detector none finds no hands")
     from i2uv_jax.imaging.annotations import ANNOTATIONS
     from i2uv_jax.models.model_files import file_fingerprint
 
@@ -147,12 +159,10 @@ def _scored(
             else:
                 predictor = load_model(args.model, batch_size=min(args.batch, len(annotations)))
                 detector = stack.enter_context(open_detector(args.detector))
+                answer = (found_boxes if args.find else given_boxes)(predictor, detector)
                 name = predictor.name
-                if detector is None:
-                    answer = given_boxes(predictor)
-                else:
-                    answer = found_boxes(predictor, detector)
-                    name += f", detector {args.detector}"
+                if detector is not None:
+                    name += f", {'found' if args.find else 'told'} by {args.detector}"
         except ValueError as error:
             raise CommandError(error) from error
         make_output_folder(args.out)

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -261,7 +261,7 @@ class _Run:
             inside = find_in_box(self._detector, pixels, box)
             if inside is None:
                 return [unseen]
-            found = [replace(inside, box_xyxy=box)]
+            found = [inside]
         return [
             _Place(**hand.for_model(self._predictor, given), score=hand.score) for hand in found
         ]

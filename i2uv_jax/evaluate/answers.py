@@ -108,10 +108,7 @@ def _told(
 ) -> Float[np.ndarray, "21 3"] | None:
     """Keypoints of the hand in the sample's box or, of the whole picture, of the likeliest; None
     where it is taken for one of the other side."""
-    if sample.photo.box_xyxy is None:
-        found = next(iter(detector(photo)), None)
-    else:
-        found = find_in_box(detector, photo, sample.photo.box_xyxy)
+    found = find_in_box(detector, photo, sample.photo.box_xyxy)
     if found is None:
         return None
     return found.for_model(predictor, "left" if sample.is_left else "right")["keypoints"]

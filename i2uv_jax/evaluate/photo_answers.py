@@ -1,8 +1,9 @@
-"""Who says where the hand of an annotated picture is: a model, with boxes given or found, or
+"""Who says where the hand of an annotated picture is: a model, in boxes that are given or found, or
 MediaPipe."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -11,6 +12,7 @@ from i2uv_jax.detection.mediapipe_hands import MediaPipeHands
 from i2uv_jax.imaging.annotations import Annotation
 from i2uv_jax.imaging.crop import SquareCrop
 from i2uv_jax.inference.detected_hand import DetectedHand, PhotoDetector
+from i2uv_jax.inference.hand_in_box import find_in_box
 from i2uv_jax.inference.prediction import Handedness, HandPrediction
 from i2uv_jax.inference.predictor import Predictor
 
@@ -45,16 +47,22 @@ Answerer = Callable[[Sequence[AskedPhoto]], list[PhotoAnswer | None]]
 """Answers a batch of pictures; None where no hand was found."""
 
 
-def given_boxes(predictor: Predictor) -> Answerer:
-    """A model that is told the hands' boxes."""
+def given_boxes(predictor: Predictor, detector: PhotoDetector | None = None) -> Answerer:
+    """A model that is told the hands' boxes, and what a detector sees in them if there is one.
+
+    Where the annotation has no box, the whole picture counts as one, unless the detector finds a
+    hand in it.
+    """
+
+    def asked(photo: AskedPhoto) -> dict[str, Any]:
+        box = photo.annotation.box_xyxy
+        found = None if detector is None else find_in_box(detector, photo.pixels, box)
+        if found is not None:
+            return found.for_model(predictor, photo.hand)
+        return {"box_xyxy": box, "handedness": photo.hand or "right", "keypoints": None}
 
     def answer(photos: Sequence[AskedPhoto]) -> list[PhotoAnswer | None]:
-        return _predict(
-            predictor,
-            photos,
-            box_xyxy=[photo.annotation.box_xyxy for photo in photos],
-            handedness=[photo.hand or "right" for photo in photos],
-        )
+        return _predict(predictor, photos, [asked(photo) for photo in photos])
 
     return answer
 
@@ -72,8 +80,7 @@ def found_boxes(predictor: Predictor, detector: PhotoDetector) -> Answerer:
         answers: list[PhotoAnswer | None] = [None] * len(photos)
         if seen:
             asked = [found[index].for_model(predictor, photos[index].hand) for index in seen]
-            columns = {name: [one[name] for one in asked] for name in asked[0]}
-            predicted = _predict(predictor, [photos[index] for index in seen], **columns)
+            predicted = _predict(predictor, [photos[index] for index in seen], asked)
             for index, one in zip(seen, predicted, strict=True):
                 answers[index] = one
         return answers
@@ -96,8 +103,12 @@ def mediapipe(hands: MediaPipeHands) -> Answerer:
     return answer
 
 
-def _predict(predictor, photos, **asked) -> list[PhotoAnswer | None]:
-    predictions = predictor([photo.pixels for photo in photos], **asked)
+def _predict(
+    predictor: Predictor, photos: Sequence[AskedPhoto], asked: Sequence[dict[str, Any]]
+) -> list[PhotoAnswer | None]:
+    """What a model answers to `DetectedHand.for_model`'s arguments for each of the pictures."""
+    columns = {name: [one[name] for one in asked] for name in asked[0]}
+    predictions = predictor([photo.pixels for photo in photos], **columns)
     return [
         PhotoAnswer(one.keypoints_2d, one.keypoints_3d_mm, one.handedness, one)
         for one in predictions

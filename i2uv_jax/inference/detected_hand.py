@@ -1,7 +1,8 @@
 """What a detector says about a hand in a photo, and how it is asked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -43,6 +44,21 @@ class PhotoDetector(Protocol):
     """Finds the hands of a photo, the likeliest first; may be called from several threads."""
 
     def __call__(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]: ...
+
+
+@runtime_checkable
+class BoxDetector(PhotoDetector, Protocol):
+    """One that can also look straight at a box; may be called from several threads, too."""
+
+    def look_in_box(
+        self, photo: UInt8[np.ndarray, "h w 3"], box_xyxy: Sequence[float]
+    ) -> DetectedHand | None:
+        """The hand that the box of a photo shows; None if it seems to show none.
+
+        Raises:
+          BoxError: the box does not fit the photo.
+        """
+        ...
 
 
 def plain_box(box: Float[np.ndarray, "4"]) -> tuple[float, float, float, float]:

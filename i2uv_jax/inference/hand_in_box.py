@@ -8,7 +8,12 @@ from jaxtyping import UInt8
 
 from i2uv_jax.detection.boxes import intersection_over_union
 from i2uv_jax.imaging.crop import crop_from_box
-from i2uv_jax.inference.detected_hand import DetectedHand, PhotoDetector, plain_box
+from i2uv_jax.inference.detected_hand import (
+    BoxDetector,
+    DetectedHand,
+    PhotoDetector,
+    plain_box,
+)
 
 _BOX_ROOM = 0.6
 """Room about a given box, in sides of it: palms are found best in pictures that hands do not fill.
@@ -18,28 +23,58 @@ _SAME_HAND = 0.3
 
 
 def find_in_box(
-    detector: PhotoDetector, photo: UInt8[np.ndarray, "h w 3"], box_xyxy: Sequence[float]
+    detector: PhotoDetector,
+    photo: UInt8[np.ndarray, "h w 3"],
+    box_xyxy: Sequence[float] | None,
 ) -> DetectedHand | None:
     """The hand that a detector finds in a box, looking at little more of the photo than that.
 
-    None where it finds none there, or only others that happen to reach into the box.
+    Where it finds none it looks straight at the box, if it can (`BoxDetector`): there is a hand,
+    after all.
+
+    Args:
+      box_xyxy: left, top, right and bottom in pixels of the photo; None stands for all of it.
+
+    Returns:
+      The hand, its box as it was given or the detector's own without one; None where nothing is
+      seen there, or only others that happen to reach into the box.
 
     Raises:
       BoxError: the box does not fit the photo.
     """
     height, width, _ = photo.shape
+    if box_xyxy is None:
+        found = next(iter(detector(photo)), None)
+        return found or _look_in(detector, photo, (0, 0, width, height))
     edges = crop_from_box(box_xyxy, width, height, margin=_BOX_ROOM).xyxy_px
     left, top, right, bottom = (
         int(np.clip(round(edge), 0, limit))
         for edge, limit in zip(edges, (width, height) * 2, strict=True)
     )
-    offset = np.array([left, top])
-    best, best_overlap = None, _SAME_HAND
-    for hand in detector(photo[top:bottom, left:right]):
-        box = np.array(hand.box_xyxy) + np.tile(offset, 2)
-        overlap = intersection_over_union(box[None], np.array(box_xyxy)[None])[0, 0]
-        if overlap >= best_overlap:
-            keypoints = None if hand.keypoints is None else hand.keypoints + np.append(offset, 0)
-            best = replace(hand, box_xyxy=plain_box(box), keypoints=keypoints)
-            best_overlap = overlap
-    return best
+    around = [_moved(hand, left, top) for hand in detector(photo[top:bottom, left:right])]
+    nearest = max(around, key=lambda hand: _overlap(hand, box_xyxy), default=None)
+    if nearest is None or _overlap(nearest, box_xyxy) < _SAME_HAND:
+        nearest = _look_in(detector, photo, box_xyxy)
+        if nearest is None or _overlap(nearest, box_xyxy) < _SAME_HAND:
+            return None
+    return replace(nearest, box_xyxy=plain_box(np.array(box_xyxy)))
+
+
+def _look_in(
+    detector: PhotoDetector, photo: UInt8[np.ndarray, "h w 3"], box_xyxy: Sequence[float]
+) -> DetectedHand | None:
+    return detector.look_in_box(photo, box_xyxy) if isinstance(detector, BoxDetector) else None
+
+
+def _moved(hand: DetectedHand, right_px: int, down_px: int) -> DetectedHand:
+    offset = np.array([right_px, down_px, 0])
+    return replace(
+        hand,
+        box_xyxy=plain_box(np.array(hand.box_xyxy) + np.tile(offset[:2], 2)),
+        keypoints=None if hand.keypoints is None else hand.keypoints + offset,
+    )
+
+
+def _overlap(hand: DetectedHand, box_xyxy: Sequence[float]) -> float:
+    boxes = np.array([hand.box_xyxy]), np.array([box_xyxy])
+    return float(intersection_over_union(*boxes)[0, 0])

@@ -2,6 +2,7 @@
 closer at the hand of each, twice."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -25,6 +26,7 @@ from i2uv_jax.detection.palms import find_palms
 from i2uv_jax.imaging.crop import (
     TurnedCrop,
     can_be_cropped,
+    crop_from_box,
     crop_whole,
     extract,
     extract_turned,
@@ -51,9 +53,12 @@ _CONTAINED = 0.9
 _SAME_HAND = 0.5
 """Overlap of the boxes of two looks from which both saw the same hand."""
 
+_NUM_TURNS = 4
+"""Ways up in which a box is looked at where no palm tells which way the fingers point."""
+
 
 class PalmDetector:
-    """A `PhotoDetector` with two networks of MediaPipe's: one finds palms, and one looks closer at
+    """A `BoxDetector` with two networks of MediaPipe's: one finds palms, and one looks closer at
     the hand of each and tells its keypoints and its side.
 
     Keypoints are, unless asked otherwise, the mean of two looks: at the square that the palm
@@ -98,6 +103,32 @@ class PalmDetector:
             if hands:
                 break
         return hands
+
+    def look_in_box(
+        self, photo: UInt8[np.ndarray, "h w 3"], box_xyxy: Sequence[float]
+    ) -> DetectedHand | None:
+        """The hand that a box shows, without looking for its palm; None if it seems to show none.
+
+        Of several ways to turn the box the one counts in which a hand is likeliest: it tells where
+        the fingers point, and with that the square to look at.
+
+        Raises:
+          BoxError: the box does not fit the photo.
+        """
+        photo = as_picture(photo)
+        height, width, _ = photo.shape
+        crop = crop_from_box(box_xyxy, width, height)
+        looks = [
+            self._look_closer(photo, TurnedCrop(crop.centre_px, crop.side_px, angle))
+            for angle in 2 * math.pi * np.arange(_NUM_TURNS) / _NUM_TURNS
+        ]
+        likeliest = max(looks, key=lambda look: look.score)
+        if not can_be_cropped(likeliest.box_xyxy, width, height):
+            return None
+        hand = self._look_closer(photo, square_about(likeliest.keypoints[:, :2]))
+        if hand.score < self._min_score or not can_be_cropped(hand.box_xyxy, width, height):
+            return None
+        return self._look_again(photo, hand) if self._second_look else hand
 
     def _hands_from(self, distance: float, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]:
         """Those that are found where the photo's longer side is 1 / distance of the square's."""

@@ -11,6 +11,8 @@ from i2uv_jax.cli.main import main
 from i2uv_jax.detection import mediapipe_hands
 from i2uv_jax.evaluate import photo_answers
 from i2uv_jax.evaluate.photo_answers import PhotoAnswer
+from i2uv_jax.inference import hand_detector
+from i2uv_jax.inference.detected_hand import DetectedHand
 from i2uv_jax.inference.predictor import load_model
 from i2uv_jax.models.model_files import file_fingerprint
 
@@ -28,6 +30,7 @@ def annotate(folder, *entries):
 
 
 def score(folder, tiny_model_path, *words) -> int:
+    words = words if {"--detector", "mediapipe"} & {*words} else (*words, "--detector", "none")
     return main(
         ["eval", "photos", str(folder), "--out", str(folder / "out"), "--model",
          str(tiny_model_path), *words]
@@ -248,8 +251,47 @@ def test_mediapipe_that_stops_is_one_line(
 
 
 @pytest.mark.usefixtures("fast_network")
+def test_boxes_are_told_unless_the_detector_is_to_find_the_hands(
+    folder, tiny_model_path, monkeypatch
+):
+    class Detector:
+        """Sees a left hand at one place of whatever it is shown."""
+
+        def compile(self):
+            pass
+
+        def __call__(self, photo):
+            return [DetectedHand((20.0, 20.0, 60.0, 60.0), "left", 0.9)]
+
+    monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: Detector())
+    points = [[10 + i, 20, 1] for i in range(21)]
+    annotate(folder, {"file": "a.jpg", "box_xywh": [10, 10, 40, 40], "keypoints_2d": points})
+    rows = {}
+    for words, name in ((), "told by palm"), (("--find",), "found by palm"):
+        assert score(folder, tiny_model_path, "--detector", "palm", *words) == 0
+        metrics = json.loads((folder / "out/metrics.json").read_text())
+        assert metrics["model"].endswith(f", {name}")
+        (rows[words],) = csv.DictReader((folder / "out/samples.csv").read_text().splitlines())
+        assert rows[words]["hand"] == "left"
+    assert rows[()]["error_over_box"] != rows["--find",]["error_over_box"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--find", "--detector", "none"], "--find: --detector none finds no hands"),
+        (["--find", "--pred", "x.json"], "--find does nothing without a model of ours (--pred)"),
+        (["--detector", "palm", "--pred", "x.json"], "--detector does nothing without a model"),
+    ],
+)
+def test_options_that_contradict_each_other_are_one_line(folder, capsys, words, message):
+    assert main(["eval", "photos", str(folder), "--out", str(folder / "out"), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("fast_network")
 def test_a_model_s_nan_is_no_hand(folder, tiny_model_path, monkeypatch):
-    def predict(predictor, photos, **asked):
+    def predict(predictor, photos, asked):
         return [PhotoAnswer(np.full((21, 2), np.nan), np.zeros((21, 3)), "right") for _ in photos]
 
     monkeypatch.setattr(photo_answers, "_predict", predict)

@@ -78,6 +78,27 @@ def test_nothing_found_asks_the_model_nothing():
     assert found_boxes(refuse, lambda pixels: [])([photo(), photo()]) == [None, None]
 
 
+def test_in_given_boxes_a_detector_tells_side_and_keypoints():
+    keypoints = np.ones((21, 3))
+    told = []
+
+    def takes_keypoints(pictures, *, handedness, box_xyxy, keypoints):
+        told.extend(zip(box_xyxy, handedness, keypoints, strict=True))
+        return predictor(pictures, handedness=handedness, box_xyxy=box_xyxy)
+
+    takes_keypoints.takes_keypoints = True
+    found = iter([[DetectedHand((5, 5, 45, 45), "left", 0.9, keypoints)], []])
+    answers = given_boxes(takes_keypoints, lambda pixels: next(found))(
+        [photo((10, 20, 40, 40), hand=None), photo((10, 20, 40, 40), hand=None)]
+    )
+    assert [answer.handedness for answer in answers] == ["left", "right"]
+    (first_box, _, first), (second_box, _, second) = told
+    assert first_box == second_box == (10, 20, 50, 60)
+    # The box with its room is 64 pixels square, from (-2, 8) on.
+    np.testing.assert_array_equal(first, keypoints + [0, 8, 0])
+    assert second is None
+
+
 def test_given_boxes_are_the_annotations_own():
     (answer,) = given_boxes(predictor)([photo((10, 20, 30, 40))])
     np.testing.assert_allclose(answer.keypoints_2d[0], [25, 40])

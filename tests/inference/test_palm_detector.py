@@ -8,7 +8,7 @@ import pytest
 
 from i2uv_jax.config import LandmarkNetConfig, PalmNetConfig
 from i2uv_jax.detection.landmarks import DEPTH_SHARE, HAND_SIDES
-from i2uv_jax.imaging.crop import TurnedCrop
+from i2uv_jax.imaging.crop import BoxError, TurnedCrop
 from i2uv_jax.inference import palm_detector
 from i2uv_jax.inference.drawn_photos import draw_photo
 from i2uv_jax.inference.hand_detector import load_detector
@@ -194,6 +194,27 @@ def test_a_drawn_hand_is_found_with_its_side(shipped, seed):
     assert np.ptp(y) > 120
 
 
+@pytest.mark.parametrize("num_quarters", [0, 1, 2, 3])
+def test_the_hand_of_a_box_is_seen_whichever_way_it_points(shipped, num_quarters):
+    photo = draw_photo(480, 480, 2)
+    (found,) = shipped(photo)
+    centred = found.keypoints[:, :2] - 240
+    for _ in range(num_quarters):  # what lies right comes to lie up
+        centred = np.stack([centred[:, 1], -centred[:, 0]], axis=-1)
+    box = *(240 + centred.min(axis=0)), *(240 + centred.max(axis=0))
+    seen = shipped.look_in_box(np.ascontiguousarray(np.rot90(photo, num_quarters)), box)
+    assert (seen.handedness, seen.score > 0.9) == ("right", True)
+    apart = np.linalg.norm(seen.keypoints[:, :2] - (240 + centred), axis=-1)
+    assert apart.mean() < 6 and apart.max() < 16  # pixels of a hand of 288
+    np.testing.assert_allclose(seen.keypoints[:, 2], found.keypoints[:, 2], atol=30)
+
+
 def test_noise_shows_no_hand(shipped):
     noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
     assert shipped(noise) == []
+    assert shipped.look_in_box(noise, (50, 20, 250, 220)) is None
+
+
+def test_a_box_outside_the_photo_is_refused(shipped):
+    with pytest.raises(BoxError, match="lies outside"):
+        shipped.look_in_box(np.zeros((50, 50, 3), np.uint8), (60, 0, 90, 30))
