@@ -20,6 +20,8 @@ _BOX_ROOM = 0.6
 """
 _SAME_HAND = 0.3
 """Overlap from which a hand that is found is taken for the one whose box is given."""
+_SURE = 0.8
+"""Score from which a hand that is found counts without a look at the box itself."""
 
 
 def find_in_box(
@@ -29,8 +31,8 @@ def find_in_box(
 ) -> DetectedHand | None:
     """The hand that a detector finds in a box, looking at little more of the photo than that.
 
-    Where it finds none it looks straight at the box, if it can (`BoxDetector`): there is a hand,
-    after all.
+    Where it finds none, or is not sure of it, it also looks straight at the box, if it can
+    (`BoxDetector`): there is a hand, after all. The likelier of both counts.
 
     Args:
       box_xyxy: left, top, right and bottom in pixels of the photo; None stands for all of it.
@@ -53,11 +55,14 @@ def find_in_box(
     )
     around = [_moved(hand, left, top) for hand in detector(photo[top:bottom, left:right])]
     nearest = max(around, key=lambda hand: _overlap(hand, box_xyxy), default=None)
-    if nearest is None or _overlap(nearest, box_xyxy) < _SAME_HAND:
-        nearest = _look_in(detector, photo, box_xyxy)
-        if nearest is None or _overlap(nearest, box_xyxy) < _SAME_HAND:
-            return None
-    return replace(nearest, box_xyxy=plain_box(np.array(box_xyxy)))
+    seen = [nearest]
+    if not _is_there(nearest, box_xyxy) or nearest.score < _SURE:
+        seen.append(_look_in(detector, photo, box_xyxy))
+    there = [hand for hand in seen if _is_there(hand, box_xyxy)]
+    likeliest = max(there, key=lambda hand: hand.score, default=None)
+    if likeliest is None:
+        return None
+    return replace(likeliest, box_xyxy=plain_box(np.array(box_xyxy)))
 
 
 def _look_in(
@@ -73,6 +78,10 @@ def _moved(hand: DetectedHand, right_px: int, down_px: int) -> DetectedHand:
         box_xyxy=plain_box(np.array(hand.box_xyxy) + np.tile(offset[:2], 2)),
         keypoints=None if hand.keypoints is None else hand.keypoints + offset,
     )
+
+
+def _is_there(hand: DetectedHand | None, box_xyxy: Sequence[float]) -> bool:
+    return hand is not None and _overlap(hand, box_xyxy) >= _SAME_HAND
 
 
 def _overlap(hand: DetectedHand, box_xyxy: Sequence[float]) -> float:

@@ -95,7 +95,7 @@ def test_in_given_boxes_a_detector_tells_side_and_keypoints():
     (first_box, _, first), (second_box, _, second) = told
     assert first_box == second_box == (10, 20, 50, 60)
     # The box with its room is 64 pixels square, from (-2, 8) on.
-    np.testing.assert_array_equal(first, keypoints + [0, 8, 0])
+    np.testing.assert_array_equal(first, keypoints + np.array([0, 8, 0]))
     assert second is None
 
 

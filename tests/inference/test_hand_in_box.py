@@ -34,8 +34,8 @@ class Looker(Finder):
         return self.sees
 
 
-def hand_at(*box, side="left"):
-    return DetectedHand(box, side, 0.7, np.tile([box[0], box[1], 3.0], (21, 1)))
+def hand_at(*box, side="left", score=0.9):
+    return DetectedHand(box, side, score, np.tile([box[0], box[1], 3.0], (21, 1)))
 
 
 def test_the_nearest_hand_around_the_box_is_moved_into_the_photo():
@@ -44,7 +44,7 @@ def test_the_nearest_hand_around_the_box_is_moved_into_the_photo():
     found = find_in_box(detector, PHOTO, BOX)
     assert detector.shown == [(64, 64)] and detector.boxes == []
     np.testing.assert_array_equal(found.keypoints[0], [102, 38, 3])
-    assert (found.box_xyxy, found.handedness, found.score) == (BOX, "left", 0.7)
+    assert (found.box_xyxy, found.handedness, found.score) == (BOX, "left", 0.9)
 
 
 @pytest.mark.parametrize("around", [[], [hand_at(0, 0, 20, 20)]])
@@ -54,6 +54,13 @@ def test_a_box_in_which_none_is_found_is_looked_at_itself(around):
     assert detector.boxes == [BOX]
     assert (found.box_xyxy, found.handedness) == (BOX, "right")
     np.testing.assert_array_equal(found.keypoints[0], [98, 40, 3])
+
+
+@pytest.mark.parametrize(("score", "side"), [(0.6, "left"), (0.4, "right")])
+def test_of_a_doubtful_hand_and_the_one_seen_straight_in_the_box_the_likelier_counts(score, side):
+    doubtful = hand_at(14, 10, 54, 50, score=0.5, side="right")
+    seen = hand_at(*BOX, score=score, side="left")
+    assert find_in_box(Looker(doubtful, sees=seen), PHOTO, BOX).handedness == side
 
 
 @pytest.mark.parametrize("sees", [None, hand_at(150, 40, 190, 80)])
