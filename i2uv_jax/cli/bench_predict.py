@@ -199,13 +199,14 @@ def _single_hands(
             rows["found_hand"] = _numbers("found_hand", measured(detector), "ms")
     photo = read_photo(drawn.paths[0])
     hand = PhotoHand(predictor(photo, box_xyxy=drawn.box_xyxy), drawn.box_xyxy)
-    for name, with_panel in (("files", False), ("files_and_panel", True)):
+    height, width, _ = photo.shape
+    for name, panel_of in (("files", None), ("files_and_panel", photo)):
 
-        def write(index: int, clock: "StepClock", name=name, with_panel=with_panel) -> None:
+        def write(index: int, clock: "StepClock", name=name, panel_of=panel_of) -> None:
             # Each under a new name: to replace a file may take far longer than to write one.
             write_hand_files(
-                folder, f"{name}_{index}", photo, [hand], predictor,
-                image_name="drawn", seconds=0.0, with_panel=with_panel,
+                folder, f"{name}_{index}", (width, height), [hand], predictor,
+                image_name="drawn", seconds=0.0, panel_of=panel_of,
             )  # fmt: skip
 
         files = measure_runs(write, count)

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from i2uv_jax.cli.argument_types import seed
+from i2uv_jax.cli.earlier_results import holds_others_files
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.output_folder import make_output_folder
 
@@ -12,6 +13,7 @@ _SEED = 7
 """Shows an open hand in plain view, which is an easy one."""
 
 _IMAGE_SIZE = 256
+_STEM = "demo"
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -49,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         predictor = load_model(args.model)
     except ValueError as error:
         raise CommandError(error) from error
+    if holds_others_files(args.out, _STEM):
+        raise CommandError(f"--out {args.out}: a {_STEM} file there is no earlier result")
     make_output_folder(args.out)
 
     print(f"rendering a hand (seed {args.seed}) ...", flush=True)
@@ -79,12 +83,13 @@ def run(args: argparse.Namespace) -> int:
     try:
         paths = write_hand_files(
             args.out,
-            "demo",
-            photo,
+            _STEM,
+            (_IMAGE_SIZE, _IMAGE_SIZE),
             [PhotoHand(prediction, None)],
             predictor,
             image_name=f"rendered with seed {args.seed}",
             seconds=seconds,
+            panel_of=photo,
             additional={"error_mm": {name: round(value, 3) for name, value in errors_mm.items()}},
         )
     except OSError as error:

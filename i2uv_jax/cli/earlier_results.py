@@ -16,14 +16,14 @@ _GLB_HEAD = 200
 
 def holds_others_files(folder: Path, stem: str) -> bool:
     """Whether STEM.json, STEM.glb or STEM.png would replace what is no earlier result."""
+    mesh, panel = folder / f"{stem}.glb", folder / f"{stem}.png"
     numbers = _head(folder / f"{stem}.json", len(_JSON_START))
-    if numbers is not None:
-        return numbers != _JSON_START
+    if is_others_mesh(mesh) or numbers not in (None, _JSON_START):
+        return True
+    if not os.path.lexists(panel):
+        return False
     # The numbers come last: without them a run may have been killed behind the mesh.
-    mesh = folder / f"{stem}.glb"
-    if os.path.lexists(mesh):
-        return not is_own_mesh(mesh)
-    return os.path.lexists(folder / f"{stem}.png")
+    return not (os.path.lexists(mesh) if numbers is None else _names_panel(folder, stem))
 
 
 def is_own_mesh(path: Path) -> bool:
@@ -32,21 +32,24 @@ def is_own_mesh(path: Path) -> bool:
     return head is not None and _GLB_MARK in head
 
 
+def is_others_mesh(path: Path) -> bool:
+    """Whether there is something that this package did not write."""
+    return os.path.lexists(path) and not is_own_mesh(path)
+
+
 def files_named_before(folder: Path, stem: str) -> set[Path]:
     """Meshes and panel that STEM.json of `hand_files.write_hand_files` names; none if it is missing
     or somebody else's."""
     try:
-        numbers = json.loads((folder / f"{stem}.json").read_bytes())
-        names = {str(hand["mesh"]) for hand in numbers["hands"]}
-        panel = numbers.get("panel")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        names = {str(hand["mesh"]) for hand in _numbers_of(folder, stem)["hands"]}
+    except (LookupError, TypeError):
         return set()
     own = re.compile(rf"{re.escape(stem)}(_hand)*_\d+\.glb")
     found = {folder / name for name in names if own.fullmatch(name)}
     if names:
         found.add(folder / f"{stem}.glb")
-    if panel == f"{stem}.png":
-        found.add(folder / panel)
+    if _names_panel(folder, stem):
+        found.add(folder / f"{stem}.png")
     return found
 
 
@@ -58,6 +61,19 @@ def head_of_tracks(path: Path) -> dict | None:
         return head if {"video", "frames_per_second"} <= head.keys() else None
     except (OSError, ValueError, AttributeError):
         return None
+
+
+def _names_panel(folder: Path, stem: str) -> bool:
+    return _numbers_of(folder, stem).get("panel") == f"{stem}.png"
+
+
+def _numbers_of(folder: Path, stem: str) -> dict:
+    """What STEM.json says; nothing if it is missing or no object."""
+    try:
+        numbers = json.loads((folder / f"{stem}.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return numbers if isinstance(numbers, dict) else {}
 
 
 def _head(path: Path, size: int) -> bytes | None:

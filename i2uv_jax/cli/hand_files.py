@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from i2uv_jax.atomic_file import write_atomically
-from i2uv_jax.cli.earlier_results import files_named_before
+from i2uv_jax.cli.earlier_results import files_named_before, is_others_mesh
 from i2uv_jax.cli.hand_scenes import photo_scene, texel_mask
 from i2uv_jax.cli.json_text import json_text
 from i2uv_jax.cli.photo_hand import PhotoHand, hand_numbers, names_of_points
@@ -23,36 +23,36 @@ _SUFFIXES = (".glb", ".png", ".json")
 def write_hand_files(
     folder: Path,
     stem: str,
-    photo: UInt8[np.ndarray, "h w 3"],
+    size: tuple[int, int],
     hands: Sequence[PhotoHand],
     predictor: Predictor,
     *,
     image_name: str,
     seconds: float,
+    panel_of: UInt8[np.ndarray, "h w 3"] | None,
     additional: dict | None = None,
     numbered_stem: str | None = None,
     other_stems: Collection[str] = (),
-    with_panel: bool = True,
     show_errors: bool = False,
 ) -> list[Path]:
     """Writes STEM.glb, STEM.png (the panel) and, last, STEM.json; each whole or not at all.
 
     Of several hands STEM.glb holds all, and STEM_1.glb, STEM_2.glb, ... one each. Without a hand
     there is no mesh. Meshes and a panel that an earlier STEM.json names are removed if they are not
-    written again.
+    written again, unless something else has taken a mesh's name since.
 
     Args:
       folder: where to; must exist.
       stem: the files' common name.
-      photo: the whole picture.
+      size: the picture's width and height.
       hands: all its hands.
       predictor: what predicted them.
       image_name: how the JSON names the picture.
       seconds: what the prediction took.
+      panel_of: the picture, for a panel of it; None leaves the panel out.
       additional: further entries of the JSON.
       numbered_stem: in place of STEM before the number of a hand.
       other_stems: those of other pictures' files, in lower case, which are never removed.
-      with_panel: False leaves the panel out.
       show_errors: see `viewing.panel`.
 
     Returns:
@@ -61,7 +61,7 @@ def write_hand_files(
     Raises:
       OSError: a file cannot be written.
     """
-    height, width, _ = photo.shape
+    width, height = size
     mesh_path, panel_path, numbers_path = (folder / f"{stem}{suffix}" for suffix in _SUFFIXES)
     own_paths = [mesh_path] * len(hands)
     if len(hands) > 1:
@@ -72,9 +72,9 @@ def write_hand_files(
         scene = photo_scene(hands, predictor, width, height)
         meshes = _meshes(scene, mesh_path, own_paths)
         files = {path: glb_bytes(shown, predictor.atlas) for path, shown in meshes.items()}
-    if with_panel:
+    if panel_of is not None:
         predictions = [hand.prediction for hand in hands]
-        panel = photo_panel(photo, predictions, texel_mask(predictor), show_errors=show_errors)
+        panel = photo_panel(panel_of, predictions, texel_mask(predictor), show_errors=show_errors)
         files[panel_path] = png_bytes(panel)
     numbers = {
         "image": image_name,
@@ -82,7 +82,7 @@ def write_hand_files(
         "width": width,
         "height": height,
         "seconds": round(seconds, 4),
-        "panel": panel_path.name if with_panel else None,
+        "panel": None if panel_of is None else panel_path.name,
         **names_of_points(is_rigged=any(hand.rig is not None for hand in hands)),
         "hands": [
             {
@@ -99,7 +99,9 @@ def write_hand_files(
     for path in files_named_before(folder, stem) - set(files):
         # What by now belongs to another picture is left alone.
         is_another_s = path.stem.lower() in other_stems or path.with_suffix(".json").exists()
-        if path.stem == stem or not is_another_s:
+        if path.stem != stem and is_another_s:
+            continue
+        if path.suffix != ".glb" or not is_others_mesh(path):
             path.unlink(missing_ok=True)
     write_atomically(numbers_path, (json_text(numbers) + "\n").encode())
     return [*files, numbers_path]

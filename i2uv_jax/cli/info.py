@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,7 +151,7 @@ def _described(name: str) -> "DescribedModel":
         num_bytes=path.stat().st_size,
         fingerprint=file_fingerprint(path),
         licence=_LICENCE if is_shipped else None,
-        limits=limits.read_text() if limits.exists() else None,
+        limits=limits.read_text(encoding="utf-8") if limits.exists() else None,
     )
 
 
@@ -166,5 +165,5 @@ def _with_worst(one: "FinishedEvaluation", card: Path) -> "FinishedEvaluation":
         link = Path(os.path.relpath(worst, card.parent)).as_posix()
         return dataclasses.replace(one, worst=link)
     copy = card.with_name(f"{card.stem}_{one.folder.resolve().name}_worst.png")
-    shutil.copyfile(worst, copy)
+    write_atomically(copy, worst.read_bytes())
     return dataclasses.replace(one, worst=copy.name)

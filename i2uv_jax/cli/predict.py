@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -16,6 +17,7 @@ from i2uv_jax.cli.detector_option import (
     add_max_hands_option,
     open_detector,
 )
+from i2uv_jax.cli.earlier_results import is_others_mesh
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
@@ -155,7 +157,10 @@ class _Place:
 class _Loaded:
     """A photo and the hands cut out of it."""
 
-    pixels: "UInt8[np.ndarray, 'h w 3']"
+    size: tuple[int, int]
+    """The photo's width and height."""
+    panel_of: "UInt8[np.ndarray, 'h w 3'] | None"
+    """The photo if it gets a panel: without one its pixels need not wait for the files."""
     places: list[_Place]
     hands: "list[PreparedHand]"
     """One for each place."""
@@ -175,6 +180,8 @@ class _Run:
         self._args = args
         self._detector = detector
         self._stems = {photo.stem.lower() for photo in photos if photo.problem is None}
+        self._numbered_stems: set[str] = set()
+        self._naming = threading.Lock()
         self._photos = photos
         self._predictor = predictor
         self._watch = watch
@@ -244,7 +251,9 @@ class _Run:
             ]
         except BoxError as error:
             raise ImageError(f"{photo.path}: {error}") from error
-        return _Loaded(pixels, places, hands)
+        height, width, _ = pixels.shape
+        panel_of = pixels if _has_panel(photo, self._args.panel) else None
+        return _Loaded((width, height), panel_of, places, hands)
 
     def _find(self, pixels: "UInt8[np.ndarray, 'h w 3']") -> list[_Place]:
         """The hands to reconstruct; what the user says holds against what is detected."""
@@ -307,25 +316,40 @@ class _Run:
         return write_hand_files(
             self._args.out,
             photo.stem,
-            loaded.pixels,
+            loaded.size,
             hands,
             self._predictor,
             image_name=str(photo.path),
             seconds=seconds,
+            panel_of=loaded.panel_of,
             numbered_stem=self._numbered_stem(photo.stem, len(hands)),
             other_stems=self._stems,
-            with_panel=_has_panel(photo, self._args.panel),
             show_errors=self._args.colour == "error",
         )
 
     def _numbered_stem(self, stem: str, count: int) -> str:
-        """What the numbers of hands follow: no other photo's results may have such a name."""
+        """What the numbers of `count` hands follow: such names are no other photo's, and nobody
+        else's."""
+        if count < 2:
+            return stem
+        out, own = self._args.out, stem
 
-        def is_taken(name: str) -> bool:
-            return name.lower() in self._stems or (self._args.out / f"{name}.json").exists()
+        def is_photo(name: str) -> bool:
+            return name.lower() in self._stems or (out / f"{name}.json").exists()
 
-        while any(is_taken(f"{stem}_{number}") for number in range(1, count + 1)):
-            stem += "_hand"
+        def is_taken(stem: str) -> bool:
+            names = [f"{stem}_{number}" for number in range(1, count + 1)]
+            return (
+                stem.lower() in self._numbered_stems
+                or (stem != own and is_photo(stem))
+                or any(is_photo(name) or is_others_mesh(out / f"{name}.glb") for name in names)
+            )
+
+        # Photos are written by several threads at once.
+        with self._naming:
+            while is_taken(stem):
+                stem += "_hand"
+            self._numbered_stems.add(stem.lower())
         return stem
 
     @property

@@ -97,7 +97,7 @@ def read_evaluation(folder: Path, fingerprint: str) -> FinishedEvaluation:
     """
     path = folder / METRICS
     try:
-        metrics = json.loads(path.read_text())
+        metrics = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}") from None
     except ValueError as error:

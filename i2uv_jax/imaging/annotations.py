@@ -14,6 +14,7 @@ each from the palm to the tip. What is null may be left out, and other entries a
 """
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +67,8 @@ def read_annotations(path: Path) -> list[Annotation]:
     if not isinstance(entries, list):
         raise ValueError(f"{path}: expected a list of objects, got {type(entries).__name__}")
     annotations = [_annotation(path, index, entry) for index, entry in enumerate(entries)]
-    files = [annotation.file for annotation in annotations]
-    doubles = sorted({file for file in files if files.count(file) > 1})
+    files = Counter(annotation.file for annotation in annotations)
+    doubles = sorted(file for file, count in files.items() if count > 1)
     if doubles:
         raise ValueError(f"{path}: {doubles[0]} is named twice")
     return annotations

@@ -103,6 +103,8 @@ def test_files_that_are_no_results_are_not_replaced(tmp_path, capsys):
         assert named(list_photos([photo], out)) == {"keep.jpg": "keep_jpg"}
         assert "results are named keep_jpg.*" in capsys.readouterr().err
         (out / name).unlink()
-    (out / "keep.json").write_bytes(b'{\n "image": "keep.jpg"\n}')
+    (out / "keep.json").write_bytes(b'{\n "image": "keep.jpg",\n "panel": "keep.png"\n}')
     (out / "keep.png").write_bytes(b"the panel of a run before")
     assert named(list_photos([photo], out)) == {"keep.jpg": "keep"}
+    (out / "keep.json").write_bytes(b'{\n "image": "keep.jpg",\n "panel": null\n}')
+    assert named(list_photos([photo], out)) == {"keep.jpg": "keep_jpg"}

@@ -130,6 +130,38 @@ def test_a_second_run_spares_other_photos_results(run, tmp_path, write_photo):
     assert (out / "a.png").exists()
 
 
+def test_what_nobody_here_wrote_stays_whatever_its_name(run, tmp_path, write_photo):
+    photo, out = write_photo("two.png"), tmp_path / "out"
+    out.mkdir()
+    (out / "two_1.glb").write_text("mine")  # before any run
+    run(photo, "--no-panel")
+    names = {"two.glb", "two.json", "two_1.glb", "two_hand_1.glb", "two_hand_2.glb"}
+    assert {path.name for path in out.iterdir()} == names
+    (out / "two_hand_2.glb").write_text("edited")  # in the place of a result
+    (out / "two.png").write_text("mine, too")  # beside results without a panel
+    run(photo, hands=TWO[:1])
+    assert (out / "two_1.glb").read_text() == "mine"
+    assert (out / "two_hand_2.glb").read_text() == "edited"
+    assert (out / "two.png").read_text() == "mine, too"
+    # With its panel the photo's results need another name.
+    assert json.loads((out / "two_png.json").read_text())["panel"] == "two_png.png"
+    (out / "two.png").unlink()
+    run(photo, "--no-panel", hands=TWO[:1])
+    assert not (out / "two_hand_1.glb").exists()
+    assert (out / "two_hand_2.glb").read_text() == "edited"
+    (out / "two.glb").write_text("edited")
+    run(photo, "--no-panel", hands=TWO[:1])
+    assert (out / "two.glb").read_text() == "edited"
+
+
+def test_photos_of_one_run_share_no_numbered_meshes(run, tmp_path, write_photo):
+    photos = [write_photo(name) for name in ("a.png", "a_1.png", "a_hand.png", "a_hand_2.png")]
+    run(*photos, "--no-panel")
+    meshes = [hand["mesh"] for photo in photos for hand in hands_of(tmp_path / "out", photo.stem)]
+    assert len(set(meshes)) == 8
+    assert all((tmp_path / "out" / mesh).exists() for mesh in meshes)
+
+
 def test_broken_detectors_are_one_line(tmp_path, write_photo, tiny_model_path, capsys):
     photo, cut = write_photo("a.png"), tmp_path / "cut.safetensors"
     cut.write_bytes(tiny_model_path.read_bytes()[:500])
