@@ -30,7 +30,6 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         usage="%(prog)s --config FILE [--KEY=VALUE ...] [--steps N] "
         "[--vs torch | --collectives N | --memory] [--json]",
         description=_DESCRIPTION,
-        allow_abbrev=False,
     )
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
     parser.add_argument(

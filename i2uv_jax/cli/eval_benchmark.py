@@ -19,6 +19,7 @@ from i2uv_jax.cli.eval_files import written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.idle_options import refuse_idle
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.model_options import device_mishaps
 from i2uv_jax.cli.output_folder import make_output_folder
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _BATCH_SIZE = 16
 _NUM_SURFACES = 64
+_CHALLENGE_FILE = "pred.zip"
 
 _BENCHMARKS = {
     "freihand": "FreiHAND's evaluation",
@@ -146,8 +148,8 @@ def run_benchmark(args: argparse.Namespace) -> int:
             "report.html": benchmark_page(evaluation, summary, _fitting(faces, answers), sections),
         }
         if args.pred is None:
-            files["pred.zip"] = challenge_zip(benchmark, answers)
-        written = written_results(args.out, summary, files)
+            files[_CHALLENGE_FILE] = challenge_zip(benchmark, answers)
+        written = written_results(args.out, summary, files, optional=[_CHALLENGE_FILE])
     print_summary(summary)
     print(f"{', '.join(written)}: written to {args.out}")
     # A hand that a file does not hold is a result; a picture that cannot be read is a failure.
@@ -199,7 +201,8 @@ def _ask(
             keypoint_regressor=None if model.mano is None else model.mano.keypoint_regressor,
             detector=detector,
         )
-        return listed(benchmark, asked, watch)
+        with device_mishaps(f"{args.batch} pictures"):
+            return listed(benchmark, asked, watch)
 
 
 def _hic_surfaces(

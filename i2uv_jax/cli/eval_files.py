@@ -9,21 +9,33 @@ from pathlib import Path
 from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 
+_METRICS = "metrics.json"
+
 
 def written_results(
-    folder: Path, summary: Mapping, files: Mapping[str, bytes | Sequence[Sequence[str]]]
+    folder: Path,
+    summary: Mapping,
+    files: Mapping[str, bytes | Sequence[Sequence[str]]],
+    *,
+    optional: Sequence[str] = (),
 ) -> list[str]:
     """Writes metrics.json and other files, each whole or not at all; their names.
 
     Args:
       files: bytes, or the rows of a CSV.
+      optional: names that some evaluations of this kind write and others do not. Where an earlier
+        one left files of these names that are not written again, they are removed: they would
+        belie the new numbers.
 
     Raises:
       CommandError: one cannot be written.
     """
     content = dict(files)
-    content["metrics.json"] = (json.dumps(summary, indent=1) + "\n").encode()
+    content[_METRICS] = (json.dumps(summary, indent=1) + "\n").encode()
     try:
+        if (folder / _METRICS).exists():
+            for name in set(optional) - set(files):
+                (folder / name).unlink(missing_ok=True)
         for name, value in content.items():
             write_atomically(folder / name, value if isinstance(value, bytes) else _csv(value))
     except OSError as error:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from i2uv_jax.cli.photo_scoring import Scored
     from i2uv_jax.imaging.annotations import Annotation
 
+_OVERLAYS, _WORST = "overlays.png", "worst.png"
 _NUM_WORST = 16
 _BATCH_SIZE = 16
 _MEDIAPIPE = "mediapipe"
@@ -129,7 +130,7 @@ def run_photos(args: argparse.Namespace) -> int:
             "report.html": photo_page(summary, scored, _named_apart(name, args.beside, others)),
             **_overlays(scored),
         }
-        written = written_results(args.out, summary, files)
+        written = written_results(args.out, summary, files, optional=(_OVERLAYS, _WORST))
     _print(summary)
     print(f"{', '.join(written)}: written to {args.out}")
     # A hand that was not found is a result, a picture that cannot be read a failure.
@@ -246,7 +247,7 @@ def _rows(scored: "list[Scored]") -> list[list[str]]:
 
 
 def _overlays(scored: "list[Scored]") -> dict[str, bytes]:
-    """overlays.png and worst.png, if there is anything to show."""
+    """The sheets of pictures, as far as there is anything to show."""
     import numpy as np
 
     from i2uv_jax.evaluate.photo_page import rank
@@ -257,8 +258,8 @@ def _overlays(scored: "list[Scored]") -> dict[str, bytes]:
     shown = [(score, tile) for score, tile in ordered if tile is not None]
     ranked = [tile for score, tile in shown if np.isfinite(rank(score))]
     sheets = {
-        "overlays.png": [tile for _, tile in shown],
-        "worst.png": ranked[: -_NUM_WORST - 1 : -1],
+        _OVERLAYS: [tile for _, tile in shown],
+        _WORST: ranked[: -_NUM_WORST - 1 : -1],
     }
     return {
         name: png_bytes(contact_sheet(np.stack(tiles))) for name, tiles in sheets.items() if tiles

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from i2uv_jax.inference.predictor import Predictor
 
 _COUNT = 256
+_WORST = "worst.png"
 
 _DESCRIPTION = """Score a model on pictures rendered by a seed that training does not use, or with
 --set on those of a stored set of the default hand (`i2uv data build`). Also compares surfaces: the
@@ -178,8 +179,8 @@ def run_synthetic(args: argparse.Namespace) -> int:
             "report.html": benchmark_page(evaluation, summary, predictor.hand.faces, sections),
         }
         if (worst := worst_hands(evaluation, predictor.hand.faces)) is not None:
-            files["worst.png"] = png_bytes(worst)
-        written = written_results(args.out, summary, files)
+            files[_WORST] = png_bytes(worst)
+        written = written_results(args.out, summary, files, optional=[_WORST])
     print_summary(summary)
     print(f"{', '.join(written)}: written to {args.out}")
     return EXIT_FAILED if summary["problems"]["predictions"] else 0

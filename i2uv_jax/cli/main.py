@@ -9,6 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from i2uv_jax.cli import bench, data, demo, eval, export, info, join, predict, track, train
 from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
@@ -16,12 +17,18 @@ from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 _VERBS = (demo, predict, track, info, export, train, join, eval, data, bench)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes options by their whole names alone, as do the parsers of verbs, which are of its kind:
+    what stood for one option would stand for none once another begins like it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
-        prog="i2uv",
-        description="3D hand meshes from single pictures. Try: i2uv demo --out out",
-        allow_abbrev=False,
+    parser = _Parser(
+        prog="i2uv", description="3D hand meshes from single pictures. Try: i2uv demo --out out"
     )
     parser.add_argument("--version", action=_ShowVersion)
     subparsers = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.failure import CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.model_options import device_mishaps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +46,8 @@ def score_answers(
     seconds = []
     for photos in _batches(_readable(args, annotations, watch, scored.append), args.batch):
         start = time.perf_counter()
-        answers = answer(photos)
+        with device_mishaps(f"{len(photos)} pictures"):
+            answers = answer(photos)
         seconds.append((time.perf_counter() - start) / len(photos))
         for photo, found in zip(photos, answers, strict=True):
             tile = _tile(photo.pixels, photo.crop)

@@ -12,6 +12,7 @@ from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from i2uv_jax.cli.folder_listing import files_with_suffix
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.output_folder import make_output_folder
+from i2uv_jax.models.model_files import file_fingerprint
 
 if TYPE_CHECKING:
     from i2uv_jax.registration.fitted_hand import FittedHand
@@ -24,7 +25,8 @@ place, pose and shape, then free displacement along the normals. For SCAN.obj th
 SCAN.npz (UV position maps of the scan's surface and of the rigged hand, texels that the scan shows,
 pose, shape, place) and SCAN.glb (the fitted surface); report.json holds all numbers, those of
 earlier commands, too. A mesh that is no hand, or that cannot be used, costs one line; the others
-are still done. Scans that are done already are left out. Millimetres are those of the hand at real
+are still done. Scans that are done already are left out; a result of the same name that is another
+mesh's is an error. Millimetres are those of the hand at real
 size: without --unit the unit is the one of mm, cm and m in which the hand has a person's length, or
 else the hand gets an adult's mean length."""
 
@@ -110,6 +112,7 @@ class _Run:
         if target.exists() and not self._args.overwrite:
             try:
                 done = read_fitted_hand(target, load_hand().atlas.fingerprint)
+                self._check_is_of(path, done, target)
                 self._note(path, done.numbers())
             except ValueError as error:
                 self._fail(path, f"{error}; --overwrite makes it anew")
@@ -130,6 +133,17 @@ class _Run:
             self._note(path, fitted.numbers())
             self._say(path, fitted, seconds)
 
+    def _check_is_of(self, path: Path, done: "FittedHand", target: Path) -> None:
+        """Raises ValueError if what was done before is not what is asked for now."""
+        if self._args.hand not in ("auto", done.handedness):
+            raise ValueError(f"{target}: is of a {done.handedness} hand")
+        try:
+            is_same = done.scan is None or str(done.scan) == file_fingerprint(path)
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror or error}") from error
+        if not is_same:
+            raise ValueError(f"{target}: is of another mesh than {path} as it is now")
+
     def _register(self, path: Path, target: Path) -> "FittedHand":
         """Fits one scan and writes its files, the one that counts as done last."""
         from i2uv_jax.atomic_file import write_atomically
@@ -146,7 +160,7 @@ class _Run:
         if self._fitter is None:
             self._fitter = HandFitter(load_hand())
         registration = self._fitter.fit(scan, handedness=self._args.hand, unit=self._args.unit)
-        fitted = fitted_hand(self._fitter, registration)
+        fitted = fitted_hand(self._fitter, registration, file_fingerprint(path))
         self._watch.check()
         mesh = surface_glb_bytes(self._fitter.hand, registration, fitted)
         write_atomically(target.with_suffix(".glb"), mesh)

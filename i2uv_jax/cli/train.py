@@ -27,7 +27,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="train a model on rendered hands or stored sets",
         usage="%(prog)s --config FILE [--KEY=VALUE ...] [--out DIR] [--resume] [--profile DIR]",
         description=_DESCRIPTION,
-        allow_abbrev=False,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="say configs/tiny.py")
     parser.add_argument(

@@ -171,12 +171,17 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _grey_from_deep_pixels(image: Image.Image) -> Image.Image:
-    """16-bit greyscale (modes I;16*, and I where a decoder widened it) to 8 bits."""
+    """16-bit greyscale (modes I;16*, and I where a decoder widened it) to 8 bits; where one value
+    stands for transparency, with an alpha channel."""
     values = np.asarray(image)
     if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
         raise ImageError("32-bit pixels have no defined white; save it with 8 or 16 bits")
     # 65535 / 257 = 255: full scale maps to full scale.
-    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
+    grey = Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    return grey
 
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:

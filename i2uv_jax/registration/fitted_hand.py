@@ -27,6 +27,8 @@ from i2uv_jax.viewing.uv_colours import uv_map_colours
 UV_MAP_SIZE = 256
 _FORMAT = 1
 _HANDEDNESS = ("right", "left")
+_LATER = ("atlas", "scan")
+"""What files of this format did not hold at first."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class FittedHand:
     """The same from the surface to the scan, what the scan does not show included."""
     atlas: Shaped[np.ndarray, ""] | None
     """Fingerprint of the UV atlas of the maps; None in files from before it was kept."""
+    scan: Shaped[np.ndarray, ""] | None
+    """Fingerprint of the scan's file; None in files from before it was kept."""
 
     @property
     def handedness(self) -> str:
@@ -86,7 +90,9 @@ class FittedHand:
         }
 
 
-def fitted_hand(fitter: HandFitter, registration: Registration) -> FittedHand:
+def fitted_hand(
+    fitter: HandFitter, registration: Registration, scan_fingerprint: str
+) -> FittedHand:
     """The maps of a registration, and the numbers that go with them."""
     hand = fitter.hand
     posed = fitter.model.posed(registration.parameters)
@@ -114,6 +120,7 @@ def fitted_hand(fitter: HandFitter, registration: Registration) -> FittedHand:
         "scan_to_hand_mm": (there.mean_mm, there.percentile_95_mm),
         "hand_to_scan_mm": (back.mean_mm, back.percentile_95_mm),
         "atlas": hand.atlas.fingerprint,
+        "scan": scan_fingerprint,
     }
     return FittedHand(**{name: _stored(value) for name, value in values.items()})
 
@@ -140,9 +147,9 @@ def read_fitted_hand(path: str | Path, fingerprint: str) -> FittedHand:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             if int(arrays["format"]) != _FORMAT:
                 raise ValueError(f"format {int(arrays['format'])}, expected {_FORMAT}")
-            needed = {item.name for item in fields(FittedHand)} - {"atlas"}
-            values = {name: arrays[name] for name in needed}
-            fitted = FittedHand(**values, atlas=arrays.get("atlas"))
+            needed = {item.name for item in fields(FittedHand)} - {*_LATER}
+            later = {name: arrays.get(name) for name in _LATER}
+            fitted = FittedHand(**{name: arrays[name] for name in needed}, **later)
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: not a readable fitted hand ({error})") from error
     if fitted.atlas is not None and str(fitted.atlas) != fingerprint:

@@ -83,6 +83,34 @@ def test_bad_pictures_are_named_and_the_others_still_scored(folder, tiny_model_p
     assert all(any(name in line for line in errors) for name in metrics["failed"])
 
 
+@pytest.mark.usefixtures("fast_network")
+def test_pictures_of_an_earlier_evaluation_do_not_stay_beside_new_numbers(folder, tiny_model_path):
+    points = [[10 + i, 20, 1] for i in range(21)]
+    annotate(folder, {"file": "a.jpg", "keypoints_2d": points})
+    assert score(folder, tiny_model_path) == 0
+    (folder / "out/mine.png").write_bytes(b"mine")
+    (folder / "none.json").write_text("[]")
+    words = ["eval", "photos", str(folder), "--out", str(folder / "out")]
+    assert main([*words, "--pred", str(folder / "none.json")]) == 0
+    names = {path.name for path in (folder / "out").iterdir()}
+    assert names == {"metrics.json", "samples.csv", "report.html", "mine.png"}
+
+
+@pytest.mark.usefixtures("fast_network")
+def test_a_device_that_fails_is_one_line(folder, tiny_model_path, monkeypatch, capsys):
+    def fails(*_, **__):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory\nand more")
+
+    monkeypatch.setattr(photo_answers, "_predict", fails)
+    annotate(folder, {"file": "a.jpg"})
+    assert score(folder, tiny_model_path) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "i2uv eval: error: the model failed on 1 pictures at once (RESOURCE_EXHAUSTED: Out of "
+        "memory); a smaller --batch needs less memory"
+    )
+
+
 def test_another_tool_s_keypoints_from_a_file(folder, capsys):
     points = [[10 + i, 20, 1] for i in range(21)]
     moved = [[x + 4, y, 1] for x, y, _ in points]

@@ -111,3 +111,12 @@ def test_info_of_the_published_network(capsys):
 def test_info_of_no_model(capsys):
     assert main(["info", "no-such-model"]) == 2
     assert capsys.readouterr().err.startswith("i2uv info: error: no model named 'no-such-model'")
+
+
+@pytest.mark.parametrize(
+    "words", [["info", "small", "--jso"], ["bench", "infer", "--jso"], ["demo", "--mod", "small"]]
+)
+def test_options_have_no_shorter_names(words, capsys):
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "unrecognized arguments" in capsys.readouterr().err

@@ -80,6 +80,21 @@ def test_what_is_done_is_left_out_unless_overwritten(tmp_path, scans, capsys):
     assert "not a readable fitted hand" in capsys.readouterr().err
 
 
+def test_another_mesh_s_result_is_not_passed_off_as_this_one_s(tmp_path, scans, capsys):
+    out = tmp_path / "out"
+    register = ["data", "register", "--out", str(out)]
+    assert main([*register, str(scans / "a.ply")]) == 0
+    (tmp_path / "a.ply").write_bytes((scans / "b.obj").read_bytes())
+    for words, message in (
+        ([str(tmp_path / "a.ply")], f"is of another mesh than {tmp_path / 'a.ply'} as it is now"),
+        ([str(scans / "a.ply"), "--hand", "left"], "is of a right hand"),
+    ):
+        assert main([*register, *words]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{out / 'a.npz'}: {message}; --overwrite makes it anew" in line
+    assert len(StandIn.fitted) == 1
+
+
 def test_maps_of_another_atlas_are_refused_wherever_they_are_read(tmp_path, scans, capsys):
     out = tmp_path / "out"
     register = ["data", "register", str(scans / "a.ply"), "--out", str(out)]

@@ -112,6 +112,13 @@ def test_transparency_shows_white(tmp_path):
     np.testing.assert_array_equal(photo[10:], gradient()[10:])
 
 
+def test_the_deep_grey_that_stands_for_transparency_shows_white(tmp_path):
+    values = np.full((20, 20), 1000, np.uint16)
+    values[:, 10:] = 25700
+    photo = read_photo(save(tmp_path, Image.fromarray(values), "a.png", transparency=1000))
+    assert (photo[:, :10] == 255).all() and (photo[:, 10:] == 100).all()
+
+
 def test_palette_with_and_without_transparency(tmp_path):
     indices = np.zeros((HEIGHT, WIDTH), np.uint8)
     indices[:, 12:] = 1

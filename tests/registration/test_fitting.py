@@ -50,7 +50,7 @@ def test_a_right_fist_in_millimetres(fitter, tmp_path):
     error = distance_mm(surface, truth.vertices, truth.faces)
     assert error.mean() < 0.4 and np.percentile(error, 95) < 1.0
     # Not only on the surface, but at the right place on it: the fitted map is the true map.
-    fitted = fitted_hand(fitter, registration)
+    fitted = fitted_hand(fitter, registration, "0123")
     mask = build_tables(fitter.hand.atlas, 256).texel_mask
     apart = np.linalg.norm(truth.to_world(registration, fitted.uv_map) - truth.uv_map, axis=-1)
     assert 1e3 * apart[mask].mean() < 1.0
@@ -61,6 +61,7 @@ def test_a_right_fist_in_millimetres(fitter, tmp_path):
     (tmp_path / "hand.npz").write_bytes(fitted_hand_bytes(fitted))
     read = read_fitted_hand(tmp_path / "hand.npz", str(fitted.atlas))
     np.testing.assert_array_equal(read.uv_map, fitted.uv_map)
+    assert str(read.scan) == "0123"
     # The map holds the mesh: from one to the other and back.
     tables = build_tables(subdivision_of(fitter.hand).atlas, 256)
     back = np.asarray(vertices_from_uv_map(tables, read.uv_map))
