@@ -56,13 +56,17 @@ def refuse_detector(name_or_path: str, why: str) -> None:
 
 @contextmanager
 def open_detector(
-    name_or_path: str, *, min_score: float | None = None, second_look: bool = True
+    name_or_path: str,
+    *,
+    min_score: float | None = None,
+    second_look: bool = True,
+    in_parts: bool = True,
 ) -> "Iterator[PhotoDetector | None]":
     """The detector, ready to be called; None where nothing is to be detected.
 
     Args:
       min_score: of the networks' hands; their defaults unless given.
-      second_look: see `load_detector`.
+      second_look, in_parts: see `load_detector`.
 
     Raises:
       CommandError: its file is missing or broken, or MediaPipe cannot be started or stops.
@@ -83,7 +87,9 @@ def open_detector(
                     raise ValueError(
                         f"--detector {name_or_path}: no such file, and none of {', '.join(_NAMES)}"
                     )
-                detector = load_detector(name_or_path, min_score=min_score, second_look=second_look)
+                detector = load_detector(
+                    name_or_path, min_score=min_score, second_look=second_look, in_parts=in_parts
+                )
                 detector.compile()
         except ValueError as error:
             raise CommandError(error) from error

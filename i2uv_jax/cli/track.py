@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         predictor = open_predictor(args, batch_size=args.batch)
         num_failed = 0
         # Keypoints are smoothed over time, so that a second look at each frame's gains little.
-        with open_detector(args.detector, second_look=False) as detector:
+        with open_detector(args.detector, second_look=False, in_parts=False) as detector:
             make_output_folder(args.out)
             for path in args.videos:
                 try:

@@ -65,15 +65,25 @@ def suppress_overlapping(
 
 
 def drop_contained(
-    boxes: Float[np.ndarray, "n 4"], scores: Float[np.ndarray, "n"], threshold: float
+    boxes: Float[np.ndarray, "n 4"],
+    scores: Float[np.ndarray, "n"],
+    threshold: float,
+    *,
+    either_way: bool = False,
 ) -> Int[np.ndarray, "k"]:
-    """Indices, best first, of boxes of which no better one covers more than the threshold."""
+    """Indices, best first, of boxes of which no better one covers more than the threshold.
+
+    Args:
+      either_way: nor does any cover more than that of a better one.
+    """
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1)
     kept: list[int] = []
     for index in np.argsort(-scores, kind="stable"):
         low = np.maximum(boxes[kept, :2], boxes[index, :2])
         high = np.minimum(boxes[kept, 2:], boxes[index, 2:])
         shared = np.prod(np.maximum(high - low, 0), axis=-1)
-        if not (shared > threshold * np.prod(boxes[index, 2:] - boxes[index, :2])).any():
+        contained = np.minimum(area[kept], area[index]) if either_way else area[index]
+        if not (shared > threshold * contained).any():
             kept.append(int(index))
     return np.array(kept, int)
 

@@ -28,6 +28,7 @@ def load_detector(
     *,
     min_score: float | None = None,
     second_look: bool = True,
+    in_parts: bool = True,
 ) -> PalmDetector | HeatMapDetector:
     """A detector that comes with the package, or that of a model file.
 
@@ -36,6 +37,8 @@ def load_detector(
       min_score: hands that are less likely are left out; None stands for the detector's own.
       second_look: whether "palm" looks at each hand twice, for keypoints that are some 4 % better
         and half as much time again; others never do.
+      in_parts: whether "palm" looks for small hands in up to nine parts of a photo in which it
+        finds no large one; others never do.
 
     Raises:
       ValueError: the file is missing, broken or no detector; the message is one line.
@@ -44,7 +47,13 @@ def load_detector(
         palms = load_model_file(shipped_file(PALM_NET), PalmNetConfig)
         landmarks = load_model_file(shipped_file(LANDMARK_NET), LandmarkNetConfig)
         lowest = MIN_PRESENCE if min_score is None else min_score
-        return PalmDetector(*palms[:2], *landmarks[:2], min_score=lowest, second_look=second_look)
+        return PalmDetector(
+            *palms[:2],
+            *landmarks[:2],
+            min_score=lowest,
+            second_look=second_look,
+            in_parts=in_parts,
+        )
     path = shipped_file(DETECTOR) if name_or_path == HEAT_MAP else name_or_path
     config, variables, _ = load_model_file(path, DetectorConfig)
     lowest = MIN_SCORE if min_score is None else min_score

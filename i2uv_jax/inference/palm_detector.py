@@ -24,6 +24,7 @@ from i2uv_jax.detection.landmarks import (
 )
 from i2uv_jax.detection.palms import find_palms
 from i2uv_jax.imaging.crop import (
+    SquareCrop,
     TurnedCrop,
     can_be_cropped,
     crop_from_box,
@@ -40,15 +41,30 @@ from i2uv_jax.models.palm_net import build_palm_net
 _MIN_PALM_SCORE = 0.2
 """Less likely palms are not looked at closer. MediaPipe looks from 0.5 on."""
 
-_DISTANCES = (1, 2, 3)
-"""Sides of the square that the palm network sees in longer sides of the photo, tried in this order:
-it overlooks palms that fill much of what it sees, as in pictures cut around a hand."""
+_FARTHER = (2, 3)
+"""Sides of the square that the palm network sees in longer sides of the photo, tried in this order
+where it finds none: it overlooks palms that fill much of what it sees, as in pictures cut around a
+hand."""
+
+_SMALL = 0.25
+"""A photo whose hands are all shorter than this share of its longer side may show others that are
+too small to be found in the whole of it: it is looked at in parts, too."""
+
+_FINER = 2
+"""How much more of a photo its parts show: this many of them, side by side, are as long as it is.
+They overlap by about half, so that none cuts a palm that others cut."""
+
+_MIN_PART_PALM_SCORE = 0.5
+_MIN_PART_PRESENCE = 0.9
+"""Palms and hands of parts are believed in from here on. There is more in them that looks like a
+hand: in 237 pictures with hardly a person 5 hands reached this, and nothing else did."""
 
 _BLACK = (0, 0, 0)
 """Of the bars that MediaPipe's palm network was trained with."""
 
 _CONTAINED = 0.9
-"""A hand of which a likelier one's box covers more than this share is that hand once more."""
+"""A hand of which a likelier one's box covers more than this share is that hand once more; of those
+found in parts of a photo and in the whole also one that covers so much of a likelier one."""
 
 _SAME_HAND = 0.5
 """Overlap of the boxes of two looks from which both saw the same hand."""
@@ -74,6 +90,7 @@ class PalmDetector:
         *,
         min_score: float = MIN_PRESENCE,
         second_look: bool = True,
+        in_parts: bool = True,
     ) -> None:
         """
         Args:
@@ -81,11 +98,12 @@ class PalmDetector:
           palm_variables, landmark_variables: their Flax variables.
           min_score: hands that are less likely are left out.
           second_look: whether to look at each hand twice, for better keypoints in more time.
+          in_parts: whether to look closer for small hands where no large one is found.
         """
         self._palm_config, self._landmark_config = palm_config, landmark_config
         self._palm_variables, self._landmark_variables = palm_variables, landmark_variables
         self._min_score = min_score
-        self._second_look = second_look
+        self._second_look, self._in_parts = second_look, in_parts
 
     def compile(self) -> None:
         """Compiles ahead of the first call, once."""
@@ -95,14 +113,20 @@ class PalmDetector:
         """The hands of an sRGB photo of any size, the likeliest first, in boxes around their
         keypoints; an empty list if none.
 
-        Where none is found the photo is looked at again as if from farther away, up to twice.
+        Where none is found, or small ones alone, the photo is looked at in parts, too, and where
+        there is still none, as if from farther away, up to twice.
         """
         photo = as_picture(photo)
-        for distance in _DISTANCES:
-            hands = self._hands_from(distance, photo)
-            if hands:
-                break
-        return hands
+        height, width, _ = photo.shape
+        whole = crop_whole(width, height)
+        hands = self._hands_in(photo, whole)
+        if self._in_parts and _are_small(hands, whole):
+            hands = _each_once(hands + self._hands_in_parts(photo, whole), either_way=True)
+        for distance in _FARTHER:
+            if not hands:
+                farther = replace(whole, side_px=distance * whole.side_px)
+                hands = self._hands_in(photo, farther)
+        return [self._look_again(photo, hand) for hand in hands] if self._second_look else hands
 
     def look_in_box(
         self, photo: UInt8[np.ndarray, "h w 3"], box_xyxy: Sequence[float]
@@ -130,25 +154,57 @@ class PalmDetector:
             return None
         return self._look_again(photo, hand) if self._second_look else hand
 
-    def _hands_from(self, distance: float, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]:
-        """Those that are found where the photo's longer side is 1 / distance of the square's."""
-        height, width, _ = photo.shape
-        whole = crop_whole(width, height)
-        whole = replace(whole, side_px=distance * whole.side_px)
+    def _hands_in(
+        self, photo: UInt8[np.ndarray, "h w 3"], square: SquareCrop
+    ) -> list[DetectedHand]:
+        """Those of the palms that are found in a square, after one look at each."""
+        pixels = extract(photo, square, self._palm_config.image_size, fill=_BLACK)
+        return self._hands_of(self._find_palms(pixels, square, _MIN_PALM_SCORE), photo)
+
+    def _hands_in_parts(
+        self, photo: UInt8[np.ndarray, "h w 3"], whole: SquareCrop
+    ) -> list[DetectedHand]:
+        """Those of the palms that are surely found in parts of the whole, after one look at each;
+        none where parts have no more pixels than the network sees of the whole."""
         size = self._palm_config.image_size
-        pixels = extract(photo, whole, size, fill=_BLACK)
+        if whole.side_px < _FINER * size:
+            return []
+        height, width, _ = photo.shape
+        # Shrunk once, since most of the time would go into that.
+        shrunk = extract(photo, whole, _FINER * size, fill=_BLACK)
+        squares = []
+        for row in _starts(height / whole.side_px, size):
+            for column in _starts(width / whole.side_px, size):
+                middle = np.array([column, row]) + size / 2
+                x, y = whole.to_pixels(middle / (_FINER * size))
+                part = SquareCrop((float(x), float(y)), whole.side_px / _FINER)
+                pixels = shrunk[row : row + size, column : column + size]
+                squares += self._find_palms(pixels, part, _MIN_PART_PALM_SCORE)
+        lowest = max(self._min_score, _MIN_PART_PRESENCE)
+        return [hand for hand in self._hands_of(squares, photo) if hand.score >= lowest]
+
+    def _find_palms(
+        self, pixels: UInt8[np.ndarray, "s s 3"], square: SquareCrop, min_score: float
+    ) -> list[TurnedCrop]:
+        """The squares about the hands whose palms a square of a photo shows."""
         output = jax.device_get(self._compiled_palm_net(self._palm_variables, pixels[None]))
-        palms = find_palms(output.logits[0], output.values[0], size, min_score=_MIN_PALM_SCORE)
-        looks = [self._look_closer(photo, square) for square in hand_squares(palms, whole)]
-        hands = [
-            look
-            for look in looks
-            if look.score >= self._min_score and can_be_cropped(look.box_xyxy, width, height)
-        ]
-        boxes = np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4)
-        scores = np.array([hand.score for hand in hands])
-        kept = [hands[index] for index in drop_contained(boxes, scores, _CONTAINED)]
-        return [self._look_again(photo, hand) for hand in kept] if self._second_look else kept
+        size = self._palm_config.image_size
+        palms = find_palms(output.logits[0], output.values[0], size, min_score=min_score)
+        return hand_squares(palms, square)
+
+    def _hands_of(
+        self, squares: list[TurnedCrop], photo: UInt8[np.ndarray, "h w 3"]
+    ) -> list[DetectedHand]:
+        """What squares show, as far as it is a hand, the likeliest first."""
+        height, width, _ = photo.shape
+        looks = [self._look_closer(photo, square) for square in squares]
+        return _each_once(
+            [
+                look
+                for look in looks
+                if look.score >= self._min_score and can_be_cropped(look.box_xyxy, width, height)
+            ]
+        )
 
     def _look_closer(
         self, photo: UInt8[np.ndarray, "h w 3"], square: TurnedCrop, *, mirrored: bool = False
@@ -191,6 +247,34 @@ class PalmDetector:
     def _compiled_landmark_net(self) -> jax.stages.Compiled:
         model = build_landmark_net(self._landmark_config)
         return _compile_network(model, self._landmark_variables, self._landmark_config.image_size)
+
+
+def _are_small(hands: list[DetectedHand], photo: SquareCrop) -> bool:
+    boxes = np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4)
+    return bool(((boxes[:, 2:] - boxes[:, :2]) < _SMALL * photo.side_px).all())
+
+
+def _starts(length: float, size: int) -> list[int]:
+    """Where parts of `size` pixels begin along a side of the shrunk square that shows a photo.
+
+    Args:
+      length: of the photo along that side, in sides of the square: the rest is bars.
+    """
+    seen = length * _FINER * size
+    bar = (_FINER * size - seen) / 2
+    if seen <= size:
+        return [round(bar + (seen - size) / 2)]
+    count = 1 + round((seen - size) / (size / 2))
+    return [round(start) for start in np.linspace(bar, bar + seen - size, count)]
+
+
+def _each_once(hands: list[DetectedHand], *, either_way: bool = False) -> list[DetectedHand]:
+    """The likeliest first, each hand once; `either_way` as for `drop_contained`."""
+    boxes = np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4)
+    scores = np.array([hand.score for hand in hands])
+    return [
+        hands[index] for index in drop_contained(boxes, scores, _CONTAINED, either_way=either_way)
+    ]
 
 
 def _hand_of(keypoints: Float[np.ndarray, "21 3"], is_right: bool, score: float) -> DetectedHand:

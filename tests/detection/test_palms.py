@@ -76,4 +76,7 @@ def test_a_box_within_a_likelier_one_goes():
     assert drop_contained(boxes, np.array([0.9, 0.8, 0.7]), 0.9).tolist() == [0, 2]
     # The likelier of the two stays, however small.
     assert drop_contained(boxes, np.array([0.5, 0.8, 0.7]), 0.9).tolist() == [1, 2, 0]
+    # Unless the larger one is taken for the same hand.
+    scores = np.array([0.5, 0.8, 0.7])
+    assert drop_contained(boxes, scores, 0.9, either_way=True).tolist() == [1, 2]
     assert drop_contained(np.zeros((0, 4)), np.zeros(0), 0.9).tolist() == []

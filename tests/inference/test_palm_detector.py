@@ -37,7 +37,7 @@ def detector(monkeypatch):
         keypoints = jnp.tile(jnp.array([112.0, 112.0, 1.0]), (1, 21, 1))
         keypoints = keypoints.at[0, 1:3].set(jnp.array([[0.0, 56.0, 1.0], [112.0, 224.0, 5.0]]))
         return LandmarkNetOutput(
-            jnp.where(blue > 0.3, -2.0, 2.0)[None],
+            jnp.where(blue > 0.3, -3.0, 3.0)[None],
             jnp.where(green > 0.3, -1.0, 1.0)[None],
             keypoints,
             jnp.zeros((1, 21, 3)),
@@ -65,7 +65,7 @@ def test_hands_of_a_wide_photo_lie_where_their_keypoints_are(detector):
     photo[64:80, 32:48] = (255, 0, 0)
     (hand,) = detector(photo)
     assert hand.handedness == "right"
-    assert hand.score == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-5)
+    assert hand.score == pytest.approx(1 / (1 + np.exp(-3)), abs=1e-5)
     # The palm is 32 photo pixels wide about (40, 72); its hand's middle lies half of that above.
     side = 32 * HAND_SIDES
     expected = np.array([[40, 56, 0], [40 - side / 2, 56 - side / 4, 0]])
@@ -102,6 +102,37 @@ def test_a_palm_that_fills_the_picture_is_found_from_farther_away(detector):
         # A palm's 16 pixels are 48 of the photo; the hand's middle lies half of them above it.
         x, y = hand.keypoints[0, :2]
         assert 48 <= x <= 144 and 48 <= y + 24 <= 144
+
+
+@pytest.mark.parametrize(("column", "row"), [(16, 32), (400, 256), (736, 528)])
+def test_a_hand_too_small_for_the_whole_photo_is_found_in_a_part(detector, column, row):
+    # A cell of the palm network is 32 pixels of the whole of this photo, and 16 of its parts.
+    photo = np.zeros((576, 768, 3), np.uint8)
+    photo[row : row + 16, column : column + 16] = (255, 0, 0)
+    (hand,) = detector(photo)
+    # The palm is 32 photo pixels wide about the cell; its hand's middle lies half of that above.
+    np.testing.assert_allclose(hand.keypoints[0], [column + 8, row + 8 - 16, 0], atol=1e-3)
+    one_look = PalmDetector(
+        PalmNetConfig(), {}, LandmarkNetConfig(), {}, second_look=False, in_parts=False
+    )
+    assert one_look(photo) == []
+    # Beside another that is as small, but in the whole photo to be seen.
+    photo[288:320, 224:256] = (255, 0, 0)
+    assert len(detector(photo)) == 2
+
+
+def test_small_hands_are_not_looked_for_beside_a_large_one(detector):
+    photo = np.zeros((576, 768, 3), np.uint8)
+    photo[256:384, 320:448] = (255, 0, 0)
+    photo[32:48, 16:32] = (255, 0, 0)
+    # Of the cells that the large one fills each is a palm here.
+    assert all(np.hypot(*(hand.keypoints[0, :2] - [384, 304])) < 96 for hand in detector(photo))
+
+
+def test_doubtful_hands_of_parts_are_none(detector):
+    photo = np.zeros((576, 768, 3), np.uint8)
+    photo[32:48, 16:32] = (255, 0, 255)
+    assert detector(photo) == []
 
 
 TRUTH = np.stack([np.linspace(80, 120, 21), np.linspace(120, 70, 21)], axis=-1)
