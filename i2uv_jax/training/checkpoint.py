@@ -22,7 +22,7 @@ import orbax.checkpoint as ocp
 
 from i2uv_jax.training.best_checkpoint import EvaluatedSteps
 from i2uv_jax.training.fingerprint import tree_fingerprint
-from i2uv_jax.training.processes import is_first_process, wait_for_all
+from i2uv_jax.training.processes import is_first_process, is_so_everywhere, wait_for_all
 from i2uv_jax.training.run_folder import CHECKPOINT_FOLDER
 from i2uv_jax.training.state import TrainState
 
@@ -165,33 +165,24 @@ class Checkpoints:
         """The state of one checkpoint; arguments as for `restore`.
 
         Raises:
-          ValueError: it is not whole, or not of this kind of state.
+          ValueError: it is not whole, or not of this kind of state; in all processes if in one.
         """
+        folder = self._folder / str(step)
+        failure: Exception | None = None
         try:
-            return self._restore(step, abstract_state, shardings)
+            state, check = _read(folder, abstract_state, shardings)
         # The storage library raises whatever its parts raise, bare `Exception` included.
         except Exception as error:
-            raise ValueError(f"{self._folder / str(step)}: not whole ({_reason(error)})") from error
-
-    def _restore(self, step: int, abstract_state: Any, shardings: Any) -> TrainState:
-        shardings = jax.tree.broadcast(shardings, abstract_state)
-        target = jax.tree.map(
-            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-            abstract_state,
-            shardings,
-        )
-        items = {_STATE: ocp.args.StandardRestore(target)}
+            failure = error
+        if not is_so_everywhere(failure is None):
+            reason = "another process cannot read it" if failure is None else _reason(failure)
+            raise ValueError(f"{folder}: not whole ({reason})") from failure
         # Runs from before there were fingerprints have none.
-        has_check = (self._folder / str(step) / _CHECK).exists()
-        if has_check:
-            items[_CHECK] = ocp.args.JsonRestore()
-        restored = self._manager.restore(step, args=ocp.args.Composite(**items))
-        if has_check and tree_fingerprint(restored[_STATE]) != restored[_CHECK]["fingerprint"]:
-            raise ValueError("its values are not those that were saved")
-        check = restored[_CHECK] if has_check else {}
+        if is_so_everywhere(bool(check)) and tree_fingerprint(state) != check["fingerprint"]:
+            raise ValueError(f"{folder}: not whole (its values are not those that were saved)")
         self.restored_source_state = check.get("source")
         self.restored_seconds = check.get("seconds")
-        return restored[_STATE]
+        return state
 
     def _set_aside(self, steps: Any) -> None:
         if not steps:
@@ -230,6 +221,36 @@ class Checkpoints:
         # Not the manager's list: that has what is still being written, too.
         steps = [int(entry.name) for entry in self._folder.iterdir() if entry.name.isdigit()]
         return f"the last good one is that of step {max(steps)}" if steps else "there is none yet"
+
+
+def _read(folder: Path, abstract_state: Any, shardings: Any) -> tuple[TrainState, dict[str, Any]]:
+    """A checkpoint's state, of which this process reads what its devices hold, and what was saved
+    to check it by, nothing if nothing was.
+
+    No process waits for another here, as the manager would have them do: one that fails could not
+    tell the others.
+    """
+    me = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
+    )
+
+    def restored(name: str, handler: type[ocp.CheckpointHandler], args: Any) -> Any:
+        with ocp.Checkpointer(
+            handler(multiprocessing_options=alone), multiprocessing_options=alone
+        ) as checkpointer:
+            return checkpointer.restore(folder / name, args=args)
+
+    target = jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        abstract_state,
+        jax.tree.broadcast(shardings, abstract_state),
+    )
+    state = restored(_STATE, ocp.StandardCheckpointHandler, ocp.args.StandardRestore(target))
+    check = {}
+    if (folder / _CHECK).exists():
+        check = restored(_CHECK, ocp.JsonCheckpointHandler, ocp.args.JsonRestore())
+    return state, check
 
 
 def _reason(error: Exception) -> str:

@@ -61,6 +61,13 @@ def wait_for_all(what: str) -> None:
         multihost_utils.sync_global_devices(what)
 
 
+def is_so_everywhere(here: bool) -> bool:
+    """Whether all processes say so, who have to call together."""
+    if jax.process_count() == 1:
+        return here
+    return bool(np.all(multihost_utils.process_allgather(np.uint32(here))))
+
+
 class SharedMaximum:
     """The largest of the numbers that the processes name at a step, the same for all of them.
 

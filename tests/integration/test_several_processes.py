@@ -17,7 +17,7 @@ LAUNCHER = ["launch.local_processes", "--processes=2", "--devices=4", f"--module
 OVERRIDES = ["--set", "train.batch_size=8"]
 
 
-def start(words, num_devices=1):
+def start(words, num_devices=1, **environment):
     return subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=ROOT,
@@ -25,6 +25,7 @@ def start(words, num_devices=1):
             **os.environ,
             "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} "
             f"--xla_force_host_platform_device_count={num_devices}",  # the last one counts
+            **environment,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -97,6 +98,37 @@ def test_sigterm_stops_all_processes_after_the_same_step_and_the_run_goes_on_alo
     output, _ = alone.communicate(timeout=600)
     assert alone.returncode == 0, output
     assert f"1 x cpu, steps {step} to 40" in output
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_one_process_cannot_read_is_left_by_all(tmp_path):
+    (tmp_path / "half_blind.py").write_text(
+        "import sys, jax\n"
+        "from i2uv_jax.training import checkpoint\n"
+        "from tests.integration import quick_run\n"
+        "read = checkpoint._read\n"
+        "def read_or_fail(folder, *rest):\n"
+        "    is_first = not (folder.parent / 'damaged-6').exists()\n"
+        "    if is_first and folder.name == '6' and jax.process_index() == 1:\n"
+        "        raise OSError('the disk does not answer')\n"
+        "    return read(folder, *rest)\n"
+        "checkpoint._read = read_or_fail\n"
+        "sys.exit(quick_run.main())\n"
+    )
+    run = [str(tmp_path / "run"), *OVERRIDES]
+    alone = start([PROGRAM, *run, "train.num_steps=6"])
+    output, _ = alone.communicate(timeout=600)
+    assert alone.returncode == 0, output
+    launcher = [word.replace(PROGRAM, "half_blind") for word in LAUNCHER]
+    together = start(
+        [*launcher, "--", *run, "train.num_steps=9"],
+        PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+    )
+    output, _ = together.communicate(timeout=600)
+    assert together.returncode == 0, output
+    assert "checkpoints/6: not whole (another process cannot read it); going on from" in output
+    assert "in 2 processes, steps 3 to 9" in output
+    assert len(set(re.findall(r"\] (state 9 \d+)", output))) == 1
 
 
 def test_launcher_kills_all_when_one_process_fails(tmp_path):
