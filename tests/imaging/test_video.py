@@ -1,6 +1,7 @@
 """Videos come back as they were written, upright, and damaged ones say what is wrong."""
 
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -58,6 +59,73 @@ def test_a_turned_phone_s_video_is_upright(tmp_path):
     # What was on the right is now above.
     assert frame.pixels[:24].min() > 200
     assert frame.pixels[40:].max() < 50
+
+
+def write_with_pixels_of(path, aspect, *, rotation=0):
+    """64 x 48 stored pixels, of which the middle half in both directions is white."""
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[12:36, 16:48] = 255
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        if rotation:
+            stream.set_display_rotation(rotation)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    "aspect, rotation, width, height",
+    [
+        (Fraction(4, 3), 0, 85, 48),  # 64 * 4 / 3 = 85.3
+        (Fraction(3, 4), 0, 48, 48),
+        (Fraction(4, 3), 90, 48, 85),
+        (Fraction(1), 0, 64, 48),
+        (Fraction(0, 1), 0, 64, 48),  # unknown
+    ],
+)
+def test_pixels_that_are_not_square_become_so(tmp_path, aspect, rotation, width, height):
+    path = write_with_pixels_of(tmp_path / "wide.mp4", aspect, rotation=rotation)
+    (frame,) = read(path)
+    assert frame.pixels.shape == (height, width, 3)
+    # The white part still ends where it did, at a quarter of each side.
+    rows, columns = np.nonzero(frame.pixels[..., 1] > 127)
+    np.testing.assert_allclose([rows.min(), rows.max() + 1], [height / 4, height * 3 / 4], atol=1)
+    np.testing.assert_allclose(
+        [columns.min(), columns.max() + 1], [width / 4, width * 3 / 4], atol=1
+    )
+
+
+def write_gif(path, width, height):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("gif", rate=25)
+        stream.width, stream.height, stream.pix_fmt = width, height, "rgb8"
+        black = np.zeros((height, width, 3), np.uint8)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(black, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_frames_too_small_for_a_hand_are_refused_as_photos_are(tmp_path):
+    path = write_gif(tmp_path / "slim.gif", 15, 40)
+    message = r"^\S*/slim\.gif: too small .*15 x 40 pixels, expected at least 16 on each side$"
+    with pytest.raises(VideoError, match=message), open_video(path):
+        pass
+    assert read(write_gif(tmp_path / "least.gif", 16, 16))[0].pixels.shape == (16, 16, 3)
+    # 64 * 1 / 5 = 12.8
+    narrow = write_with_pixels_of(tmp_path / "narrow.mp4", Fraction(1, 5))
+    with pytest.raises(VideoError, match="13 x 48 pixels"), open_video(narrow):
+        pass
+
+
+def test_a_width_counts_as_shown_where_frames_are_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr("i2uv_jax.imaging.video.MAX_PIXELS", 100 * 48)
+    path = write_with_pixels_of(tmp_path / "wide.mp4", Fraction(2))
+    with pytest.raises(VideoError, match="too large, 128 x 48 pixels"), open_video(path):
+        pass
+    assert len(read(write_with_pixels_of(tmp_path / "square.mp4", Fraction(1)))) == 1
 
 
 def test_what_is_no_video_is_named(tmp_path):
