@@ -21,6 +21,17 @@ _CLOCK = Fraction(1, 90_000)
 _USUAL_RATE = Fraction(30)
 """Frames per second of files that do not tell."""
 
+_BT709 = 1
+"""BT.709 among FFmpeg's numbers of colour spaces (how YUV and RGB are converted into each other),
+of primaries and of transfer curves alike."""
+
+_BT601 = 5
+
+_UNKNOWN_SPACE = 2
+
+_LIMITED_RANGE = 1
+"""Luma from 16 to 235."""
+
 
 class VideoError(ValueError):
     """A video cannot be read or written; one line that names the file and the reason."""
@@ -70,8 +81,13 @@ class Video:
         try:
             for frame in self._container.decode(self._stream):
                 turns = round(frame.rotation / 90) % 4
-                width = _square_width(frame.width, self._pixel_aspect)
-                stored = frame.to_ndarray(format="rgb24", width=width)
+                stored = frame.to_ndarray(
+                    format="rgb24",
+                    width=_square_width(frame.width, self._pixel_aspect),
+                    src_colorspace=_colour_space(frame),
+                    # Nothing to RGB, but PyAV 16 heeds the source's only where this one differs.
+                    dst_colorspace=_BT601,
+                )
                 pixels = np.ascontiguousarray(np.rot90(stored, turns))
                 seconds = number / self.frames_per_second if frame.time is None else frame.time
                 if number == 0:
@@ -109,6 +125,13 @@ def _square_width(width: int, pixel_aspect: float) -> int:
     return round(width * pixel_aspect)
 
 
+def _colour_space(frame) -> int:
+    """As the frame tells, or as players guess it: of high definition BT.709, else BT.601."""
+    if frame.colorspace != _UNKNOWN_SPACE:
+        return frame.colorspace
+    return _BT709 if frame.width >= 1280 or frame.height > 576 else _BT601
+
+
 @contextmanager
 def open_video(path: str | os.PathLike) -> Iterator[Video]:
     """Opens a video for reading.
@@ -130,7 +153,7 @@ def open_video(path: str | os.PathLike) -> Iterator[Video]:
 
 
 class VideoWriter:
-    """Writes an MP4 (H.264) frame by frame; see `open_video_writer`."""
+    """Writes an MP4 (H.264, BT.709) frame by frame; see `open_video_writer`."""
 
     def __init__(self, place: Path, frames_per_second: float, *, path: Path) -> None:
         """
@@ -166,9 +189,15 @@ class VideoWriter:
                 self._stream = self._container.add_stream("libx264", rate=self._rate)
                 self._stream.width, self._stream.height = width, height
                 self._stream.pix_fmt = "yuv420p"
-                self._stream.codec_context.time_base = _CLOCK
+                codec = self._stream.codec_context
+                codec.time_base = _CLOCK
+                codec.colorspace = codec.color_primaries = codec.color_trc = _BT709
+                codec.color_range = _LIMITED_RANGE
             shown = np.ascontiguousarray(pixels[:height, :width])
-            frame = self._av.VideoFrame.from_ndarray(shown, format="rgb24")
+            # The encoder would convert by BT.601 whatever the file says.
+            frame = self._av.VideoFrame.from_ndarray(shown, format="rgb24").reformat(
+                format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED_RANGE
+            )
             frame.time_base, frame.pts = _CLOCK, round(seconds / _CLOCK)
             self._container.mux(self._stream.encode(frame))
 

@@ -13,6 +13,10 @@ UnknownCodecError = pytest.importorskip("av.codec.codec").UnknownCodecError
 
 LEVELS = (20, 80, 140, 200)
 
+# FFmpeg's numbers.
+BT709, BT601, UNKNOWN_SPACE = 1, 5, 2
+LIMITED_RANGE = 1
+
 
 def write(path, width=64, height=48, levels=LEVELS):
     with open_video_writer(path, 25) as writer:
@@ -38,6 +42,48 @@ def test_frames_come_back_in_order_with_their_times(tmp_path):
         assert video.frames_per_second == pytest.approx(25)
         assert video.num_frames == 4
     assert [file.name for file in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+COLOURS = ((200, 60, 40), (40, 180, 60), (30, 50, 210))
+
+
+def test_written_colours_come_back_by_what_the_file_says(tmp_path):
+    path = tmp_path / "clip.mp4"
+    with open_video_writer(path, 25) as writer:
+        for number, colour in enumerate(COLOURS):
+            writer.write(np.full((720, 1280, 3), colour, np.uint8), number / 25)
+    for frame, colour in zip(read(path), COLOURS, strict=True):
+        np.testing.assert_allclose(frame.pixels[300, 600], colour, atol=3)
+    with av.open(str(path)) as container:
+        frames = list(container.decode(container.streams.video[0]))
+    for frame, colour in zip(frames, COLOURS, strict=True):
+        assert (frame.colorspace, frame.color_range) == (BT709, LIMITED_RANGE)
+        luma, *chroma = (int(np.asarray(plane)[5000]) for plane in frame.planes)
+        np.testing.assert_allclose((luma, *chroma), bt709(colour), atol=2)
+
+
+def bt709(colour):
+    """Y, Cb and Cr of 8 bits, by ITU-R BT.709-6, 3."""
+    red, green, blue = (value / 255 for value in colour)
+    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    blueness, redness = (blue - luma) / 1.8556, (red - luma) / 1.5748
+    return 16 + 219 * luma, 128 + 224 * blueness, 128 + 224 * redness
+
+
+@pytest.mark.parametrize("height, guessed", [(720, BT709), (576, BT601)])
+def test_colours_of_files_that_do_not_tell_are_read_as_players_do(tmp_path, height, guessed):
+    path = tmp_path / "untagged.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 1024, height, "yuv420p"
+        pixels = np.full((height, 1024, 3), COLOURS[0], np.uint8)
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        frame = frame.reformat(format="yuv420p", dst_colorspace=guessed)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with av.open(str(path)) as container:
+        assert next(container.decode(container.streams.video[0])).colorspace == UNKNOWN_SPACE
+    np.testing.assert_allclose(read(path)[0].pixels[300, 600], COLOURS[0], atol=3)
 
 
 def test_odd_sides_lose_a_pixel(tmp_path):
