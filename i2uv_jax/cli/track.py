@@ -18,7 +18,7 @@ from i2uv_jax.cli.detector_option import (
     open_detector,
 )
 from i2uv_jax.cli.earlier_results import head_of_tracks, is_own_mesh
-from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
 from i2uv_jax.cli.output_folder import make_output_folder
@@ -96,8 +96,7 @@ def run(args: argparse.Namespace) -> int:
             for path in args.videos:
                 try:
                     with open_video(path) as video:
-                        if not _Run(args, video, predictor, detector, watch).run():
-                            return EXIT_INTERRUPTED
+                        _Run(args, video, predictor, detector, watch).run()
                 except VideoError as error:
                     print(f"i2uv track: error: {error}", file=sys.stderr)
                     num_failed += 1
@@ -165,10 +164,11 @@ class _Run:
         self._meshes: set[str] = set()
         """Names of those that were written."""
 
-    def run(self) -> bool:
-        """Does the video; False if it was interrupted, what was done until then being kept.
+    def run(self) -> None:
+        """Does the video.
 
         Raises:
+          KeyboardInterrupt: it was interrupted; what was done until then is kept.
           VideoError: the video is damaged; likewise. Or the one with the meshes cannot be written;
             then nothing is kept.
           CommandError: results cannot be written.
@@ -186,7 +186,7 @@ class _Run:
         for result in self._others_files(lines_path, earlier):
             raise VideoError(f"{path}: would replace {result}, choose another --out")
         rate = self._video.frames_per_second
-        start, num_done, end, damage = time.monotonic(), 0, "complete", None
+        start, num_done, end, cause = time.monotonic(), 0, "complete", None
         frames = stream(
             self._video.frames(),
             load=self._look,
@@ -225,12 +225,12 @@ class _Run:
                                 self._motions.add_frame(seconds, outcome.result.moving)
                             num_done += 1
                             bar.update(1)
-                except KeyboardInterrupt:
-                    end = "interrupted"
+                except KeyboardInterrupt as interruption:
+                    end, cause = "interrupted", interruption
                 except VideoWriteError:
                     raise
                 except VideoError as error:
-                    end, damage = "damaged", error
+                    end, cause = "damaged", error
                 print(json.dumps({"frames": num_done, "end": end}), file=lines)
             if self._motions is not None:
                 self._write_motions()
@@ -240,9 +240,8 @@ class _Run:
             raise CommandError(f"{path}: results cannot be written ({reason})") from error
         seconds = time.monotonic() - start
         print(f"{path}: {num_done} frames in {seconds:.1f} s, {end}, written to {out}", flush=True)
-        if damage is not None:
-            raise damage
-        return end != "interrupted"
+        if cause is not None:
+            raise cause
 
     def _look(self, frame: "Frame") -> _Seen:
         from i2uv_jax.inference.detected_hand import DetectedHand

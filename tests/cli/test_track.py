@@ -1,6 +1,7 @@
 """`i2uv track`: what it writes for a video, and for one that is broken or interrupted."""
 
 import json
+import signal
 import struct
 
 import numpy as np
@@ -31,11 +32,12 @@ def clip(tmp_path):
 @pytest.fixture
 def track(tmp_path, tiny_model_path, fast_network, monkeypatch):
     """Runs the verb with a detector that finds a hand that moves 2 pixels a frame, from frame 2
-    on; gives the exit code and the lines of the JSON."""
+    on, and at one frame calls `at_failure`; gives the exit code and the lines of the JSON."""
 
     class Detector:
-        def __init__(self, fails_at):
+        def __init__(self, fails_at, at_failure):
             self.fails_at = fails_at
+            self.at_failure = at_failure
 
         def compile(self):
             pass
@@ -43,12 +45,13 @@ def track(tmp_path, tiny_model_path, fast_network, monkeypatch):
         def __call__(self, frame):
             number = round(frame.mean() / 20)
             if number == self.fails_at:
-                raise KeyboardInterrupt
+                self.at_failure()
             left = 10.0 + 2 * number
             return [DetectedHand((left, 5, left + 40, 45), "left", 0.9)] if number >= 2 else []
 
-    def run(*arguments, fails_at=None, stem="clip"):
-        monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: Detector(fails_at))
+    def run(*arguments, fails_at=None, at_failure=None, stem="clip"):
+        detector = Detector(fails_at, at_failure)
+        monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: detector)
         words = ["track", *map(str, arguments), "--out", str(tmp_path / "out"), "--batch", "4"]
         code = main([*words, "--model", str(tiny_model_path), "--backend", "xla"])
         lines = tmp_path / "out" / f"{stem}.jsonl"
@@ -182,9 +185,10 @@ def test_an_overlay_that_cannot_be_written_leaves_nothing(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip.jsonl"]
 
 
-def test_an_interrupted_run_keeps_what_it_has_done(track, clip, tmp_path):
-    code, rows = track(clip, fails_at=6)
-    assert code == 130
+@pytest.mark.parametrize("number, expected", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_keeps_what_it_has_done(track, clip, tmp_path, number, expected):
+    code, rows = track(clip, fails_at=6, at_failure=lambda: signal.raise_signal(number))
+    assert code == expected
     assert rows[-1]["end"] == "interrupted"
     assert rows[-1]["frames"] == len(rows) - 2 < NUM_FRAMES
     names = {path.name for path in (tmp_path / "out").iterdir()}
