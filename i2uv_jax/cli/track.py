@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from i2uv_jax.cli.detector_option import (
     PALM,
@@ -255,10 +255,7 @@ class _Run:
         # Batches come in the frames' order, which linking and smoothing need.
         tracked = [self._tracker.update(seen.frame.seconds, seen.found) for seen in batch]
         prepared = [
-            self._predictor.prepare(
-                seen.frame.pixels,
-                **hand.found.for_model(self._predictor, self._args.hand or hand.handedness),
-            )
+            self._predictor.prepare(seen.frame.pixels, **self._asked(hand))
             for seen, hands in zip(batch, tracked, strict=True)
             for hand in hands
         ]
@@ -279,6 +276,14 @@ class _Run:
             ]
 
         return wait
+
+    def _asked(self, hand: "TrackedHand") -> dict[str, Any]:
+        """Arguments with which the model is asked about a hand."""
+        asked = hand.found.for_model(self._predictor, self._args.hand or hand.handedness)
+        if self._detector is None:
+            # The frame is the crop, as in `i2uv predict`; a box would get room around it.
+            asked["box_xyxy"] = None
+        return asked
 
     def _smoothed(
         self, seconds: float, hand: "TrackedHand", prediction: "HandPrediction"

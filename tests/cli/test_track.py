@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 
 from i2uv_jax.cli.main import main
 from i2uv_jax.imaging.video import VideoWriteError, VideoWriter, open_video, open_video_writer
@@ -143,6 +144,30 @@ def test_files_that_are_no_results_are_not_replaced(track, clip, tmp_path, capsy
     assert "clip.mp4: would replace" in error
     assert track(clip, "--no-overlay")[0] == 0
     assert own.read_text() == "a film of mine"
+
+
+def test_without_a_detector_a_frame_is_looked_at_as_a_photo_is(track, tiny_model_path, tmp_path):
+    path = tmp_path / "noise.mp4"
+    noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    with open_video_writer(path, 25) as writer:
+        for number in range(3):
+            writer.write(noise.repeat(10, axis=0).repeat(10, axis=1), number / 25)
+    code, (_, *frames, _) = track(
+        path, "--detector", "none", "--no-overlay", "--no-smooth", stem="noise"
+    )
+    assert code == 0
+    # The whole frame is what is linked: one hand goes on through all of them.
+    assert [[hand["track"] for hand in frame["hands"]] for frame in frames] == [[1]] * 3
+    (hand,) = frames[0]["hands"]
+    assert hand["box_xyxy"] == [0, 0, 80, 60]
+    with open_video(path) as video:
+        Image.fromarray(next(video.frames()).pixels).save(tmp_path / "photo.png")
+    words = ["predict", str(tmp_path / "photo.png"), "--out", str(tmp_path / "photos")]
+    words += ["--detector", "none", "--no-panel", "--backend", "xla"]
+    assert main([*words, "--model", str(tiny_model_path)]) == 0
+    (alike,) = json.loads((tmp_path / "photos" / "photo.json").read_text())["hands"]
+    for name in ("keypoints_2d", "keypoints_3d"):
+        np.testing.assert_allclose(hand[name], alike[name], atol=0.02)
 
 
 def test_smoothing_follows_slowly(track, clip):
