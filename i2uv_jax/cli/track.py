@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,7 +170,7 @@ class _Run:
         Raises:
           KeyboardInterrupt: it was interrupted; what was done until then is kept.
           VideoError: the video is damaged; likewise. Or the one with the meshes cannot be written;
-            then nothing is kept.
+            then nothing is kept, and meshes of an earlier run that it had replaced are gone.
           CommandError: results cannot be written.
         """
         from tqdm import tqdm
@@ -199,7 +199,7 @@ class _Run:
         try:
             with ExitStack() as stack:
                 if self._mesh_folder is not None:
-                    self._mesh_folder.mkdir(exist_ok=True)
+                    stack.enter_context(self._mesh_files(self._mesh_folder))
                 place = stack.enter_context(written_atomically(lines_path))
                 lines = stack.enter_context(open(place, "x", encoding="utf-8"))
                 writer = None
@@ -242,6 +242,20 @@ class _Run:
         print(f"{path}: {num_done} frames in {seconds:.1f} s, {end}, written to {out}", flush=True)
         if cause is not None:
             raise cause
+
+    @contextmanager
+    def _mesh_files(self, folder: Path) -> Iterator[None]:
+        """Makes the folder of meshes; after an exception it holds none of this run's, and goes with
+        them if that leaves it empty."""
+        folder.mkdir(exist_ok=True)
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):
+                for name in self._meshes:
+                    (folder / name).unlink(missing_ok=True)
+                folder.rmdir()  # Refused where it is not empty.
+            raise
 
     def _look(self, frame: "Frame") -> _Seen:
         from i2uv_jax.inference.detected_hand import DetectedHand

@@ -194,20 +194,39 @@ def test_a_broken_video_costs_only_itself(track, clip, tmp_path, capsys):
     assert "broken.mp4: cannot be read" in error
 
 
+def test_a_video_too_small_for_hands_costs_only_itself(track, clip, tmp_path, capsys):
+    small = tmp_path / "in" / "small.mp4"
+    with open_video_writer(small, 25) as writer:
+        writer.write(np.zeros((6, 6, 3), np.uint8), 0.0)
+    code, rows = track(small, clip, "--detector", "none", "--meshes", "--no-overlay")
+    assert code == 1
+    assert rows[-1] == {"frames": NUM_FRAMES, "end": "complete"}
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "small.mp4: too small to show a hand, 6 x 6 pixels" in error
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"clip.jsonl", "clip"}
+
+
 def test_an_overlay_that_cannot_be_written_leaves_nothing(
     track, clip, tmp_path, capsys, monkeypatch
 ):
     def refuse(self, pixels, seconds):
-        raise VideoWriteError("clip.mp4: cannot be written (Invalid argument)")
+        if seconds > 0.3:  # By then there are meshes.
+            raise VideoWriteError("clip.mp4: cannot be written (Invalid argument)")
 
     frames = track(clip, "--no-overlay")[1]
+    out = tmp_path / "out"
     monkeypatch.setattr(VideoWriter, "write", refuse)
-    code, rows = track(clip)
+    code, rows = track(clip, "--meshes")
     assert code == 1
     error = capsys.readouterr().err
     assert error == "i2uv track: error: clip.mp4: cannot be written (Invalid argument)\n"
     assert rows == frames  # those of the run before
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip.jsonl"]
+    assert [path.name for path in out.iterdir()] == ["clip.jsonl"]
+    (out / "clip").mkdir()
+    (out / "clip" / "notes.txt").write_text("the user's own")
+    assert track(clip, "--meshes")[0] == 1
+    assert [path.name for path in (out / "clip").iterdir()] == ["notes.txt"]
 
 
 @pytest.mark.parametrize("number, expected", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
