@@ -11,7 +11,9 @@ from pathlib import Path
 def write_atomically(path: str | os.PathLike, content: bytes) -> None:
     """Writes a file that is either complete under its name or not there (or the old one) at all.
 
-    Any interruption, Ctrl-C included, leaves nothing behind.
+    Any exception, Ctrl-C's included, leaves nothing behind. A process that is ended without one
+    leaves a hidden file: by SIGKILL, and by SIGTERM where nobody (`cli.interruption`) makes an
+    exception of it.
 
     Raises:
       OSError: the directory is missing, not writable or full.

@@ -253,6 +253,7 @@ def _folder_speed(
     def predict_all(chosen: list) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             code = predict.predict_photos(own, chosen, predictor, None, watch)
+        watch.check()  # Tells SIGTERM from Ctrl-C.
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt
         if code != 0:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i2uv_jax.cli.argument_types import positive_int, seed
-from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
-from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.interruption import InterruptWatch, exit_code_of
 from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.rendering import (
     BATCH_SIZE,
@@ -206,13 +206,13 @@ def _store(
     try:
         with bar:
             build(on_progress=on_progress)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         print(
             f"i2uv data: interrupted; the same command continues from the last whole shard in "
             f"{builder.data_path}",
             file=sys.stderr,
         )
-        return EXIT_INTERRUPTED
+        return exit_code_of(interruption)
     except OSError as error:
         raise CommandError(
             f"{error.filename or builder.data_path}: cannot be written ({error.strerror}); "

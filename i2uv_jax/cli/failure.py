@@ -2,7 +2,9 @@
 
 EXIT_FAILED = 1
 EXIT_CANNOT_START = 2
+# As shells report what a signal ended: 128 + its number.
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 
 class CommandError(Exception):

@@ -1,32 +1,49 @@
-"""A Ctrl-C that cannot get lost."""
+"""A Ctrl-C that cannot get lost, and a SIGTERM that ends a verb in the same way."""
 
 import signal
 import threading
 from types import TracebackType
 
+from i2uv_jax.cli.failure import EXIT_INTERRUPTED, EXIT_TERMINATED
+
+_ORDINARY_HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came, as `timeout`, `docker stop` and schedulers send it: whatever Ctrl-C would leave
+    in order this does, too."""
+
+
+def exit_code_of(interruption: KeyboardInterrupt) -> int:
+    """What a process exits with that was interrupted so."""
+    return EXIT_TERMINATED if isinstance(interruption, Terminated) else EXIT_INTERRUPTED
+
 
 class InterruptWatch:
-    """Context manager: Ctrl-C raises KeyboardInterrupt as ever, and `check` raises it once more.
+    """Context manager: Ctrl-C raises KeyboardInterrupt as ever, SIGTERM `Terminated`, which is one,
+    and `check` raises it once more.
 
     Python drops what a signal handler raises inside a garbage collector's callback, and JAX has
     one: about one Ctrl-C in ten that comes while JAX is being imported would have no effect. So
     it is noted as well, and whoever works long asks between two pieces of work.
 
-    Where Ctrl-C is ignored or handled by others already, and outside the main thread, where Python
-    allows no handlers, this does nothing.
+    A signal that is ignored or handled by others already is left to them; outside the main thread,
+    where Python allows no handlers, this does nothing.
     """
 
     def __init__(self) -> None:
-        self._interrupted = False
-        self._installed = False
+        self._interruption: type[KeyboardInterrupt] | None = None
+        self._installed: list[signal.Signals] = []
 
     def __enter__(self) -> "InterruptWatch":
-        self._installed = (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        )
-        if self._installed:
-            signal.signal(signal.SIGINT, self._note)
+        if threading.current_thread() is threading.main_thread():
+            self._installed = [
+                number
+                for number, handler in _ORDINARY_HANDLERS.items()
+                if signal.getsignal(number) is handler
+            ]
+        for number in self._installed:
+            signal.signal(number, self._note)
         return self
 
     def __exit__(
@@ -35,14 +52,19 @@ class InterruptWatch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in self._installed:
+            signal.signal(number, _ORDINARY_HANDLERS[number])
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt if Ctrl-C was pressed since this was entered."""
-        if self._interrupted:
-            raise KeyboardInterrupt
+        """Raises KeyboardInterrupt if Ctrl-C was pressed since this was entered, and `Terminated`
+        if SIGTERM came."""
+        if self._interruption is not None:
+            raise self._interruption
 
     def _note(self, number: int, frame: object) -> None:
-        self._interrupted = True
-        raise KeyboardInterrupt
+        if number == signal.SIGTERM and self._interruption is Terminated:
+            # `timeout` sends two at once, to the process and to its group. The second would cut
+            # short what the first one's exception is tidying up.
+            return
+        self._interruption = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        raise self._interruption

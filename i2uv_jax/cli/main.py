@@ -1,7 +1,8 @@
 """The `i2uv` command.
 
 Exit codes: 0 all done; 1 some of it failed; 2 it could not start (usage, model, output folder);
-130 interrupted. JAX is imported inside the verbs' `run`, so that `i2uv --help` answers at once.
+130 interrupted by Ctrl-C, 143 by SIGTERM. JAX is imported inside the verbs' `run`, so that
+`i2uv --help` answers at once.
 """
 
 import argparse
@@ -12,7 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from i2uv_jax.cli import bench, data, demo, eval, export, info, join, predict, track, train
-from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.interruption import exit_code_of
 
 _VERBS = (demo, predict, track, info, export, train, join, eval, data, bench)
 
@@ -60,9 +62,9 @@ def _run(args: argparse.Namespace) -> int:
     except CommandError as error:
         print(f"i2uv {args.verb}: error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         print(f"i2uv {args.verb}: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return exit_code_of(interruption)
 
 
 class _ShowVersion(argparse.Action):

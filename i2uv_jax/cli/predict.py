@@ -18,8 +18,8 @@ from i2uv_jax.cli.detector_option import (
     open_detector,
 )
 from i2uv_jax.cli.earlier_results import is_others_mesh
-from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
-from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.interruption import InterruptWatch, exit_code_of
 from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
 from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.photo_list import Photo, list_photos
@@ -217,12 +217,12 @@ class _Run:
                 for outcome in outcomes:
                     self._watch.check()
                     self._report(outcome)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interruption:
             print(
                 f"i2uv predict: interrupted, {self._num_done} of {len(self._photos)} photos done",
                 file=sys.stderr,
             )
-            return EXIT_INTERRUPTED
+            return exit_code_of(interruption)
         seconds = time.monotonic() - start
         line = f"{self._num_done} of {len(self._photos)} photos done in {seconds:.1f} s"
         if self._num_done:

@@ -8,9 +8,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.folder_listing import files_with_suffix
-from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli.interruption import InterruptWatch, exit_code_of
 from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.models.model_files import file_fingerprint
 
@@ -87,13 +87,13 @@ class _Run:
                     self._watch.check()
                     self._do(stem, path)
                     self._bar.update(1)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interruption:
             print(
                 f"i2uv data: interrupted, {len(self._entries)} of {len(self._scans)} scans done; "
                 "the same command continues",
                 file=sys.stderr,
             )
-            return EXIT_INTERRUPTED
+            return exit_code_of(interruption)
         num_failed = sum("error" in entry for entry in self._entries.values())
         line = f"{len(self._entries) - num_failed} of {len(self._scans)} scans done"
         if self._num_skipped:

@@ -6,10 +6,10 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from i2uv_jax.cli.detector_option import (
     PALM,
@@ -18,7 +18,7 @@ from i2uv_jax.cli.detector_option import (
     open_detector,
 )
 from i2uv_jax.cli.earlier_results import head_of_tracks, is_own_mesh
-from i2uv_jax.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
+from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
 from i2uv_jax.cli.output_folder import make_output_folder
@@ -96,8 +96,7 @@ def run(args: argparse.Namespace) -> int:
             for path in args.videos:
                 try:
                     with open_video(path) as video:
-                        if not _Run(args, video, predictor, detector, watch).run():
-                            return EXIT_INTERRUPTED
+                        _Run(args, video, predictor, detector, watch).run()
                 except VideoError as error:
                     print(f"i2uv track: error: {error}", file=sys.stderr)
                     num_failed += 1
@@ -165,12 +164,13 @@ class _Run:
         self._meshes: set[str] = set()
         """Names of those that were written."""
 
-    def run(self) -> bool:
-        """Does the video; False if it was interrupted, what was done until then being kept.
+    def run(self) -> None:
+        """Does the video.
 
         Raises:
+          KeyboardInterrupt: it was interrupted; what was done until then is kept.
           VideoError: the video is damaged; likewise. Or the one with the meshes cannot be written;
-            then nothing is kept.
+            then nothing is kept, and meshes of an earlier run that it had replaced are gone.
           CommandError: results cannot be written.
         """
         from tqdm import tqdm
@@ -186,7 +186,7 @@ class _Run:
         for result in self._others_files(lines_path, earlier):
             raise VideoError(f"{path}: would replace {result}, choose another --out")
         rate = self._video.frames_per_second
-        start, num_done, end, damage = time.monotonic(), 0, "complete", None
+        start, num_done, end, cause = time.monotonic(), 0, "complete", None
         frames = stream(
             self._video.frames(),
             load=self._look,
@@ -199,7 +199,7 @@ class _Run:
         try:
             with ExitStack() as stack:
                 if self._mesh_folder is not None:
-                    self._mesh_folder.mkdir(exist_ok=True)
+                    stack.enter_context(self._mesh_files(self._mesh_folder))
                 place = stack.enter_context(written_atomically(lines_path))
                 lines = stack.enter_context(open(place, "x", encoding="utf-8"))
                 writer = None
@@ -225,12 +225,12 @@ class _Run:
                                 self._motions.add_frame(seconds, outcome.result.moving)
                             num_done += 1
                             bar.update(1)
-                except KeyboardInterrupt:
-                    end = "interrupted"
+                except KeyboardInterrupt as interruption:
+                    end, cause = "interrupted", interruption
                 except VideoWriteError:
                     raise
                 except VideoError as error:
-                    end, damage = "damaged", error
+                    end, cause = "damaged", error
                 print(json.dumps({"frames": num_done, "end": end}), file=lines)
             if self._motions is not None:
                 self._write_motions()
@@ -240,9 +240,22 @@ class _Run:
             raise CommandError(f"{path}: results cannot be written ({reason})") from error
         seconds = time.monotonic() - start
         print(f"{path}: {num_done} frames in {seconds:.1f} s, {end}, written to {out}", flush=True)
-        if damage is not None:
-            raise damage
-        return end != "interrupted"
+        if cause is not None:
+            raise cause
+
+    @contextmanager
+    def _mesh_files(self, folder: Path) -> Iterator[None]:
+        """Makes the folder of meshes; after an exception it holds none of this run's, and goes with
+        them if that leaves it empty."""
+        folder.mkdir(exist_ok=True)
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):
+                for name in self._meshes:
+                    (folder / name).unlink(missing_ok=True)
+                folder.rmdir()  # Refused where it is not empty.
+            raise
 
     def _look(self, frame: "Frame") -> _Seen:
         from i2uv_jax.inference.detected_hand import DetectedHand
@@ -256,10 +269,7 @@ class _Run:
         # Batches come in the frames' order, which linking and smoothing need.
         tracked = [self._tracker.update(seen.frame.seconds, seen.found) for seen in batch]
         prepared = [
-            self._predictor.prepare(
-                seen.frame.pixels,
-                **hand.found.for_model(self._predictor, self._args.hand or hand.handedness),
-            )
+            self._predictor.prepare(seen.frame.pixels, **self._asked(hand))
             for seen, hands in zip(batch, tracked, strict=True)
             for hand in hands
         ]
@@ -280,6 +290,14 @@ class _Run:
             ]
 
         return wait
+
+    def _asked(self, hand: "TrackedHand") -> dict[str, Any]:
+        """Arguments with which the model is asked about a hand."""
+        asked = hand.found.for_model(self._predictor, self._args.hand or hand.handedness)
+        if self._detector is None:
+            # The frame is the crop, as in `i2uv predict`; a box would get room around it.
+            asked["box_xyxy"] = None
+        return asked
 
     def _smoothed(
         self, seconds: float, hand: "TrackedHand", prediction: "HandPrediction"

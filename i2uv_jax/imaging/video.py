@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from i2uv_jax.atomic_file import written_atomically
+from i2uv_jax.imaging.read import MAX_PIXELS, MIN_SIDE_PX
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
 
@@ -19,6 +20,17 @@ _CLOCK = Fraction(1, 90_000)
 
 _USUAL_RATE = Fraction(30)
 """Frames per second of files that do not tell."""
+
+_BT709 = 1
+"""BT.709 among FFmpeg's numbers of colour spaces (how YUV and RGB are converted into each other),
+of primaries and of transfer curves alike."""
+
+_BT601 = 5
+
+_UNKNOWN_SPACE = 2
+
+_LIMITED_RANGE = 1
+"""Luma from 16 to 235."""
 
 
 class VideoError(ValueError):
@@ -38,7 +50,7 @@ class Frame:
     seconds: float
     """From the start of the video."""
     pixels: UInt8[np.ndarray, "h w 3"]
-    """sRGB, upright as players show it."""
+    """sRGB, upright and of square pixels, as players show it."""
 
 
 class Video:
@@ -50,9 +62,12 @@ class Video:
         self._stream = container.streams.video[0]
         # Frames are decoded by several threads, while others work on those before.
         self._stream.thread_type = "AUTO"
+        self._pixel_aspect = float(self._stream.sample_aspect_ratio or 1)
+        """Width of a stored pixel over its height; files that do not tell have square ones."""
         self.frames_per_second = float(self._stream.average_rate or _USUAL_RATE)
         self.num_frames = self._stream.frames or None
         """As the file tells; None where it does not."""
+        self._check_size()
 
     def frames(self) -> Iterator[Frame]:
         """All frames in the order in which they are shown.
@@ -66,7 +81,14 @@ class Video:
         try:
             for frame in self._container.decode(self._stream):
                 turns = round(frame.rotation / 90) % 4
-                pixels = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
+                stored = frame.to_ndarray(
+                    format="rgb24",
+                    width=_square_width(frame.width, self._pixel_aspect),
+                    src_colorspace=_colour_space(frame),
+                    # Nothing to RGB, but PyAV 16 heeds the source's only where this one differs.
+                    dst_colorspace=_BT601,
+                )
+                pixels = np.ascontiguousarray(np.rot90(stored, turns))
                 seconds = number / self.frames_per_second if frame.time is None else frame.time
                 if number == 0:
                     start = float(seconds)
@@ -80,13 +102,43 @@ class Video:
         if number == 0:
             raise VideoError(f"{self.path}: holds no frame")
 
+    def _check_size(self) -> None:
+        """Refuses the sizes that `imaging.read` refuses of photos."""
+        if not self._stream.width:  # The file does not tell.
+            return
+        height = self._stream.height
+        width = _square_width(self._stream.width, self._pixel_aspect)
+        if min(width, height) < MIN_SIDE_PX:
+            raise VideoError(
+                f"{self.path}: too small to show a hand, {width} x {height} pixels, "
+                f"expected at least {MIN_SIDE_PX} on each side"
+            )
+        if width * height > MAX_PIXELS:
+            raise VideoError(
+                f"{self.path}: too large, {width} x {height} pixels, "
+                f"at most {MAX_PIXELS / 1e6:.0f} million are read"
+            )
+
+
+def _square_width(width: int, pixel_aspect: float) -> int:
+    """Columns of square pixels that a frame needs which is stored with others."""
+    return round(width * pixel_aspect)
+
+
+def _colour_space(frame) -> int:
+    """As the frame tells, or as players guess it: of high definition BT.709, else BT.601."""
+    if frame.colorspace != _UNKNOWN_SPACE:
+        return frame.colorspace
+    return _BT709 if frame.width >= 1280 or frame.height > 576 else _BT601
+
 
 @contextmanager
 def open_video(path: str | os.PathLike) -> Iterator[Video]:
     """Opens a video for reading.
 
     Raises:
-      VideoError: the file is missing, no video, or PyAV is.
+      VideoError: the file is missing, no video, of frames smaller or larger than photos may be, or
+        PyAV is missing.
     """
     av = _import_av()
     path = Path(path)
@@ -101,7 +153,7 @@ def open_video(path: str | os.PathLike) -> Iterator[Video]:
 
 
 class VideoWriter:
-    """Writes an MP4 (H.264) frame by frame; see `open_video_writer`."""
+    """Writes an MP4 (H.264, BT.709) frame by frame; see `open_video_writer`."""
 
     def __init__(self, place: Path, frames_per_second: float, *, path: Path) -> None:
         """
@@ -137,9 +189,15 @@ class VideoWriter:
                 self._stream = self._container.add_stream("libx264", rate=self._rate)
                 self._stream.width, self._stream.height = width, height
                 self._stream.pix_fmt = "yuv420p"
-                self._stream.codec_context.time_base = _CLOCK
+                codec = self._stream.codec_context
+                codec.time_base = _CLOCK
+                codec.colorspace = codec.color_primaries = codec.color_trc = _BT709
+                codec.color_range = _LIMITED_RANGE
             shown = np.ascontiguousarray(pixels[:height, :width])
-            frame = self._av.VideoFrame.from_ndarray(shown, format="rgb24")
+            # The encoder would convert by BT.601 whatever the file says.
+            frame = self._av.VideoFrame.from_ndarray(shown, format="rgb24").reformat(
+                format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED_RANGE
+            )
             frame.time_base, frame.pts = _CLOCK, round(seconds / _CLOCK)
             self._container.mux(self._stream.encode(frame))
 

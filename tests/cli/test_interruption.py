@@ -1,4 +1,4 @@
-"""Ctrl-C is noted even where Python drops the exception it raises."""
+"""Ctrl-C and SIGTERM are noted even where Python drops the exceptions they raise."""
 
 import gc
 import signal
@@ -6,48 +6,77 @@ import threading
 
 import pytest
 
-from i2uv_jax.cli.interruption import InterruptWatch
+from i2uv_jax.cli import main as command
+from i2uv_jax.cli.interruption import InterruptWatch, Terminated
+
+SIGNALS = pytest.mark.parametrize(
+    "number, error", [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
 
 
-def press_ctrl_c():
-    signal.raise_signal(signal.SIGINT)
-
-
-def test_it_raises_at_once_and_at_every_check():
+@SIGNALS
+def test_it_raises_at_once_and_at_every_check(number, error):
+    handler = signal.getsignal(number)
     with InterruptWatch() as watch:
         watch.check()
-        with pytest.raises(KeyboardInterrupt):
-            press_ctrl_c()
-        with pytest.raises(KeyboardInterrupt):
-            watch.check()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        for raising in (lambda: signal.raise_signal(number), watch.check, watch.check):
+            with pytest.raises(KeyboardInterrupt) as caught:
+                raising()
+            assert caught.type is error
+    assert signal.getsignal(number) is handler
 
 
+@SIGNALS
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_it_survives_a_garbage_collectors_callback():
+def test_it_survives_a_garbage_collectors_callback(number, error):
     def callback(phase, info):
         if phase == "start":
-            press_ctrl_c()
+            signal.raise_signal(number)
 
     gc.callbacks.append(callback)
     try:
         with InterruptWatch() as watch:
             gc.collect()  # Python drops the exception here.
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(error):
                 watch.check()
     finally:
         gc.callbacks.remove(callback)
 
 
-def test_an_ignored_ctrl_c_stays_ignored():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@SIGNALS
+def test_what_is_ignored_stays_ignored(number, error):
+    before = signal.signal(number, signal.SIG_IGN)
     try:
         with InterruptWatch() as watch:
-            press_ctrl_c()
+            signal.raise_signal(number)
             watch.check()
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(number) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
+
+
+def test_a_second_sigterm_does_not_disturb_what_tidies_up_after_the_first():
+    with InterruptWatch() as watch:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Terminated:
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Terminated):
+            watch.check()
+        # Whoever does not want to wait still has Ctrl-C.
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_verb_that_a_signal_ends_exits_as_shells_report_it(number, code, monkeypatch, capsys):
+    def run(args):
+        with InterruptWatch():
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(command.info, "run", run)
+    assert command.main(["info"]) == code
+    assert capsys.readouterr().err == "i2uv info: interrupted\n"
 
 
 def test_other_threads_are_left_alone():

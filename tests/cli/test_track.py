@@ -1,11 +1,13 @@
 """`i2uv track`: what it writes for a video, and for one that is broken or interrupted."""
 
 import json
+import signal
 import struct
 
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 
 from i2uv_jax.cli.main import main
 from i2uv_jax.imaging.video import VideoWriteError, VideoWriter, open_video, open_video_writer
@@ -31,11 +33,12 @@ def clip(tmp_path):
 @pytest.fixture
 def track(tmp_path, tiny_model_path, fast_network, monkeypatch):
     """Runs the verb with a detector that finds a hand that moves 2 pixels a frame, from frame 2
-    on; gives the exit code and the lines of the JSON."""
+    on, and at one frame calls `at_failure`; gives the exit code and the lines of the JSON."""
 
     class Detector:
-        def __init__(self, fails_at):
+        def __init__(self, fails_at, at_failure):
             self.fails_at = fails_at
+            self.at_failure = at_failure
 
         def compile(self):
             pass
@@ -43,12 +46,13 @@ def track(tmp_path, tiny_model_path, fast_network, monkeypatch):
         def __call__(self, frame):
             number = round(frame.mean() / 20)
             if number == self.fails_at:
-                raise KeyboardInterrupt
+                self.at_failure()
             left = 10.0 + 2 * number
             return [DetectedHand((left, 5, left + 40, 45), "left", 0.9)] if number >= 2 else []
 
-    def run(*arguments, fails_at=None, stem="clip"):
-        monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: Detector(fails_at))
+    def run(*arguments, fails_at=None, at_failure=None, stem="clip"):
+        detector = Detector(fails_at, at_failure)
+        monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: detector)
         words = ["track", *map(str, arguments), "--out", str(tmp_path / "out"), "--batch", "4"]
         code = main([*words, "--model", str(tiny_model_path), "--backend", "xla"])
         lines = tmp_path / "out" / f"{stem}.jsonl"
@@ -142,6 +146,30 @@ def test_files_that_are_no_results_are_not_replaced(track, clip, tmp_path, capsy
     assert own.read_text() == "a film of mine"
 
 
+def test_without_a_detector_a_frame_is_looked_at_as_a_photo_is(track, tiny_model_path, tmp_path):
+    path = tmp_path / "noise.mp4"
+    noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    with open_video_writer(path, 25) as writer:
+        for number in range(3):
+            writer.write(noise.repeat(10, axis=0).repeat(10, axis=1), number / 25)
+    code, (_, *frames, _) = track(
+        path, "--detector", "none", "--no-overlay", "--no-smooth", stem="noise"
+    )
+    assert code == 0
+    # The whole frame is what is linked: one hand goes on through all of them.
+    assert [[hand["track"] for hand in frame["hands"]] for frame in frames] == [[1]] * 3
+    (hand,) = frames[0]["hands"]
+    assert hand["box_xyxy"] == [0, 0, 80, 60]
+    with open_video(path) as video:
+        Image.fromarray(next(video.frames()).pixels).save(tmp_path / "photo.png")
+    words = ["predict", str(tmp_path / "photo.png"), "--out", str(tmp_path / "photos")]
+    words += ["--detector", "none", "--no-panel", "--backend", "xla"]
+    assert main([*words, "--model", str(tiny_model_path)]) == 0
+    (alike,) = json.loads((tmp_path / "photos" / "photo.json").read_text())["hands"]
+    for name in ("keypoints_2d", "keypoints_3d"):
+        np.testing.assert_allclose(hand[name], alike[name], atol=0.02)
+
+
 def test_smoothing_follows_slowly(track, clip):
     _, (_, *raw, _) = track(clip, "--no-smooth", "--no-overlay")
     _, (_, *smooth, _) = track(clip, "--no-overlay")
@@ -166,25 +194,45 @@ def test_a_broken_video_costs_only_itself(track, clip, tmp_path, capsys):
     assert "broken.mp4: cannot be read" in error
 
 
+def test_a_video_too_small_for_hands_costs_only_itself(track, clip, tmp_path, capsys):
+    small = tmp_path / "in" / "small.mp4"
+    with open_video_writer(small, 25) as writer:
+        writer.write(np.zeros((6, 6, 3), np.uint8), 0.0)
+    code, rows = track(small, clip, "--detector", "none", "--meshes", "--no-overlay")
+    assert code == 1
+    assert rows[-1] == {"frames": NUM_FRAMES, "end": "complete"}
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "small.mp4: too small to show a hand, 6 x 6 pixels" in error
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"clip.jsonl", "clip"}
+
+
 def test_an_overlay_that_cannot_be_written_leaves_nothing(
     track, clip, tmp_path, capsys, monkeypatch
 ):
     def refuse(self, pixels, seconds):
-        raise VideoWriteError("clip.mp4: cannot be written (Invalid argument)")
+        if seconds > 0.3:  # By then there are meshes.
+            raise VideoWriteError("clip.mp4: cannot be written (Invalid argument)")
 
     frames = track(clip, "--no-overlay")[1]
+    out = tmp_path / "out"
     monkeypatch.setattr(VideoWriter, "write", refuse)
-    code, rows = track(clip)
+    code, rows = track(clip, "--meshes")
     assert code == 1
     error = capsys.readouterr().err
     assert error == "i2uv track: error: clip.mp4: cannot be written (Invalid argument)\n"
     assert rows == frames  # those of the run before
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip.jsonl"]
+    assert [path.name for path in out.iterdir()] == ["clip.jsonl"]
+    (out / "clip").mkdir()
+    (out / "clip" / "notes.txt").write_text("the user's own")
+    assert track(clip, "--meshes")[0] == 1
+    assert [path.name for path in (out / "clip").iterdir()] == ["notes.txt"]
 
 
-def test_an_interrupted_run_keeps_what_it_has_done(track, clip, tmp_path):
-    code, rows = track(clip, fails_at=6)
-    assert code == 130
+@pytest.mark.parametrize("number, expected", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_keeps_what_it_has_done(track, clip, tmp_path, number, expected):
+    code, rows = track(clip, fails_at=6, at_failure=lambda: signal.raise_signal(number))
+    assert code == expected
     assert rows[-1]["end"] == "interrupted"
     assert rows[-1]["frames"] == len(rows) - 2 < NUM_FRAMES
     names = {path.name for path in (tmp_path / "out").iterdir()}
