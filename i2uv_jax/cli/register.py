@@ -56,9 +56,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Registers as the arguments say; returns the process's exit code."""
     with InterruptWatch() as watch:
-        scans = _list_scans(args.scans, args.out)
+        scans, problems = _list_scans(args.scans, args.out)
         make_output_folder(args.out)
-        return _Run(args, scans, watch).run()
+        for problem in problems:
+            print(f"i2uv data: error: {problem}", file=sys.stderr)
+        exit_code = _Run(args, scans, watch).run()
+        return exit_code or (EXIT_FAILED if problems else 0)
 
 
 class _Run:
@@ -211,26 +214,35 @@ def _read_report(path: Path) -> dict[str, dict]:
         raise CommandError(f"{path}: no report of scans, choose another --out") from error
 
 
-def _list_scans(arguments: list[Path], out: Path) -> dict[str, Path]:
-    """Mesh files by the names of their results; a folder stands for the mesh files in it.
+def _list_scans(arguments: list[Path], out: Path) -> tuple[dict[str, Path], list[str]]:
+    """Mesh files by the names of their results, and what is wrong with folders beside them.
+
+    A folder stands for the mesh files in it.
 
     Where two files share a stem (a.obj, a.ply), the suffix joins the name of the results.
 
     Raises:
-      CommandError: a folder cannot be listed or holds no mesh; results would lie beside the scans,
-        where the next run would take them for scans.
+      CommandError: there are folders alone, and none that can be listed and holds a mesh; results
+        would lie beside the scans, where the next run would take them for scans.
     """
     from i2uv_jax.registration.scan import SCAN_SUFFIXES
 
     paths: dict[Path, Path] = {}
+    problems: list[str] = []
     for argument in arguments:
         found = [argument]
         if argument.is_dir():
-            found = files_with_suffix(argument, SCAN_SUFFIXES, "meshes")
+            try:
+                found = files_with_suffix(argument, SCAN_SUFFIXES, "meshes")
+            except CommandError as error:
+                problems.append(str(error))
+                continue
         for path in found:
             if path.absolute().parent.resolve() == out.resolve():
                 raise CommandError(f"--out {out}: holds scans, choose another folder")
             paths.setdefault(path.resolve(), path)
+    if not paths:
+        raise CommandError("; ".join(problems))
     # In lower case, since on some file systems A.npz and a.npz are one file.
     stems = Counter(path.stem.lower() for path in paths.values())
     scans: dict[str, Path] = {}
@@ -244,4 +256,4 @@ def _list_scans(arguments: list[Path], out: Path) -> dict[str, Path]:
             number += 1
             name = f"{stem}_{number}"
         scans[name] = path
-    return scans
+    return scans, problems

@@ -169,6 +169,16 @@ def test_bad_arguments_are_one_line(tmp_path, scans, capsys, words, code, messag
     assert line.startswith("i2uv data: error: ") and message in line
 
 
+def test_a_folder_without_meshes_costs_a_line_and_the_others_are_done(tmp_path, scans, capsys):
+    (tmp_path / "empty").mkdir()
+    words = [str(tmp_path / "empty"), str(scans / "a.ply"), "--out", str(tmp_path / "out")]
+    assert main(["data", "register", *words]) == 1
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"i2uv data: error: {tmp_path / 'empty'}: the folder holds no meshes")
+    assert "1 of 1 scans done" in captured.out
+
+
 def test_a_full_disk_costs_a_line(tmp_path, scans, capsys, monkeypatch):
     from i2uv_jax import atomic_file
 
