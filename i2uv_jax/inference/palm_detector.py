@@ -57,14 +57,17 @@ They overlap by about half, so that none cuts a palm that others cut."""
 _MIN_PART_PALM_SCORE = 0.5
 _MIN_PART_PRESENCE = 0.9
 """Palms and hands of parts are believed in from here on. There is more in them that looks like a
-hand: in 237 pictures with hardly a person 5 hands reached this, and nothing else did."""
+hand: in 237 pictures with hardly a person three hands reached this, and nothing else did."""
 
 _BLACK = (0, 0, 0)
 """Of the bars that MediaPipe's palm network was trained with."""
 
 _CONTAINED = 0.9
-"""A hand of which a likelier one's box covers more than this share is that hand once more; of those
-found in parts of a photo and in the whole also one that covers so much of a likelier one."""
+"""A hand of which a likelier one's box covers more than this share is that hand once more."""
+
+_REPEATED = 0.7
+"""Hands found in parts of a photo, and in the whole, are one if they share more than this of the
+smaller of their boxes: parts overlap, and show the same hand in different sizes."""
 
 _SAME_HAND = 0.5
 """Overlap of the boxes of two looks from which both saw the same hand."""
@@ -121,7 +124,8 @@ class PalmDetector:
         whole = crop_whole(width, height)
         hands = self._hands_in(photo, whole)
         if self._in_parts and _are_small(hands, whole):
-            hands = _each_once(hands + self._hands_in_parts(photo, whole), either_way=True)
+            hands += self._hands_in_parts(photo, whole)
+            hands = _each_once(hands, _REPEATED, either_way=True)
         for distance in _FARTHER:
             if not hands:
                 farther = replace(whole, side_px=distance * whole.side_px)
@@ -268,12 +272,14 @@ def _starts(length: float, size: int) -> list[int]:
     return [round(start) for start in np.linspace(bar, bar + seen - size, count)]
 
 
-def _each_once(hands: list[DetectedHand], *, either_way: bool = False) -> list[DetectedHand]:
-    """The likeliest first, each hand once; `either_way` as for `drop_contained`."""
+def _each_once(
+    hands: list[DetectedHand], threshold: float = _CONTAINED, *, either_way: bool = False
+) -> list[DetectedHand]:
+    """The likeliest first, each hand once: arguments as for `drop_contained`."""
     boxes = np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4)
     scores = np.array([hand.score for hand in hands])
     return [
-        hands[index] for index in drop_contained(boxes, scores, _CONTAINED, either_way=either_way)
+        hands[index] for index in drop_contained(boxes, scores, threshold, either_way=either_way)
     ]
 
 
