@@ -15,7 +15,7 @@ from i2uv_jax.cli.detector_option import (
     open_detector,
     refuse_detector,
 )
-from i2uv_jax.cli.eval_files import written_results
+from i2uv_jax.cli.eval_files import CHALLENGE_FILE, written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.idle_options import refuse_idle
 from i2uv_jax.cli.interruption import InterruptWatch
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _BATCH_SIZE = 16
 _NUM_SURFACES = 64
-_CHALLENGE_FILE = "pred.zip"
 
 _BENCHMARKS = {
     "freihand": "FreiHAND's evaluation",
@@ -148,8 +147,8 @@ def run_benchmark(args: argparse.Namespace) -> int:
             "report.html": benchmark_page(evaluation, summary, _fitting(faces, answers), sections),
         }
         if args.pred is None:
-            files[_CHALLENGE_FILE] = challenge_zip(benchmark, answers)
-        written = written_results(args.out, summary, files, optional=[_CHALLENGE_FILE])
+            files[CHALLENGE_FILE] = challenge_zip(benchmark, answers)
+        written = written_results(args.out, summary, files)
     print_summary(summary)
     print(f"{', '.join(written)}: written to {args.out}")
     # A hand that a file does not hold is a result; a picture that cannot be read is a failure.

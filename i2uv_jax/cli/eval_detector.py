@@ -5,7 +5,7 @@ from pathlib import Path
 
 from i2uv_jax.cli.argument_types import positive_int, seed
 from i2uv_jax.cli.detector_option import PALM, add_detector_option, open_detector
-from i2uv_jax.cli.eval_files import written_results
+from i2uv_jax.cli.eval_files import SCENES, written_results
 from i2uv_jax.cli.failure import CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
 from i2uv_jax.cli.output_folder import make_output_folder
@@ -77,7 +77,7 @@ def run_detector(args: argparse.Namespace) -> int:
             "hands": num_hands,
             **detection_scores(found, true),
         }
-        files = {"scenes.png": png_bytes(contact_sheet(np.stack(shown)))}
+        files = {SCENES: png_bytes(contact_sheet(np.stack(shown)))}
         written = written_results(args.out, summary, files)
     print(f"detector {args.detector}: {args.count} scenes with {num_hands} hands")
     print(f"  average precision {summary['average_precision']:.3f}")

@@ -11,21 +11,23 @@ from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 
 _METRICS = "metrics.json"
 
+OVERLAYS, WORST, SCENES, CHALLENGE_FILE = "overlays.png", "worst.png", "scenes.png", "pred.zip"
+_OF_SOME = frozenset({OVERLAYS, WORST, SCENES, CHALLENGE_FILE})
+"""What some evaluations write and others do not: beside the numbers of another it would belie
+them."""
+
 
 def written_results(
     folder: Path,
     summary: Mapping,
     files: Mapping[str, bytes | Sequence[Sequence[str]]],
-    *,
-    optional: Sequence[str] = (),
 ) -> list[str]:
     """Writes metrics.json and other files, each whole or not at all; their names.
 
+    What an earlier evaluation left and this one does not write is removed.
+
     Args:
       files: bytes, or the rows of a CSV.
-      optional: names that some evaluations of this kind write and others do not. Where an earlier
-        one left files of these names that are not written again, they are removed: they would
-        belie the new numbers.
 
     Raises:
       CommandError: one cannot be written.
@@ -34,7 +36,7 @@ def written_results(
     content[_METRICS] = (json.dumps(summary, indent=1) + "\n").encode()
     try:
         if (folder / _METRICS).exists():
-            for name in set(optional) - set(files):
+            for name in _OF_SOME - set(files):
                 (folder / name).unlink(missing_ok=True)
         for name, value in content.items():
             write_atomically(folder / name, value if isinstance(value, bytes) else _csv(value))

@@ -14,7 +14,7 @@ from i2uv_jax.cli.detector_option import (
     add_detector_option,
     open_detector,
 )
-from i2uv_jax.cli.eval_files import written_results
+from i2uv_jax.cli.eval_files import OVERLAYS, WORST, written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.idle_options import refuse_idle
 from i2uv_jax.cli.interruption import InterruptWatch
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from i2uv_jax.cli.photo_scoring import Scored
     from i2uv_jax.imaging.annotations import Annotation
 
-_OVERLAYS, _WORST = "overlays.png", "worst.png"
 _NUM_WORST = 16
 _BATCH_SIZE = 16
 _MEDIAPIPE = "mediapipe"
@@ -130,7 +129,7 @@ def run_photos(args: argparse.Namespace) -> int:
             "report.html": photo_page(summary, scored, _named_apart(name, args.beside, others)),
             **_overlays(scored),
         }
-        written = written_results(args.out, summary, files, optional=(_OVERLAYS, _WORST))
+        written = written_results(args.out, summary, files)
     _print(summary)
     print(f"{', '.join(written)}: written to {args.out}")
     # A hand that was not found is a result, a picture that cannot be read a failure.
@@ -258,8 +257,8 @@ def _overlays(scored: "list[Scored]") -> dict[str, bytes]:
     shown = [(score, tile) for score, tile in ordered if tile is not None]
     ranked = [tile for score, tile in shown if np.isfinite(rank(score))]
     sheets = {
-        _OVERLAYS: [tile for _, tile in shown],
-        _WORST: ranked[: -_NUM_WORST - 1 : -1],
+        OVERLAYS: [tile for _, tile in shown],
+        WORST: ranked[: -_NUM_WORST - 1 : -1],
     }
     return {
         name: png_bytes(contact_sheet(np.stack(tiles))) for name, tiles in sheets.items() if tiles

@@ -14,7 +14,7 @@ from i2uv_jax.cli.detector_option import (
     refuse_detector,
 )
 from i2uv_jax.cli.eval_benchmark import listed, print_summary, sample_rows
-from i2uv_jax.cli.eval_files import written_results
+from i2uv_jax.cli.eval_files import WORST, written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.idle_options import refuse_idle
 from i2uv_jax.cli.interruption import InterruptWatch
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from i2uv_jax.inference.predictor import Predictor
 
 _COUNT = 256
-_WORST = "worst.png"
 
 _DESCRIPTION = """Score a model on pictures rendered by a seed that training does not use, or with
 --set on those of a stored set of the default hand (`i2uv data build`). Also compares surfaces: the
@@ -179,8 +178,8 @@ def run_synthetic(args: argparse.Namespace) -> int:
             "report.html": benchmark_page(evaluation, summary, predictor.hand.faces, sections),
         }
         if (worst := worst_hands(evaluation, predictor.hand.faces)) is not None:
-            files[_WORST] = png_bytes(worst)
-        written = written_results(args.out, summary, files, optional=[_WORST])
+            files[WORST] = png_bytes(worst)
+        written = written_results(args.out, summary, files)
     print_summary(summary)
     print(f"{', '.join(written)}: written to {args.out}")
     return EXIT_FAILED if summary["problems"]["predictions"] else 0

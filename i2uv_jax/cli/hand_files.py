@@ -97,8 +97,10 @@ def write_hand_files(
     for path, content in files.items():
         write_atomically(path, content)
     for path in files_named_before(folder, stem) - set(files):
-        # What by now belongs to another picture is left alone.
+        # What by now belongs to another picture is left alone: as its own, or as one of its hands.
+        numbered = path.stem.rpartition("_")[0]
         is_another_s = path.stem.lower() in other_stems or path.with_suffix(".json").exists()
+        is_another_s |= numbered != stem and numbered.lower() in other_stems
         if path.stem != stem and is_another_s:
             continue
         if path.suffix != ".glb" or not is_others_mesh(path):

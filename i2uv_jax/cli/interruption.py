@@ -2,9 +2,14 @@
 
 import signal
 import threading
+import time
 from types import TracebackType
 
 from i2uv_jax.cli.failure import EXIT_INTERRUPTED, EXIT_TERMINATED
+
+_TWINS_SECONDS = 1.0
+"""`timeout` sends two SIGTERMs at once, to the process and to its group. The second would cut short
+what the first one's exception is tidying up, so that within this time it does nothing."""
 
 _ORDINARY_HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
@@ -33,6 +38,7 @@ class InterruptWatch:
 
     def __init__(self) -> None:
         self._interruption: type[KeyboardInterrupt] | None = None
+        self._terminated_at: float | None = None
         self._installed: list[signal.Signals] = []
 
     def __enter__(self) -> "InterruptWatch":
@@ -62,9 +68,9 @@ class InterruptWatch:
             raise self._interruption
 
     def _note(self, number: int, frame: object) -> None:
-        if number == signal.SIGTERM and self._interruption is Terminated:
-            # `timeout` sends two at once, to the process and to its group. The second would cut
-            # short what the first one's exception is tidying up.
-            return
+        if number == signal.SIGTERM:
+            before, self._terminated_at = self._terminated_at, time.monotonic()
+            if before is not None and self._terminated_at - before < _TWINS_SECONDS:
+                return
         self._interruption = Terminated if number == signal.SIGTERM else KeyboardInterrupt
         raise self._interruption

@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import os
 import sys
 import threading
 import time
@@ -17,7 +18,7 @@ from i2uv_jax.cli.detector_option import (
     add_max_hands_option,
     open_detector,
 )
-from i2uv_jax.cli.earlier_results import is_others_mesh
+from i2uv_jax.cli.earlier_results import files_named_before, is_others_mesh
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch, exit_code_of
 from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
@@ -264,13 +265,14 @@ class _Run:
         unseen = _Place(box, given or "right", None)
         if self._detector is None:
             return [unseen]
-        if box is None:
-            found = self._detector(pixels)[: self._args.max_hands]
-        else:
-            inside = find_in_box(self._detector, pixels, box)
-            if inside is None:
-                return [unseen]
-            found = [inside]
+        with device_mishaps("a photo"):
+            if box is None:
+                found = self._detector(pixels)[: self._args.max_hands]
+            else:
+                inside = find_in_box(self._detector, pixels, box)
+                found = [] if inside is None else [inside]
+        if box is not None and not found:
+            return [unseen]
         return [
             _Place(**hand.for_model(self._predictor, given), score=hand.score) for hand in found
         ]
@@ -333,16 +335,21 @@ class _Run:
         if count < 2:
             return stem
         out, own = self._args.out, stem
+        before = files_named_before(out, own)
 
         def is_photo(name: str) -> bool:
             return name.lower() in self._stems or (out / f"{name}.json").exists()
 
         def is_taken(stem: str) -> bool:
             names = [f"{stem}_{number}" for number in range(1, count + 1)]
+            meshes = [out / f"{name}.glb" for name in names]
             return (
                 stem.lower() in self._numbered_stems
                 or (stem != own and is_photo(stem))
-                or any(is_photo(name) or is_others_mesh(out / f"{name}.glb") for name in names)
+                or any(map(is_photo, names))
+                # Those of another photo of an earlier run would be missed by its JSON.
+                or any(os.path.lexists(mesh) and mesh not in before for mesh in meshes)
+                or any(map(is_others_mesh, meshes))
             )
 
         # Photos are written by several threads at once.

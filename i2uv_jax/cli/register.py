@@ -160,10 +160,12 @@ class _Run:
         from i2uv_jax.registration.scan import read_scan
 
         scan = read_scan(path)
+        # Before the fit, during which the file may change.
+        fingerprint = file_fingerprint(path)
         if self._fitter is None:
             self._fitter = HandFitter(load_hand())
         registration = self._fitter.fit(scan, handedness=self._args.hand, unit=self._args.unit)
-        fitted = fitted_hand(self._fitter, registration, file_fingerprint(path))
+        fitted = fitted_hand(self._fitter, registration, fingerprint)
         self._watch.check()
         mesh = surface_glb_bytes(self._fitter.hand, registration, fitted)
         write_atomically(target.with_suffix(".glb"), mesh)

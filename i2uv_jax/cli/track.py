@@ -261,7 +261,8 @@ class _Run:
         from i2uv_jax.inference.detected_hand import DetectedHand
 
         if self._detector is not None:
-            return _Seen(frame, self._detector(frame.pixels)[: self._args.max_hands])
+            with device_mishaps("a frame"):
+                return _Seen(frame, self._detector(frame.pixels)[: self._args.max_hands])
         height, width, _ = frame.pixels.shape
         return _Seen(frame, [DetectedHand((0.0, 0.0, float(width), float(height)), None, 1.0)])
 

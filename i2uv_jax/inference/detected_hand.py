@@ -48,7 +48,12 @@ class PhotoDetector(Protocol):
 
 @runtime_checkable
 class BoxDetector(PhotoDetector, Protocol):
-    """One that can also look straight at a box; may be called from several threads, too."""
+    """One that can be told that a photo is cut around a hand, and can look straight at a box; may
+    be called from several threads, too."""
+
+    def __call__(
+        self, photo: UInt8[np.ndarray, "h w 3"], *, is_close_up: bool = False
+    ) -> list[DetectedHand]: ...
 
     def look_in_box(
         self, photo: UInt8[np.ndarray, "h w 3"], box_xyxy: Sequence[float]

@@ -8,6 +8,7 @@ from jaxtyping import UInt8
 
 from i2uv_jax.detection.boxes import intersection_over_union
 from i2uv_jax.imaging.crop import crop_from_box
+from i2uv_jax.inference.arguments import as_picture
 from i2uv_jax.inference.detected_hand import (
     BoxDetector,
     DetectedHand,
@@ -43,7 +44,9 @@ def find_in_box(
 
     Raises:
       BoxError: the box does not fit the photo.
+      ValueError: the photo is no such picture.
     """
+    photo = as_picture(photo)
     height, width, _ = photo.shape
     if box_xyxy is None:
         found = next(iter(detector(photo)), None)
@@ -53,7 +56,12 @@ def find_in_box(
         int(np.clip(round(edge), 0, limit))
         for edge, limit in zip(edges, (width, height) * 2, strict=True)
     )
-    around = [_moved(hand, left, top) for hand in detector(photo[top:bottom, left:right])]
+    surroundings = photo[top:bottom, left:right]
+    if isinstance(detector, BoxDetector):
+        found = detector(surroundings, is_close_up=True)
+    else:
+        found = detector(surroundings)
+    around = [_moved(hand, left, top) for hand in found]
     nearest = max(around, key=lambda hand: _overlap(hand, box_xyxy), default=None)
     seen = [nearest]
     if not _is_there(nearest, box_xyxy) or nearest.score < _SURE:

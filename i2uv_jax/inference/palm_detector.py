@@ -52,7 +52,7 @@ too small to be found in the whole of it: it is looked at in parts, too."""
 
 _FINER = 2
 """How much more of a photo its parts show: this many of them, side by side, are as long as it is.
-They overlap by about half, so that none cuts a palm that others cut."""
+They overlap by at least half, so that no palm is cut by the edges of all that show it."""
 
 _MIN_PART_PALM_SCORE = 0.5
 _MIN_PART_PRESENCE = 0.9
@@ -112,20 +112,22 @@ class PalmDetector:
         """Compiles ahead of the first call, once."""
         _ = self._compiled_palm_net, self._compiled_landmark_net
 
-    def __call__(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]:
+    def __call__(
+        self, photo: UInt8[np.ndarray, "h w 3"], *, is_close_up: bool = False
+    ) -> list[DetectedHand]:
         """The hands of an sRGB photo of any size, the likeliest first, in boxes around their
         keypoints; an empty list if none.
 
-        Where none is found, or small ones alone, the photo is looked at in parts, too, and where
-        there is still none, as if from farther away, up to twice.
+        Where none is found, or small ones alone, the photo is looked at in parts, too, unless it is
+        a close-up, and where there is still none, as if from farther away, up to twice.
         """
         photo = as_picture(photo)
         height, width, _ = photo.shape
         whole = crop_whole(width, height)
         hands = self._hands_in(photo, whole)
-        if self._in_parts and _are_small(hands, whole):
-            hands += self._hands_in_parts(photo, whole)
-            hands = _each_once(hands, _REPEATED, either_way=True)
+        if self._in_parts and not is_close_up and _are_small(hands, whole):
+            more = self._hands_in_parts(photo, whole)
+            hands = _each_once(hands + more, _REPEATED, either_way=True) if more else hands
         for distance in _FARTHER:
             if not hands:
                 farther = replace(whole, side_px=distance * whole.side_px)
@@ -267,8 +269,8 @@ def _starts(length: float, size: int) -> list[int]:
     seen = length * _FINER * size
     bar = (_FINER * size - seen) / 2
     if seen <= size:
-        return [round(bar + (seen - size) / 2)]
-    count = 1 + round((seen - size) / (size / 2))
+        return [size // 2]
+    count = 1 + math.ceil((seen - size) / (size / 2))
     return [round(start) for start in np.linspace(bar, bar + seen - size, count)]
 
 

@@ -178,7 +178,9 @@ class Checkpoints:
             reason = "another process cannot read it" if failure is None else _reason(failure)
             raise ValueError(f"{folder}: not whole ({reason})") from failure
         # Runs from before there were fingerprints have none.
-        if is_so_everywhere(bool(check)) and tree_fingerprint(state) != check["fingerprint"]:
+        is_checked = is_so_everywhere("fingerprint" in check)
+        is_same = not is_checked or tree_fingerprint(state) == check["fingerprint"]
+        if not is_so_everywhere(is_same):
             raise ValueError(f"{folder}: not whole (its values are not those that were saved)")
         self.restored_source_state = check.get("source")
         self.restored_seconds = check.get("seconds")
@@ -250,6 +252,8 @@ def _read(folder: Path, abstract_state: Any, shardings: Any) -> tuple[TrainState
     check = {}
     if (folder / _CHECK).exists():
         check = restored(_CHECK, ocp.JsonCheckpointHandler, ocp.args.JsonRestore())
+        if not isinstance(check, dict) or "fingerprint" not in check:
+            raise ValueError(f"{_CHECK}: names no fingerprint")
     return state, check
 
 

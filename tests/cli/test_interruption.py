@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from i2uv_jax.cli import interruption
 from i2uv_jax.cli import main as command
 from i2uv_jax.cli.interruption import InterruptWatch, Terminated
 
@@ -66,6 +67,14 @@ def test_a_second_sigterm_does_not_disturb_what_tidies_up_after_the_first():
         # Whoever does not want to wait still has Ctrl-C.
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_a_later_sigterm_counts_again_as_the_first_may_have_been_dropped(monkeypatch):
+    monkeypatch.setattr(interruption, "_TWINS_SECONDS", 0.0)
+    with InterruptWatch():
+        for _ in range(2):
+            with pytest.raises(Terminated):
+                signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

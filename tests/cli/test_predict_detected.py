@@ -162,6 +162,36 @@ def test_photos_of_one_run_share_no_numbered_meshes(run, tmp_path, write_photo):
     assert all((tmp_path / "out" / mesh).exists() for mesh in meshes)
 
 
+def test_runs_one_after_the_other_spare_each_other_s_numbered_meshes(run, tmp_path, write_photo):
+    first, second = write_photo("a.png"), write_photo("a_hand.png")
+    run(first, write_photo("a_1.png"), "--no-panel")
+    run(second, first, "--no-panel")
+    run(second, "--no-panel")
+    meshes = [
+        hand["mesh"] for stem in ("a", "a_1", "a_hand") for hand in hands_of(tmp_path / "out", stem)
+    ]
+    assert len(set(meshes)) == 6
+    assert all((tmp_path / "out" / mesh).exists() for mesh in meshes)
+
+
+def test_a_detector_s_device_that_fails_is_one_line(
+    tmp_path, write_photo, tiny_model_path, monkeypatch, capsys
+):
+    class Detector:
+        def compile(self):
+            pass
+
+        def __call__(self, photo):
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: Detector())
+    words = ["predict", str(write_photo("a.png")), "--out", str(tmp_path / "out")]
+    words += ["--model", str(tiny_model_path), "--backend", "xla", "--detector", "heatmap"]
+    assert main(words) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "the model failed on a photo at once (RESOURCE_EXHAUSTED: Out of memory)" in line
+
+
 def test_broken_detectors_are_one_line(tmp_path, write_photo, tiny_model_path, capsys):
     photo, cut = write_photo("a.png"), tmp_path / "cut.safetensors"
     cut.write_bytes(tiny_model_path.read_bytes()[:500])

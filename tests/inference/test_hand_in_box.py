@@ -27,7 +27,11 @@ class Looker(Finder):
 
     def __init__(self, *hands, sees):
         super().__init__(*hands)
-        self.sees, self.boxes = sees, []
+        self.sees, self.boxes, self.close_ups = sees, [], []
+
+    def __call__(self, photo, *, is_close_up=False):
+        self.close_ups.append(is_close_up)
+        return super().__call__(photo)
 
     def look_in_box(self, photo, box_xyxy):
         self.boxes.append(tuple(box_xyxy))
@@ -42,7 +46,7 @@ def test_the_nearest_hand_around_the_box_is_moved_into_the_photo():
     # The box with its room is 64 pixels square about (120, 60): from (88, 28) to (152, 92).
     detector = Looker(hand_at(0, 0, 9, 9), hand_at(14, 10, 54, 50), sees=hand_at(*BOX))
     found = find_in_box(detector, PHOTO, BOX)
-    assert detector.shown == [(64, 64)] and detector.boxes == []
+    assert (detector.shown, detector.close_ups, detector.boxes) == ([(64, 64)], [True], [])
     np.testing.assert_array_equal(found.keypoints[0], [102, 38, 3])
     assert (found.box_xyxy, found.handedness, found.score) == (BOX, "left", 0.9)
 
@@ -74,7 +78,7 @@ def test_without_a_box_the_likeliest_hand_of_the_photo_counts():
     assert find_in_box(Looker(first, other, sees=seen), PHOTO, None) is first
     detector = Looker(sees=seen)
     assert find_in_box(detector, PHOTO, None) is seen
-    assert detector.boxes == [(0, 0, 200, 100)]
+    assert (detector.boxes, detector.close_ups) == ([(0, 0, 200, 100)], [False])
     assert find_in_box(Finder(), PHOTO, None) is None
 
 

@@ -104,6 +104,15 @@ def test_a_palm_that_fills_the_picture_is_found_from_farther_away(detector):
         assert 48 <= x <= 144 and 48 <= y + 24 <= 144
 
 
+@pytest.mark.parametrize("length", [0.3, 0.5, 0.5625, 0.625, 0.75, 0.8, 0.9, 1])
+def test_parts_cover_a_photo_and_overlap_by_half(length):
+    starts = palm_detector._starts(length, 192)
+    bar = 192 * (1 - length)
+    assert starts[0] <= bar + 0.5 and starts[-1] + 192 >= 384 - bar - 0.5
+    assert (np.diff(starts) <= 96).all()
+    assert len(starts) <= 3
+
+
 @pytest.mark.parametrize(("column", "row"), [(16, 32), (400, 256), (736, 528)])
 def test_a_hand_too_small_for_the_whole_photo_is_found_in_a_part(detector, column, row):
     # A cell of the palm network is 32 pixels of the whole of this photo, and 16 of its parts.
@@ -115,7 +124,7 @@ def test_a_hand_too_small_for_the_whole_photo_is_found_in_a_part(detector, colum
     one_look = PalmDetector(
         PalmNetConfig(), {}, LandmarkNetConfig(), {}, second_look=False, in_parts=False
     )
-    assert one_look(photo) == []
+    assert one_look(photo) == detector(photo, is_close_up=True) == []
     # Beside another that is as small, but in the whole photo to be seen.
     photo[288:320, 224:256] = (255, 0, 0)
     assert len(detector(photo)) == 2

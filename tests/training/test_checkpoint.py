@@ -86,7 +86,12 @@ def empty(folder):
     shutil.rmtree(folder / "state")
 
 
-@pytest.mark.parametrize("damage", [cut_short, change_a_byte, empty])
+def misname_the_fingerprint(folder):
+    path = folder / "check" / "metadata"
+    path.write_bytes(path.read_bytes().replace(b"fingerprint", b"fingerprinT"))
+
+
+@pytest.mark.parametrize("damage", [cut_short, change_a_byte, empty, misname_the_fingerprint])
 def test_damaged_newest_is_reported_and_the_one_before_is_used(folder, damage):
     damage(folder / "checkpoints" / "4")
     notes = []
