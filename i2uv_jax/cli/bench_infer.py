@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.cli.argument_types import positive_int
+from i2uv_jax.cli.device_failure import device_mishaps
 from i2uv_jax.cli.failure import CommandError
 from i2uv_jax.cli.info import PUBLISHED
 from i2uv_jax.cli.interruption import InterruptWatch
@@ -90,17 +91,13 @@ def run(args: argparse.Namespace) -> int:
         print(_HEADINGS, flush=True)
         rows = []
         try:
-            for speed in _speeds(args, config, variables, flops):
-                watch.check()
-                rows.append(_numbers(speed, peaks, precision))
-                print(_line(rows[-1]), flush=True)
+            with device_mishaps(f"the device failed on {name}"):
+                for speed in _speeds(args, config, variables, flops):
+                    watch.check()
+                    rows.append(_numbers(speed, peaks, precision))
+                    print(_line(rows[-1]), flush=True)
         except ValueError as error:
             raise CommandError(error) from error
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise CommandError(
-                f"{name}: the device failed ({reason}); try a smaller --batch"
-            ) from error
     for row in rows:
         if row["batch"] == 1 and row["part"] not in _PIECES:
             p50, p95, p99 = (row["milliseconds"][name] for name in ("p50", "p95", "p99"))

@@ -15,11 +15,11 @@ from i2uv_jax.cli.detector_option import (
     open_detector,
     refuse_detector,
 )
+from i2uv_jax.cli.device_failure import device_mishaps
 from i2uv_jax.cli.eval_files import CHALLENGE_FILE, written_results
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.idle_options import refuse_idle
 from i2uv_jax.cli.interruption import InterruptWatch
-from i2uv_jax.cli.model_options import device_mishaps
 from i2uv_jax.cli.output_folder import make_output_folder
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _ask(
             keypoint_regressor=None if model.mano is None else model.mano.keypoint_regressor,
             detector=detector,
         )
-        with device_mishaps(f"{args.batch} pictures"):
+        with device_mishaps(f"the model failed on {args.batch} pictures at once"):
             return listed(benchmark, asked, watch)
 
 

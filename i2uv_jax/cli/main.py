@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from i2uv_jax.cli import bench, data, demo, eval, export, info, join, predict, track, train
+from i2uv_jax.cli.device_failure import device_failure
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import exit_code_of
 
@@ -62,6 +63,12 @@ def _run(args: argparse.Namespace) -> int:
     except CommandError as error:
         print(f"i2uv {args.verb}: error: {error}", file=sys.stderr)
         return error.exit_code
+    except Exception as error:
+        failure = device_failure(error)
+        if failure is None:
+            raise
+        print(f"i2uv {args.verb}: error: {failure}", file=sys.stderr)
+        return failure.exit_code
     except KeyboardInterrupt as interruption:
         print(f"i2uv {args.verb}: interrupted", file=sys.stderr)
         return exit_code_of(interruption)

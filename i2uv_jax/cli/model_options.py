@@ -2,12 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from i2uv_jax.cli.argument_types import positive_int
-from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.failure import CommandError
 
 if TYPE_CHECKING:
     from i2uv_jax.inference.predictor import Predictor
@@ -51,17 +49,3 @@ def open_predictor(args: argparse.Namespace, batch_size: int, *, fine: bool = Fa
     if backend != "xla":
         print(f"backend: {backend}", file=sys.stderr)
     return predictor
-
-
-@contextmanager
-def device_mishaps(batch: str) -> Iterator[None]:
-    """Around what the device computes: where it fails, or its memory does not suffice, a
-    CommandError says so; `batch` is what it had been given."""
-    try:
-        yield
-    except RuntimeError as error:  # XLA's.
-        reason = str(error).splitlines()[0]
-        raise CommandError(
-            f"the model failed on {batch} at once ({reason}); a smaller --batch needs less memory",
-            EXIT_FAILED,
-        ) from error

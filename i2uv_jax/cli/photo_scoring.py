@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from i2uv_jax.cli.device_failure import device_mishaps
 from i2uv_jax.cli.failure import CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
-from i2uv_jax.cli.model_options import device_mishaps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ def score_answers(
     seconds = []
     for photos in _batches(_readable(args, annotations, watch, scored.append), args.batch):
         start = time.perf_counter()
-        with device_mishaps(f"{len(photos)} pictures"):
+        with device_mishaps(f"the model failed on {len(photos)} pictures at once"):
             answers = answer(photos)
         seconds.append((time.perf_counter() - start) / len(photos))
         for photo, found in zip(photos, answers, strict=True):

@@ -18,10 +18,11 @@ from i2uv_jax.cli.detector_option import (
     add_max_hands_option,
     open_detector,
 )
+from i2uv_jax.cli.device_failure import device_mishaps
 from i2uv_jax.cli.earlier_results import files_named_before, is_others_mesh
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch, exit_code_of
-from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
+from i2uv_jax.cli.model_options import add_model_options, open_predictor
 from i2uv_jax.cli.output_folder import make_output_folder
 from i2uv_jax.cli.photo_list import Photo, list_photos
 
@@ -265,7 +266,7 @@ class _Run:
         unseen = _Place(box, given or "right", None)
         if self._detector is None:
             return [unseen]
-        with device_mishaps("a photo"):
+        with device_mishaps("the detector failed"):
             if box is None:
                 found = self._detector(pixels)[: self._args.max_hands]
             else:
@@ -281,13 +282,13 @@ class _Run:
         hands = [hand for loaded in batch for hand in loaded.hands]
         if not hands:
             return lambda: [([], 0.0)] * len(batch)
-        with device_mishaps(f"{len(batch)} photos"):
+        with device_mishaps(f"the model failed on {len(batch)} photos at once"):
             self._predictor.compile(len(hands))
             start = time.monotonic()
             pending = self._predictor.start(hands)
 
         def wait() -> "list[_Answer]":
-            with device_mishaps(f"{len(batch)} photos"):
+            with device_mishaps(f"the model failed on {len(batch)} photos at once"):
                 predictions = pending.result()
             now = time.monotonic()
             # Until the batch before was answered, this one had to queue.

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from i2uv_jax.cli.argument_types import positive_int
-from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
+from i2uv_jax.cli.device_failure import device_mishaps
+from i2uv_jax.cli.failure import CommandError
 from i2uv_jax.cli.overrides import leave_overrides
 
 if TYPE_CHECKING:
@@ -91,14 +92,10 @@ def rendering_mishaps() -> Iterator[None]:
       CommandError: a folder that cannot be used, or a device that ran out of memory.
     """
     try:
-        yield
+        with device_mishaps("rendering failed"):
+            yield
     except ValueError as error:
         raise CommandError(error) from error
-    except RuntimeError as error:  # XLA: out of memory, or a device that failed.
-        reason = str(error).splitlines()[0]
-        raise CommandError(
-            f"rendering failed ({reason}); a smaller --batch needs less memory", EXIT_FAILED
-        ) from error
 
 
 def picture_config(args: argparse.Namespace) -> "RenderConfig":

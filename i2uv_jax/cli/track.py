@@ -17,10 +17,11 @@ from i2uv_jax.cli.detector_option import (
     add_max_hands_option,
     open_detector,
 )
+from i2uv_jax.cli.device_failure import device_mishaps
 from i2uv_jax.cli.earlier_results import head_of_tracks, is_own_mesh
 from i2uv_jax.cli.failure import EXIT_FAILED, CommandError
 from i2uv_jax.cli.interruption import InterruptWatch
-from i2uv_jax.cli.model_options import add_model_options, device_mishaps, open_predictor
+from i2uv_jax.cli.model_options import add_model_options, open_predictor
 from i2uv_jax.cli.output_folder import make_output_folder
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ class _Run:
         from i2uv_jax.inference.detected_hand import DetectedHand
 
         if self._detector is not None:
-            with device_mishaps("a frame"):
+            with device_mishaps("the detector failed"):
                 return _Seen(frame, self._detector(frame.pixels)[: self._args.max_hands])
         height, width, _ = frame.pixels.shape
         return _Seen(frame, [DetectedHand((0.0, 0.0, float(width), float(height)), None, 1.0)])
@@ -274,11 +275,11 @@ class _Run:
             for seen, hands in zip(batch, tracked, strict=True)
             for hand in hands
         ]
-        with device_mishaps(f"{len(batch)} frames"):
+        with device_mishaps(f"the model failed on {len(batch)} frames at once"):
             pending = self._predictor.start(prepared) if prepared else None
 
         def wait() -> "list[_Hands]":
-            with device_mishaps(f"{len(batch)} frames"):
+            with device_mishaps(f"the model failed on {len(batch)} frames at once"):
                 own = iter(() if pending is None else pending.result())
             return [
                 [

@@ -9,6 +9,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import jax
 import pytest
 
 import i2uv_jax
@@ -111,6 +112,51 @@ def test_info_of_the_published_network(capsys):
 def test_info_of_no_model(capsys):
     assert main(["info", "no-such-model"]) == 2
     assert capsys.readouterr().err.startswith("i2uv info: error: no model named 'no-such-model'")
+
+
+@pytest.mark.parametrize(
+    ("platforms", "reason"),
+    [
+        # What JAX raises of a known platform without its plug-in says nothing.
+        ("cuda", "(JAX knows none of them)"),
+        ("nonsense", "(Unable to initialize backend 'nonsense'"),
+    ],
+)
+def test_no_device_is_one_line(platforms, reason, tmp_path):
+    command = [sys.executable, "-m", "i2uv_jax.cli.main", "info", "small"]
+    environment = {**os.environ, "JAX_PLATFORMS": platforms}
+    shown = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert shown.returncode == 2
+    (line,) = [line for line in shown.stderr.splitlines() if "WARNING" not in line]
+    assert line.startswith(
+        f"i2uv info: error: no device to compute on, JAX_PLATFORMS={platforms} asked for {reason}"
+    )
+    assert line.endswith("; JAX_PLATFORMS=cpu takes the CPU")
+
+
+@pytest.mark.parametrize(
+    ("raised", "line"),
+    [
+        (
+            jax.errors.JaxRuntimeError("INTERNAL: ptxas fails\nat length"),
+            "the device failed (INTERNAL: ptxas fails)",
+        ),
+        (RuntimeError("a mistake of ours"), None),
+    ],
+)
+def test_a_device_that_fails_anywhere_is_one_line_and_a_mistake_is_none(
+    raised, line, monkeypatch, capsys
+):
+    def run(args):
+        raise raised
+
+    monkeypatch.setattr(main_module.info, "run", run)
+    if line is None:
+        with pytest.raises(RuntimeError, match="a mistake of ours"):
+            main(["info"])
+    else:
+        assert main(["info"]) == 1
+        assert capsys.readouterr().err == f"i2uv info: error: {line}\n"
 
 
 @pytest.mark.parametrize(

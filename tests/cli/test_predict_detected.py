@@ -189,7 +189,7 @@ def test_a_detector_s_device_that_fails_is_one_line(
     words += ["--model", str(tiny_model_path), "--backend", "xla", "--detector", "heatmap"]
     assert main(words) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "the model failed on a photo at once (RESOURCE_EXHAUSTED: Out of memory)" in line
+    assert "the detector failed (RESOURCE_EXHAUSTED: Out of memory)" in line
 
 
 def test_broken_detectors_are_one_line(tmp_path, write_photo, tiny_model_path, capsys):
