@@ -48,6 +48,18 @@ def add_max_hands_option(parser: argparse.ArgumentParser, where: str) -> None:
     )
 
 
+def add_small_hands_option(parser: argparse.ArgumentParser, *, default: bool) -> None:
+    """Adds `--small-hands`."""
+    parser.add_argument(
+        "--small-hands",
+        action=argparse.BooleanOptionalAction,
+        default=default,
+        help=f"have {PALM} look closer, part by part, where it finds no hand or small ones alone: "
+        f"it finds those of people who are seen whole, and takes longer "
+        f"({'does' if default else 'does not'})",
+    )
+
+
 def refuse_detector(name_or_path: str, why: str) -> None:
     """Raises CommandError if a detector is asked for that would have nothing to do."""
     if name_or_path != NONE:

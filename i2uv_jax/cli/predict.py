@@ -16,6 +16,7 @@ from i2uv_jax.cli.detector_option import (
     PALM,
     add_detector_option,
     add_max_hands_option,
+    add_small_hands_option,
     open_detector,
 )
 from i2uv_jax.cli.device_failure import device_mishaps
@@ -77,6 +78,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     add_detector_option(parser, PALM)
     add_max_hands_option(parser, "each photo")
+    add_small_hands_option(parser, default=True)
     add_model_options(parser, "photos")
     parser.add_argument(
         "--fine",
@@ -123,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
             raise CommandError(f"--colour error: model {args.model} tells no errors to expect")
         if args.colour == "error" and not any(_has_panel(photo, args.panel) for photo in photos):
             raise CommandError("--colour error: colours panels, and none is drawn (--panel)")
-        with open_detector(args.detector) as detector:
+        with open_detector(args.detector, in_parts=args.small_hands) as detector:
             make_output_folder(args.out)
             return predict_photos(args, photos, predictor, detector, watch)
 

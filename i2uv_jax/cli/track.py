@@ -15,6 +15,7 @@ from i2uv_jax.cli.detector_option import (
     PALM,
     add_detector_option,
     add_max_hands_option,
+    add_small_hands_option,
     open_detector,
 )
 from i2uv_jax.cli.device_failure import device_mishaps
@@ -58,6 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     add_detector_option(parser, PALM, of_none="which takes every frame as one hand")
     add_max_hands_option(parser, "each frame")
+    add_small_hands_option(parser, default=False)
     add_model_options(parser, "frames")
     parser.add_argument(
         "--overlay",
@@ -92,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         predictor = open_predictor(args, batch_size=args.batch)
         num_failed = 0
         # Keypoints are smoothed over time, so that a second look at each frame's gains little.
-        with open_detector(args.detector, second_look=False, in_parts=False) as detector:
+        with open_detector(args.detector, second_look=False, in_parts=args.small_hands) as detector:
             make_output_folder(args.out)
             for path in args.videos:
                 try:

@@ -174,6 +174,31 @@ def test_runs_one_after_the_other_spare_each_other_s_numbered_meshes(run, tmp_pa
     assert all((tmp_path / "out" / mesh).exists() for mesh in meshes)
 
 
+@pytest.mark.usefixtures("fast_network")
+@pytest.mark.parametrize(
+    ("words", "in_parts"),
+    [
+        (["predict", "a.png"], True),
+        (["predict", "a.png", "--no-small-hands"], False),
+        (["track", "a.mp4"], False),
+        (["track", "a.mp4", "--small-hands"], True),
+    ],
+)
+def test_small_hands_are_looked_for_in_photos_and_on_request_in_videos(
+    tmp_path, tiny_model_path, monkeypatch, words, in_parts
+):
+    asked = []
+
+    def load_detector(path, **options):
+        asked.append(options["in_parts"])
+        raise ValueError("enough")
+
+    monkeypatch.setattr(hand_detector, "load_detector", load_detector)
+    words = [*words, "--out", str(tmp_path), "--model", str(tiny_model_path), "--backend", "xla"]
+    assert main(words) == 2
+    assert asked == [in_parts]
+
+
 def test_a_detector_s_device_that_fails_is_one_line(
     tmp_path, write_photo, tiny_model_path, monkeypatch, capsys
 ):
