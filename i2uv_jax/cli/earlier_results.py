@@ -23,7 +23,9 @@ def holds_others_files(folder: Path, stem: str) -> bool:
     if not os.path.lexists(panel):
         return False
     # The numbers come last: without them a run may have been killed behind the mesh.
-    return not (os.path.lexists(mesh) if numbers is None else _names_panel(folder, stem))
+    if numbers is None:
+        return not os.path.lexists(mesh)
+    return _numbers_of(folder, stem).get("panel") != panel.name
 
 
 def is_own_mesh(path: Path) -> bool:
@@ -40,15 +42,16 @@ def is_others_mesh(path: Path) -> bool:
 def files_named_before(folder: Path, stem: str) -> set[Path]:
     """Meshes and panel that STEM.json of `hand_files.write_hand_files` names; none if it is missing
     or somebody else's."""
+    numbers = _numbers_of(folder, stem)
     try:
-        names = {str(hand["mesh"]) for hand in _numbers_of(folder, stem)["hands"]}
+        names = {str(hand["mesh"]) for hand in numbers["hands"]}
     except (LookupError, TypeError):
         return set()
     own = re.compile(rf"{re.escape(stem)}(_hand)*_\d+\.glb")
     found = {folder / name for name in names if own.fullmatch(name)}
     if names:
         found.add(folder / f"{stem}.glb")
-    if _names_panel(folder, stem):
+    if numbers.get("panel") == f"{stem}.png":
         found.add(folder / f"{stem}.png")
     return found
 
@@ -61,10 +64,6 @@ def head_of_tracks(path: Path) -> dict | None:
         return head if {"video", "frames_per_second"} <= head.keys() else None
     except (OSError, ValueError, AttributeError):
         return None
-
-
-def _names_panel(folder: Path, stem: str) -> bool:
-    return _numbers_of(folder, stem).get("panel") == f"{stem}.png"
 
 
 def _numbers_of(folder: Path, stem: str) -> dict:

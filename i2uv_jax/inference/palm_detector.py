@@ -186,8 +186,8 @@ class PalmDetector:
                 part = SquareCrop((float(x), float(y)), whole.side_px / _FINER)
                 pixels = shrunk[row : row + size, column : column + size]
                 squares += self._find_palms(pixels, part, _MIN_PART_PALM_SCORE)
-        lowest = max(self._min_score, _MIN_PART_PRESENCE)
-        return [hand for hand in self._hands_of(squares, photo) if hand.score >= lowest]
+        hands = self._hands_of(squares, photo)
+        return [hand for hand in hands if hand.score >= _MIN_PART_PRESENCE]
 
     def _find_palms(
         self, pixels: UInt8[np.ndarray, "s s 3"], square: SquareCrop, min_score: float
