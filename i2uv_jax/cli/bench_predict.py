@@ -140,7 +140,12 @@ def _measured(args: argparse.Namespace, folder: Path, watch: InterruptWatch) -> 
     backend = choose_backend(args.backend)
     on_progress("single hands")
     hands = _single_hands(
-        drawn, load_with_backend(args.model, backend), args.detector, folder, count=args.count
+        drawn,
+        load_with_backend(args.model, backend),
+        args.detector,
+        backend,
+        folder,
+        count=args.count,
     )
     rows = hands | rows
     described = {
@@ -177,7 +182,13 @@ def _starts(args: argparse.Namespace, drawn: "DrawnPhotos", out: Path) -> dict:
 
 
 def _single_hands(
-    drawn: "DrawnPhotos", predictor: "Predictor", detector_name: str, folder: Path, *, count: int
+    drawn: "DrawnPhotos",
+    predictor: "Predictor",
+    detector_name: str,
+    backend: str,
+    folder: Path,
+    *,
+    count: int,
 ) -> dict:
     from i2uv_jax.cli.hand_files import write_hand_files
     from i2uv_jax.cli.photo_hand import PhotoHand
@@ -195,7 +206,7 @@ def _single_hands(
 
     rows = {"hand": _numbers("hand", measured(None), "ms")}
     if detector_name != NONE:
-        with open_detector(detector_name) as detector:
+        with open_detector(detector_name, backend=backend) as detector:
             rows["found_hand"] = _numbers("found_hand", measured(detector), "ms")
     photo = read_photo(drawn.paths[0])
     hand = PhotoHand(predictor(photo, box_xyxy=drawn.box_xyxy), drawn.box_xyxy)

@@ -32,8 +32,8 @@ def add_detector_option(
         "--detector",
         default=default,
         metavar="NAME|PATH",
-        help=f"what finds hands: {PALM} (MediaPipe's networks, run by JAX), {HEAT_MAP} (our "
-        f"network, or PATH of another of its kind), {_MEDIAPIPE} (uv installs it in an "
+        help=f"what finds hands: {PALM} (MediaPipe's networks, which come along), {HEAT_MAP} "
+        f"(our network, or PATH of another of its kind), {_MEDIAPIPE} (uv installs it in an "
         f"environment of its own), or {NONE}, {of_none} ({default})",
     )
 
@@ -73,12 +73,14 @@ def open_detector(
     min_score: float | None = None,
     second_look: bool = True,
     in_parts: bool = True,
+    backend: str = "auto",
 ) -> "Iterator[PhotoDetector | None]":
     """The detector, ready to be called; None where nothing is to be detected.
 
     Args:
       min_score: of the networks' hands; their defaults unless given.
       second_look, in_parts: see `load_detector`.
+      backend: as `--backend` has it for the model; "onnx" leaves networks of detectors to XLA.
 
     Raises:
       CommandError: its file is missing or broken, or MediaPipe cannot be started or stops.
@@ -100,7 +102,11 @@ def open_detector(
                         f"--detector {name_or_path}: no such file, and none of {', '.join(_NAMES)}"
                     )
                 detector = load_detector(
-                    name_or_path, min_score=min_score, second_look=second_look, in_parts=in_parts
+                    name_or_path,
+                    min_score=min_score,
+                    second_look=second_look,
+                    in_parts=in_parts,
+                    backend="xla" if backend == "onnx" else backend,
                 )
                 detector.compile()
         except ValueError as error:

@@ -125,7 +125,9 @@ def run(args: argparse.Namespace) -> int:
             raise CommandError(f"--colour error: model {args.model} tells no errors to expect")
         if args.colour == "error" and not any(_has_panel(photo, args.panel) for photo in photos):
             raise CommandError("--colour error: colours panels, and none is drawn (--panel)")
-        with open_detector(args.detector, in_parts=args.small_hands) as detector:
+        with open_detector(
+            args.detector, in_parts=args.small_hands, backend=args.backend
+        ) as detector:
             make_output_folder(args.out)
             return predict_photos(args, photos, predictor, detector, watch)
 

@@ -94,7 +94,12 @@ def run(args: argparse.Namespace) -> int:
         predictor = open_predictor(args, batch_size=args.batch)
         num_failed = 0
         # Keypoints are smoothed over time, so that a second look at each frame's gains little.
-        with open_detector(args.detector, second_look=False, in_parts=args.small_hands) as detector:
+        with open_detector(
+            args.detector,
+            second_look=False,
+            in_parts=args.small_hands,
+            backend=args.backend,
+        ) as detector:
             make_output_folder(args.out)
             for path in args.videos:
                 try:

@@ -4,6 +4,7 @@ The conventions are those of MediaPipe's graph `palm_detection`. NumPy alone; le
 in sides of the square picture, x right, y down.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ class Palms(NamedTuple):
     score: Float[np.ndarray, "n"]
 
 
+@lru_cache
 def anchor_centres(size: int) -> Float[np.ndarray, "n 2"]:
     """Where the anchors' cells have their middles, in the order of the network's answers."""
     return np.concatenate(

@@ -1,19 +1,13 @@
-"""Hands of photos by two networks of MediaPipe's, in JAX: one that finds palms and one that looks
-closer at the hand of each, twice."""
+"""Hands of photos by two networks of MediaPipe's: one that finds palms and one that looks closer at
+the hand of each, twice."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import Any
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Float, UInt8
 
-from i2uv_jax.config import LandmarkNetConfig, PalmNetConfig
 from i2uv_jax.detection.boxes import box_around, drop_contained, intersection_over_union
 from i2uv_jax.detection.landmarks import (
     MIN_PRESENCE,
@@ -34,9 +28,7 @@ from i2uv_jax.imaging.crop import (
 )
 from i2uv_jax.inference.arguments import as_picture
 from i2uv_jax.inference.detected_hand import DetectedHand, plain_box
-from i2uv_jax.inference.one_picture import compile_for_one_picture
-from i2uv_jax.models.landmark_net import build_landmark_net
-from i2uv_jax.models.palm_net import build_palm_net
+from i2uv_jax.inference.picture_networks import PictureNetworks
 
 _MIN_PALM_SCORE = 0.2
 """Less likely palms are not looked at closer. MediaPipe looks from 0.5 on."""
@@ -86,10 +78,7 @@ class PalmDetector:
 
     def __init__(
         self,
-        palm_config: PalmNetConfig,
-        palm_variables: dict,
-        landmark_config: LandmarkNetConfig,
-        landmark_variables: dict,
+        networks: PictureNetworks,
         *,
         min_score: float = MIN_PRESENCE,
         second_look: bool = True,
@@ -97,20 +86,19 @@ class PalmDetector:
     ) -> None:
         """
         Args:
-          palm_config, landmark_config: the networks.
-          palm_variables, landmark_variables: their Flax variables.
+          networks: that find palms, and look closer.
           min_score: hands that are less likely are left out.
           second_look: whether to look at each hand twice, for better keypoints in more time.
           in_parts: whether to look closer for small hands where no large one is found.
         """
-        self._palm_config, self._landmark_config = palm_config, landmark_config
-        self._palm_variables, self._landmark_variables = palm_variables, landmark_variables
+        self._palm_net, self._landmark_net = networks
         self._min_score = min_score
         self._second_look, self._in_parts = second_look, in_parts
 
     def compile(self) -> None:
         """Compiles ahead of the first call, once."""
-        _ = self._compiled_palm_net, self._compiled_landmark_net
+        self._palm_net.compile()
+        self._landmark_net.compile()
 
     def __call__(
         self, photo: UInt8[np.ndarray, "h w 3"], *, is_close_up: bool = False
@@ -164,7 +152,7 @@ class PalmDetector:
         self, photo: UInt8[np.ndarray, "h w 3"], square: SquareCrop
     ) -> list[DetectedHand]:
         """Those of the palms that are found in a square, after one look at each."""
-        pixels = extract(photo, square, self._palm_config.image_size, fill=_BLACK)
+        pixels = extract(photo, square, self._palm_net.image_size, fill=_BLACK)
         return self._hands_of(self._find_palms(pixels, square, _MIN_PALM_SCORE), photo)
 
     def _hands_in_parts(
@@ -172,7 +160,7 @@ class PalmDetector:
     ) -> list[DetectedHand]:
         """Those of the palms that are surely found in parts of the whole, after one look at each;
         none where parts have no more pixels than the network sees of the whole."""
-        size = self._palm_config.image_size
+        size = self._palm_net.image_size
         if whole.side_px < _FINER * size:
             return []
         height, width, _ = photo.shape
@@ -193,9 +181,8 @@ class PalmDetector:
         self, pixels: UInt8[np.ndarray, "s s 3"], square: SquareCrop, min_score: float
     ) -> list[TurnedCrop]:
         """The squares about the hands whose palms a square of a photo shows."""
-        output = jax.device_get(self._compiled_palm_net(self._palm_variables, pixels[None]))
-        size = self._palm_config.image_size
-        palms = find_palms(output.logits[0], output.values[0], size, min_score=min_score)
+        told = self._palm_net(pixels)
+        palms = find_palms(told.logits, told.values, self._palm_net.image_size, min_score=min_score)
         return hand_squares(palms, square)
 
     def _hands_of(
@@ -220,11 +207,10 @@ class PalmDetector:
         Args:
           mirrored: the network sees the square's mirror image; the answer is of the photo.
         """
-        size = self._landmark_config.image_size
+        size = self._landmark_net.image_size
         pixels = extract_turned(photo, square, size)
         pixels = np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
-        output = self._compiled_landmark_net(self._landmark_variables, pixels[None])
-        seen = jax.tree.map(lambda leaf: leaf[0], jax.device_get(output))
+        seen = self._landmark_net(pixels)
         keypoints = mirrored_keypoints(seen.keypoints, size) if mirrored else seen.keypoints
         score = 1 / (1 + math.exp(-float(np.clip(seen.presence_logit, -100, 100))))
         is_right = (seen.right_logit > 0) != mirrored
@@ -243,16 +229,6 @@ class PalmDetector:
             and intersection_over_union(first_box, second_box)[0, 0] >= _SAME_HAND
         )
         return both if is_same and can_be_cropped(both.box_xyxy, width, height) else hand
-
-    @cached_property
-    def _compiled_palm_net(self) -> jax.stages.Compiled:
-        model = build_palm_net(self._palm_config)
-        return _compile_network(model, self._palm_variables, self._palm_config.image_size)
-
-    @cached_property
-    def _compiled_landmark_net(self) -> jax.stages.Compiled:
-        model = build_landmark_net(self._landmark_config)
-        return _compile_network(model, self._landmark_variables, self._landmark_config.image_size)
 
 
 def _are_small(hands: list[DetectedHand], photo: SquareCrop) -> bool:
@@ -288,12 +264,3 @@ def _each_once(
 def _hand_of(keypoints: Float[np.ndarray, "21 3"], is_right: bool, score: float) -> DetectedHand:
     box = plain_box(box_around(keypoints[:, :2]))
     return DetectedHand(box, "right" if is_right else "left", score, keypoints)
-
-
-def _compile_network(model: nn.Module, variables: dict, size: int) -> jax.stages.Compiled:
-    """A network's own answer, ahead of time."""
-
-    def answer(variables: dict, pixels: UInt8[Array, "b s s 3"]) -> Any:
-        return model.apply(variables, pixels.astype(jnp.float32) / 255, train=False)
-
-    return compile_for_one_picture(answer, variables, size)

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import threading
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -20,6 +19,8 @@ from i2uv_jax.inference.runtime_errors import MissingRuntimeError, UnsupportedMo
 
 _ONNX_START = b"\x08"
 """The tag of the first field of an ONNX file, its version."""
+_MAX_LITERT_THREADS = 4
+"""That work on one hand: its operations are too small to be shared by more."""
 _NOT_WHOLE = "truncated, or not an exported model"
 
 
@@ -106,29 +107,19 @@ def _stablehlo_network(content: bytes) -> _ByName:
 
 def _litert_network(content: bytes) -> _ByName:
     try:
-        from ai_edge_litert.interpreter import Interpreter
+        from i2uv_jax.inference.litert_interpreters import InterpreterPool
     except ImportError as error:
         raise MissingRuntimeError("litert", error) from error
-
-    def opened(num_threads: int) -> Callable[..., dict[str, np.ndarray]]:
-        interpreter = Interpreter(model_content=content, num_threads=num_threads)
-        try:
-            interpreter.allocate_tensors()
-        except RuntimeError as error:
-            raise UnsupportedModelError("LiteRT", error) from error
-        return interpreter.get_signature_runner()
-
     num_cores = os.cpu_count() or 1
-    on_all_cores = opened(num_cores)
-    # Files hold a batch of 1. A core for each of several hands wastes less than all for each in
+    num_threads = min(num_cores, _MAX_LITERT_THREADS)
+    alone = InterpreterPool(
+        content, num_threads=num_threads, max_interpreters=num_cores // num_threads
+    )
+    alone.open()
+    # Files hold a batch of 1. A core for each of several hands wastes less than several for each in
     # turn, where every small operation waits for the slowest core.
-    pool = ThreadPoolExecutor(num_cores, thread_name_prefix="litert")
-    on_one_core = threading.local()
-
-    def run_on_one_core(hand: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        if not hasattr(on_one_core, "run"):
-            on_one_core.run = opened(num_threads=1)
-        return on_one_core.run(**hand)
+    together = InterpreterPool(content, num_threads=1, max_interpreters=num_cores)
+    threads = ThreadPoolExecutor(num_cores, thread_name_prefix="litert")
 
     def network(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         hands = [
@@ -136,8 +127,8 @@ def _litert_network(content: bytes) -> _ByName:
             for rows in zip(*inputs.values(), strict=True)
         ]
         if len(hands) == 1:
-            return on_all_cores(**hands[0])
-        answers = list(pool.map(run_on_one_core, hands))
+            return alone(**hands[0])
+        answers = list(threads.map(lambda hand: together(**hand), hands))
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
     return network

@@ -66,7 +66,7 @@ def _cells(
 
 
 def _take(pixels: Float[Array, "p c"], index: Int[Array, " n"]) -> Float[Array, "n c"]:
-    return pixels.at[index].get(mode="promise_in_bounds")
+    return pixels.at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def _blend(
@@ -77,9 +77,13 @@ def _blend(
 ) -> Float[Array, "n c"]:
     """The bilinear mix of the pixels at corner + (0, 1, width, width + 1)."""
     x, y = jnp.split(fraction.astype(pixels.dtype), 2, axis=-1)
-    upper = _take(pixels, corner) * (1 - x) + _take(pixels, corner + 1) * x
-    lower = _take(pixels, corner + width) * (1 - x) + _take(pixels, corner + width + 1) * x
-    return upper * (1 - y) + lower * y
+    upper = _between(_take(pixels, corner), _take(pixels, corner + 1), x)
+    lower = _between(_take(pixels, corner + width), _take(pixels, corner + width + 1), x)
+    return _between(upper, lower, y)
+
+
+def _between(start: Float[Array, "n c"], end: Float[Array, "n c"], share: Float[Array, "n 1"]):
+    return start + share * (end - start)
 
 
 @jax.custom_vjp

@@ -1,8 +1,6 @@
 """Predictors on other runtimes than XLA, from a model's file on: what they are told and tell, and
 what becomes of models that they cannot run."""
 
-import os
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +8,7 @@ import pytest
 
 from i2uv_jax.config import AffineNetConfig, HandNetConfig, SRNetConfig
 from i2uv_jax.inference import backends
-from i2uv_jax.inference.backends import code_digest, load_fastest, load_with_backend
+from i2uv_jax.inference.backends import load_fastest, load_with_backend
 from i2uv_jax.inference.predictor import load_model
 from i2uv_jax.inference.runtime_errors import UnsupportedModelError
 from i2uv_jax.models.random_weights import random_variables
@@ -118,58 +116,3 @@ def test_what_a_converter_cannot_express_is_one_line():
     square = {"x": jax.ShapeDtypeStruct((3, 3), np.float32)}
     with pytest.raises(UnsupportedModelError, match=r"^LiteRT's converter fails .*custom_call.*$"):
         litert_graph.litert_model(lambda x: {"y": jnp.linalg.eigvalsh(x)}, square)
-
-
-def test_code_has_another_digest_once_it_or_the_hand_changes(tmp_path):
-    package = tmp_path / "package"
-    (package / "models").mkdir(parents=True)
-    (package / "hand" / "data").mkdir(parents=True)
-    (package / "cli").mkdir()
-
-    def digest(name, content):
-        (package / name).write_bytes(content)
-        code_digest.cache_clear()
-        return code_digest(package)
-
-    seen = [
-        digest("models/net.py", b"a"),
-        digest("models/net.py", b"b"),
-        digest("models/other.py", b""),
-        digest("hand/data/hand.npz", b"a"),
-        digest("hand/data/hand.npz", b"b"),
-    ]
-    assert len(set(seen)) == len(seen)
-    assert digest("cli/main.py", b"a") == digest("models/net.pyc", b"a") == seen[-1]
-
-
-def test_an_export_is_kept_until_code_or_converter_change(tmp_path, monkeypatch):
-    model = tmp_path / "it.safetensors"
-    model.write_bytes(b"weights")
-    exports = []
-
-    def export(backend, config, variables, hand, name):
-        exports.append(backend)
-        return b"graph"
-
-    monkeypatch.setattr(backends, "export_model", export)
-    monkeypatch.setattr(backends, "open_content", lambda content: (content, None))
-
-    def count():
-        assert backends._network("onnx", [model], None, {}) == b"graph"
-        return len(exports)
-
-    assert (count(), count()) == (1, 1)
-    monkeypatch.setattr(backends, "code_digest", lambda package: "of other code")
-    assert (count(), count()) == (2, 2)
-    monkeypatch.setattr(backends.metadata, "version", lambda name: f"another {name}")
-    assert (count(), count()) == (3, 3)
-
-
-def test_old_exports_make_room_for_new_ones(tmp_path):
-    names = [f"{number}.onnx" for number in range(backends._MAX_EXPORTS + 2)]
-    for age, name in enumerate(reversed(names)):
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
-    (tmp_path / "0.litert").touch()
-    backends._drop_oldest(tmp_path / names[-1])
-    assert {path.name for path in tmp_path.iterdir()} == {*names[2:], "0.litert"}

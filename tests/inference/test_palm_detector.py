@@ -1,56 +1,69 @@
 """Palms, and the closer look at the hand of each: with networks made by hand, and the shipped."""
 
-from types import SimpleNamespace
-
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2uv_jax.config import LandmarkNetConfig, PalmNetConfig
 from i2uv_jax.detection.landmarks import DEPTH_SHARE, HAND_SIDES
 from i2uv_jax.imaging.crop import BoxError, TurnedCrop
 from i2uv_jax.inference import palm_detector
 from i2uv_jax.inference.drawn_photos import draw_photo
 from i2uv_jax.inference.hand_detector import load_detector
 from i2uv_jax.inference.palm_detector import PalmDetector
+from i2uv_jax.inference.picture_networks import PictureNetworks
 from i2uv_jax.models.landmark_net import LandmarkNetOutput
 from i2uv_jax.models.palm_net import PalmNetOutput
 
 NUM_ANCHORS = 24 * 24 * 2 + 12 * 12 * 6
 
 
+class Network:
+    """A `PictureNetwork` made by hand."""
+
+    def __init__(self, image_size, answer):
+        self.image_size = image_size
+        self._answer = answer
+
+    def __call__(self, pixels):
+        assert pixels.shape == (self.image_size, self.image_size, 3)
+        assert pixels.dtype == np.uint8
+        return self._answer(pixels)
+
+    def compile(self):
+        pass
+
+
+def palms_of(pixels):
+    """A palm, fingers up, wherever a cell of the fine grid is red, if few are."""
+    red = pixels.reshape(24, 8, 24, 8, 3).mean(axis=(1, 3))[..., 0].reshape(-1, 1)
+    is_seen = (red > 127) & ((red > 127).sum() <= 16)
+    fine = np.where(is_seen, [3.0, -9.0], -9.0).ravel()
+    logits = np.concatenate([fine, np.full(12 * 12 * 6, -9.0)])
+    told = np.array([0, 0, 16, 16, 0, 8, 0, 0, 0, -8, *[0] * 8])
+    return PalmNetOutput(logits, np.broadcast_to(told, (NUM_ANCHORS, 18)))
+
+
+def landmarks_of(pixels):
+    """The same hand wherever it is; a left one where it is a bit green, none where a bit blue."""
+    _, green, blue = pixels.max(axis=(0, 1))
+    keypoints = np.tile([112.0, 112.0, 1.0], (21, 1))
+    keypoints[1:3] = [[0.0, 56.0, 1.0], [112.0, 224.0, 5.0]]
+    return LandmarkNetOutput(
+        np.array(-3.0 if blue > 77 else 3.0),
+        np.array(-1.0 if green > 77 else 1.0),
+        keypoints,
+        np.zeros((21, 3)),
+    )
+
+
+NETWORKS = PictureNetworks(Network(192, palms_of), Network(224, landmarks_of))
+
+
 @pytest.fixture
 def detector(monkeypatch):
-    """Finds a palm, fingers up, wherever a cell of the fine grid is red, if few are; one that is
-    also a bit green is a left hand, one that is also a bit blue is none."""
-
-    def palms(variables, image, *, train):
-        red = image.reshape(1, 24, 8, 24, 8, 3).mean(axis=(2, 4))[..., 0].reshape(1, -1, 1)
-        is_seen = (red > 0.5) & (jnp.sum(red > 0.5) <= 16)
-        fine = jnp.where(is_seen, jnp.array([3.0, -9.0]), -9.0).reshape(1, -1)
-        logits = jnp.concatenate([fine, jnp.full((1, 12 * 12 * 6), -9.0)], axis=1)
-        told = jnp.array([0, 0, 16, 16, 0, 8, 0, 0, 0, -8, *[0] * 8], jnp.float32)
-        return PalmNetOutput(logits, jnp.broadcast_to(told, (1, NUM_ANCHORS, 18)))
-
-    def landmarks(variables, image, *, train):
-        _, green, blue = image.max(axis=(1, 2))[0]
-        keypoints = jnp.tile(jnp.array([112.0, 112.0, 1.0]), (1, 21, 1))
-        keypoints = keypoints.at[0, 1:3].set(jnp.array([[0.0, 56.0, 1.0], [112.0, 224.0, 5.0]]))
-        return LandmarkNetOutput(
-            jnp.where(blue > 0.3, -3.0, 3.0)[None],
-            jnp.where(green > 0.3, -1.0, 1.0)[None],
-            keypoints,
-            jnp.zeros((1, 21, 3)),
-        )
-
-    def standing_for(apply):
-        return lambda _: SimpleNamespace(apply=apply)
-
-    monkeypatch.setattr(palm_detector, "build_palm_net", standing_for(palms))
-    monkeypatch.setattr(palm_detector, "build_landmark_net", standing_for(landmarks))
+    """Of networks made by hand."""
     monkeypatch.setattr(palm_detector, "extract_turned", with_black_fill(palm_detector))
     # What it says does not depend on where the hand is: a second look would contradict the first.
-    return PalmDetector(PalmNetConfig(), {}, LandmarkNetConfig(), {}, second_look=False)
+    return PalmDetector(NETWORKS, second_look=False)
 
 
 def with_black_fill(module):
@@ -121,9 +134,7 @@ def test_a_hand_too_small_for_the_whole_photo_is_found_in_a_part(detector, colum
     (hand,) = detector(photo)
     # The palm is 32 photo pixels wide about the cell; its hand's middle lies half of that above.
     np.testing.assert_allclose(hand.keypoints[0], [column + 8, row + 8 - 16, 0], atol=1e-3)
-    one_look = PalmDetector(
-        PalmNetConfig(), {}, LandmarkNetConfig(), {}, second_look=False, in_parts=False
-    )
+    one_look = PalmDetector(NETWORKS, second_look=False, in_parts=False)
     assert one_look(photo) == detector(photo, is_close_up=True) == []
     # Beside another that is as small, but in the whole photo to be seen.
     photo[288:320, 224:256] = (255, 0, 0)
@@ -162,23 +173,22 @@ def look(monkeypatch):
             picture[:, : size // 2] = 255
             return picture
 
-        def landmark_net(detector, variables, pixels):
+        def landmarks(pixels):
             is_second = len(squares) == 2
             place = 224 * squares[-1].to_crop(TRUTH + second_shift * is_second)
             # What it sees is mirrored where the white side is on the right.
-            is_mirrored = pixels[0, 0, -1, 0] > 0
+            is_mirrored = pixels[0, -1, 0] > 0
             place[:, 0] = 224 - place[:, 0] if is_mirrored else place[:, 0]
             keypoints = np.column_stack([place + np.array([7, 0]), np.linspace(0, 3, 21)])
             return LandmarkNetOutput(
-                np.array([second_presence if is_second else 2.0]),
-                np.array([second_right if is_second else 1.0]),
-                keypoints[None],
-                np.zeros((1, 21, 3)),
+                np.array(second_presence if is_second else 2.0),
+                np.array(second_right if is_second else 1.0),
+                keypoints,
+                np.zeros((21, 3)),
             )
 
         monkeypatch.setattr(palm_detector, "extract_turned", extract_turned)
-        monkeypatch.setattr(PalmDetector, "_compiled_landmark_net", landmark_net)
-        made = PalmDetector(PalmNetConfig(), {}, LandmarkNetConfig(), {})
+        made = PalmDetector(NETWORKS._replace(landmark=Network(224, landmarks)))
         photo = np.zeros((200, 200, 3), np.uint8)
         first = made._look_closer(photo, TurnedCrop((100.0, 100.0), 112.0, 0.0))
         return first, made._look_again(photo, first), squares
