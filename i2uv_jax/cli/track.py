@@ -59,7 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     add_detector_option(parser, PALM, of_none="which takes every frame as one hand")
     add_max_hands_option(parser, "each frame")
-    add_small_hands_option(parser, default=False)
+    add_small_hands_option(parser, default=True)
     add_model_options(parser, "frames")
     parser.add_argument(
         "--overlay",
@@ -154,6 +154,8 @@ class _Run:
         detector: "PhotoDetector | None",
         watch: InterruptWatch,
     ) -> None:
+        from i2uv_jax.inference.detected_hand import FollowingDetector
+        from i2uv_jax.inference.following import HandFollower
         from i2uv_jax.inference.tracking import HandSmoother, HandTracker
         from i2uv_jax.viewing.track_motions import TrackMotions
 
@@ -161,6 +163,9 @@ class _Run:
         self._video = video
         self._predictor = predictor
         self._detector = detector
+        self._follower = None
+        if isinstance(detector, FollowingDetector):
+            self._follower = HandFollower(detector, max_hands=args.max_hands)
         self._watch = watch
         self._tracker = HandTracker()
         self._smoother = HandSmoother() if args.smooth else None
@@ -202,6 +207,7 @@ class _Run:
             finish=self._draw,
             expected=(),
             batch_size=self._args.batch,
+            in_order=self._follower is not None,
         )
         bar = tqdm(total=self._video.num_frames, unit="frame", disable=not sys.stderr.isatty())
         try:
@@ -268,8 +274,10 @@ class _Run:
     def _look(self, frame: "Frame") -> _Seen:
         from i2uv_jax.inference.detected_hand import DetectedHand
 
-        if self._detector is not None:
-            with device_mishaps("the detector failed"):
+        with device_mishaps("the detector failed"):
+            if self._follower is not None:
+                return _Seen(frame, self._follower(frame.seconds, frame.pixels))
+            if self._detector is not None:
                 return _Seen(frame, self._detector(frame.pixels)[: self._args.max_hands])
         height, width, _ = frame.pixels.shape
         return _Seen(frame, [DetectedHand((0.0, 0.0, float(width), float(height)), None, 1.0)])

@@ -44,12 +44,29 @@ def intersection_over_union(
     first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "m 4"]
 ) -> Float[np.ndarray, "n m"]:
     """Shared area over joint area of every pair of boxes (left, top, right, bottom)."""
+    shared = _shared_areas(first, second)
+    joint = _areas(first)[:, None] + _areas(second)[None] - shared
+    return shared / np.maximum(joint, 1e-12)
+
+
+def intersection_over_smaller(
+    first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "m 4"]
+) -> Float[np.ndarray, "n m"]:
+    """Shared area over that of the smaller of every pair of boxes: 1 where it lies in the other."""
+    smaller = np.minimum(_areas(first)[:, None], _areas(second)[None])
+    return _shared_areas(first, second) / np.maximum(smaller, 1e-12)
+
+
+def _shared_areas(
+    first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "m 4"]
+) -> Float[np.ndarray, "n m"]:
     low = np.maximum(first[:, None, :2], second[None, :, :2])
     high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=-1)
-    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1) for boxes in (first, second)]
-    joint = areas[0][:, None] + areas[1][None] - shared
-    return shared / np.maximum(joint, 1e-12)
+    return np.prod(np.maximum(high - low, 0), axis=-1)
+
+
+def _areas(boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n"]:
+    return np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1)
 
 
 def suppress_overlapping(
@@ -76,14 +93,11 @@ def drop_contained(
     Args:
       either_way: nor does any cover more than that of a better one.
     """
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1)
+    area, shared = _areas(boxes), _shared_areas(boxes, boxes)
     kept: list[int] = []
     for index in np.argsort(-scores, kind="stable"):
-        low = np.maximum(boxes[kept, :2], boxes[index, :2])
-        high = np.minimum(boxes[kept, 2:], boxes[index, 2:])
-        shared = np.prod(np.maximum(high - low, 0), axis=-1)
         contained = np.minimum(area[kept], area[index]) if either_way else area[index]
-        if not (shared > threshold * contained).any():
+        if not (shared[index, kept] > threshold * contained).any():
             kept.append(int(index))
     return np.array(kept, int)
 

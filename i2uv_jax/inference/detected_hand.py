@@ -66,6 +66,23 @@ class BoxDetector(PhotoDetector, Protocol):
         ...
 
 
+@runtime_checkable
+class FollowingDetector(BoxDetector, Protocol):
+    """One that also looks for hands where they were in the frame before; may be called from several
+    threads, too."""
+
+    def follow(
+        self, frame: UInt8[np.ndarray, "h w 3"], earlier: Sequence[DetectedHand]
+    ) -> list[DetectedHand]:
+        """The hands of a frame that are still about where they were, in the order given; those that
+        are lost are left out.
+
+        Args:
+          earlier: hands of the frame before, with keypoints.
+        """
+        ...
+
+
 def plain_box(box: Float[np.ndarray, "4"]) -> tuple[float, float, float, float]:
     """Left, top, right and bottom as `DetectedHand` has them: plain numbers."""
     left, top, right, bottom = (float(edge) for edge in box)

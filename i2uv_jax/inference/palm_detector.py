@@ -69,8 +69,8 @@ _NUM_TURNS = 4
 
 
 class PalmDetector:
-    """A `BoxDetector` with two networks of MediaPipe's: one finds palms, and one looks closer at
-    the hand of each and tells its keypoints and its side.
+    """A `FollowingDetector` with two networks of MediaPipe's: one finds palms, and one looks closer
+    at the hand of each and tells its keypoints and its side.
 
     Keypoints are, unless asked otherwise, the mean of two looks: at the square that the palm
     suggests, and at the mirror image of the one about the first look's keypoints.
@@ -144,9 +144,20 @@ class PalmDetector:
         if not can_be_cropped(likeliest.box_xyxy, width, height):
             return None
         hand = self._look_closer(photo, square_about(likeliest.keypoints[:, :2]))
-        if hand.score < self._min_score or not can_be_cropped(hand.box_xyxy, width, height):
+        if not self._is_hand(hand, width, height):
             return None
         return self._look_again(photo, hand) if self._second_look else hand
+
+    def follow(
+        self, frame: UInt8[np.ndarray, "h w 3"], earlier: Sequence[DetectedHand]
+    ) -> list[DetectedHand]:
+        """The hands of a frame that are still about where they were, in the order given; those that
+        are lost are left out."""
+        frame = as_picture(frame)
+        height, width, _ = frame.shape
+        looks = [self._look_closer(frame, square_about(hand.keypoints[:, :2])) for hand in earlier]
+        hands = [look for look in looks if self._is_hand(look, width, height)]
+        return [self._look_again(frame, hand) for hand in hands] if self._second_look else hands
 
     def _hands_in(
         self, photo: UInt8[np.ndarray, "h w 3"], square: SquareCrop
@@ -191,13 +202,10 @@ class PalmDetector:
         """What squares show, as far as it is a hand, the likeliest first."""
         height, width, _ = photo.shape
         looks = [self._look_closer(photo, square) for square in squares]
-        return _each_once(
-            [
-                look
-                for look in looks
-                if look.score >= self._min_score and can_be_cropped(look.box_xyxy, width, height)
-            ]
-        )
+        return _each_once([look for look in looks if self._is_hand(look, width, height)])
+
+    def _is_hand(self, look: DetectedHand, width: int, height: int) -> bool:
+        return look.score >= self._min_score and can_be_cropped(look.box_xyxy, width, height)
 
     def _look_closer(
         self, photo: UInt8[np.ndarray, "h w 3"], square: TurnedCrop, *, mirrored: bool = False

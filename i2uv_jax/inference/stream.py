@@ -37,6 +37,7 @@ def stream(
     finish: Callable[[Item, Any, Any], Any],
     expected: tuple[type[Exception], ...],
     batch_size: int,
+    in_order: bool = False,
     num_threads: int = 4,
 ) -> Iterator[Outcome[Item]]:
     """Yields an outcome for each item, in order; items are drawn as they are needed.
@@ -50,8 +51,10 @@ def stream(
       expected: errors of `load` and `finish` that only cost their item; others end the stream, as
         all errors of `infer` do.
       batch_size: items that the model is given together; the last batch may be smaller.
+      in_order: load one item after the other, in one thread, for a `load` that remembers.
+      num_threads: of each pool that need not keep an order.
     """
-    load_pool = ThreadPoolExecutor(num_threads, thread_name_prefix="load")
+    load_pool = ThreadPoolExecutor(1 if in_order else num_threads, thread_name_prefix="load")
     finish_pool = ThreadPoolExecutor(num_threads, thread_name_prefix="finish")
     end: Exception | None = None
 

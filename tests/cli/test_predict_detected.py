@@ -180,11 +180,11 @@ def test_runs_one_after_the_other_spare_each_other_s_numbered_meshes(run, tmp_pa
     [
         (["predict", "a.png"], True),
         (["predict", "a.png", "--no-small-hands"], False),
-        (["track", "a.mp4"], False),
-        (["track", "a.mp4", "--small-hands"], True),
+        (["track", "a.mp4"], True),
+        (["track", "a.mp4", "--no-small-hands"], False),
     ],
 )
-def test_small_hands_are_looked_for_in_photos_and_on_request_in_videos(
+def test_small_hands_are_looked_for_unless_refused(
     tmp_path, tiny_model_path, monkeypatch, words, in_parts
 ):
     asked = []

@@ -50,8 +50,8 @@ def track(tmp_path, tiny_model_path, fast_network, monkeypatch):
             left = 10.0 + 2 * number
             return [DetectedHand((left, 5, left + 40, 45), "left", 0.9)] if number >= 2 else []
 
-    def run(*arguments, fails_at=None, at_failure=None, stem="clip"):
-        detector = Detector(fails_at, at_failure)
+    def run(*arguments, detector=None, fails_at=None, at_failure=None, stem="clip"):
+        detector = detector or Detector(fails_at, at_failure)
         monkeypatch.setattr(hand_detector, "load_detector", lambda path, **_: detector)
         words = ["track", *map(str, arguments), "--out", str(tmp_path / "out"), "--batch", "4"]
         code = main([*words, "--model", str(tiny_model_path), "--backend", "xla"])
@@ -80,6 +80,39 @@ def test_every_frame_has_a_line_and_the_hand_one_number(track, clip, tmp_path):
     assert np.ptp(overlaid[0].pixels) < 10  # no hand
     assert np.ptp(overlaid[5].pixels) > 50
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"clip.jsonl", "clip.mp4"}
+
+
+def test_detectors_that_follow_are_asked_frame_by_frame_in_order(track, clip):
+    class Following:
+        """Its hand drops by the number of frames that it has followed it for."""
+
+        def __init__(self):
+            self.frames = []
+
+        def compile(self):
+            pass
+
+        def __call__(self, photo, *, is_close_up=False):
+            return [self.hand(10)]
+
+        def look_in_box(self, photo, box_xyxy):
+            raise AssertionError("no box is known")
+
+        def follow(self, frame, earlier):
+            self.frames.append(round(frame.mean() / 20))
+            return [self.hand(one.box_xyxy[1] + 1) for one in earlier]
+
+        def hand(self, top):
+            keypoints = np.linspace([10, top, 0], [40, top + 30, 0], 21)
+            return DetectedHand((10.0, top, 40.0, top + 30), "left", 0.9, keypoints)
+
+    detector = Following()
+    code, (_, *frames, _) = track(clip, "--max-hands", "1", detector=detector)
+    assert code == 0
+    assert detector.frames == list(range(NUM_FRAMES))
+    tops = [frame["hands"][0]["box_xyxy"][1] for frame in frames]
+    assert tops == [10 + number for number in range(NUM_FRAMES)]
+    assert {frame["hands"][0]["track"] for frame in frames} == {1}
 
 
 def test_meshes_without_an_overlay(track, clip, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from i2uv_jax.detection.boxes import (
     FoundBoxes,
+    intersection_over_smaller,
     intersection_over_union,
     pick_boxes,
     square_boxes,
@@ -20,6 +21,9 @@ def test_overlaps_of_squares_by_hand():
     np.testing.assert_allclose(
         intersection_over_union(boxes, boxes), [[1, 1 / 3, 0], [1 / 3, 1, 0], [0, 0, 1]]
     )
+    # Of a square that lies in another all is shared, whatever that other's size.
+    inner = np.array([[0.5, 0.5, 1.5, 1.0]])
+    np.testing.assert_allclose(intersection_over_smaller(boxes, inner), [[1], [0.5], [0]])
 
 
 def test_of_overlapping_boxes_the_better_ones_stay():

@@ -57,6 +57,21 @@ def test_ten_thousand_pictures_in_bounded_memory():
     assert most <= 7 * 8
 
 
+def test_a_load_that_remembers_sees_one_item_after_the_other():
+    seen = []
+
+    def load(item):
+        before = len(seen)
+        time.sleep(0.002 * (item % 3))
+        seen.append(item)
+        assert len(seen) == before + 1  # nobody else was at it meanwhile
+        return Picture(item)
+
+    outcomes = list(run(range(40), load=load, in_order=True))
+    assert [outcome.error for outcome in outcomes] == [None] * 40
+    assert seen == list(range(40))
+
+
 def test_order_is_kept_whatever_takes_long():
     def slow(item):
         time.sleep(0.02 if item % 5 == 0 else 0)

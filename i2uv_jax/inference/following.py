@@ -1,0 +1,91 @@
+"""Hands of frames that follow each other: looked for where they were, which takes less time than to
+find them anew, holds on to hands too small or too turned to be found, and shakes less."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+
+from i2uv_jax.detection.boxes import intersection_over_smaller
+from i2uv_jax.inference.detected_hand import DetectedHand, FollowingDetector
+
+_SEARCH_INTERVAL_S = 0.2
+"""How long a new hand may stay unseen beside others."""
+
+_SAME_HAND = 0.6
+"""Share of the smaller box, within the other, from which a hand that is found is taken for one that
+is followed, or for a part of it."""
+
+_LIKELIER = 0.2
+"""What is found in place of a hand that is followed counts if its score is higher by this."""
+
+_SAME_PLACE = 0.2
+"""Mean distance of keypoints, in sides of the box, below which two hands that are followed have
+become one."""
+
+
+class HandFollower:
+    """Finds the hands of one frame after the other; for one thread at a time."""
+
+    def __init__(self, detector: FollowingDetector, *, max_hands: int | None = None) -> None:
+        """
+        Args:
+          detector: searches frames, and looks again where hands were.
+          max_hands: how many are followed at most; None sets no limit.
+        """
+        self._detector = detector
+        self._max_hands = max_hands
+        self._hands: list[DetectedHand] = []
+        self._searched_s = -math.inf
+
+    def __call__(self, seconds: float, frame: UInt8[np.ndarray, "h w 3"]) -> list[DetectedHand]:
+        """The hands of the next frame: those of the frame before, then those that are new.
+
+        The whole frame is searched from time to time, also where a hand was lost, and always where
+        there is none; part by part, for small hands, from time to time alone.
+
+        Args:
+          seconds: the frame's time, later than that of the frame before.
+        """
+        num_before = len(self._hands)
+        hands = _each_once(self._detector.follow(frame, self._hands))
+        is_due = seconds - self._searched_s >= _SEARCH_INTERVAL_S
+        has_room = self._max_hands is None or len(hands) < self._max_hands
+        if has_room and (is_due or not hands or len(hands) < num_before):
+            hands = _joined(hands, self._detector(frame, is_close_up=not is_due))
+            self._searched_s = seconds if is_due else self._searched_s
+        self._hands = hands[: self._max_hands]
+        return self._hands
+
+
+def _each_once(followed: Sequence[DetectedHand]) -> list[DetectedHand]:
+    """Without the less likely ones of those that have become one."""
+    kept: list[int] = []
+    for number in sorted(range(len(followed)), key=lambda number: -followed[number].score):
+        if not any(_are_at_one_place(followed[number], followed[other]) for other in kept):
+            kept.append(number)
+    return [followed[number] for number in sorted(kept)]
+
+
+def _joined(followed: Sequence[DetectedHand], found: Sequence[DetectedHand]) -> list[DetectedHand]:
+    """Those that are followed, and behind them what was found and is none of them."""
+    hands, new = list(followed), []
+    for hand in found:
+        overlaps = [_overlap(hand, other) for other in followed]
+        if max(overlaps, default=0.0) < _SAME_HAND:
+            new.append(hand)
+        elif hand.score > hands[place := int(np.argmax(overlaps))].score + _LIKELIER:
+            hands[place] = hand
+    return hands + new
+
+
+def _are_at_one_place(hand: DetectedHand, other: DetectedHand) -> bool:
+    left, top, right, bottom = hand.box_xyxy
+    apart = np.linalg.norm((hand.keypoints - other.keypoints)[:, :2], axis=-1).mean()
+    return bool(apart < _SAME_PLACE * max(right - left, bottom - top))
+
+
+def _overlap(hand: DetectedHand, other: DetectedHand) -> float:
+    boxes = np.array([hand.box_xyxy]), np.array([other.box_xyxy])
+    return float(intersection_over_smaller(*boxes)[0, 0])
