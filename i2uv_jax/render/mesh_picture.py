@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from i2uv_jax.geometry.host_normals import vertex_normals
-from i2uv_jax.render.rasterise import rasterise
+from i2uv_jax.render.rasterise import find_visible_faces, weights_at
 
 _SUPERSAMPLING = 2
 _LIGHT = np.array([-0.35, -0.55, -0.76], np.float32)
@@ -35,7 +35,7 @@ def draw_meshes(
       colours: of the vertices, 0 to 1; all have `MESH_COLOUR` for None.
     """
     fine = size * _SUPERSAMPLING
-    fragments = rasterise(
+    seen = find_visible_faces(
         (points_px * _SUPERSAMPLING).astype(np.float32),
         (vertices[..., 2] - vertices[..., 2].min() + _DEPTH_OFFSET).astype(np.float32),
         faces,
@@ -44,14 +44,17 @@ def draw_meshes(
         # The mesh is open at the wrist: from there its inside must show instead of nothing.
         cull_back_faces=False,
     )
-    face, weights = np.asarray(fragments.face), np.asarray(fragments.weights)
+    face, planes = np.asarray(seen.face), np.asarray(seen.planes)
     pictures = np.zeros((len(vertices), size, size, 4), np.uint8)
     for index, view_vertices in enumerate(vertices):
         # Half of a picture and more is empty: only what is covered is worth a computation.
         covered = np.flatnonzero(face[index] >= 0)
-        corners = faces[face[index].ravel()[covered]]
+        covering = face[index].ravel()[covered]
+        corners = faces[covering]
+        row, column = np.divmod(covered.astype(np.int32), np.int32(fine))
+        centre_x, centre_y = (axis.astype(np.float32) + np.float32(0.5) for axis in (column, row))
+        own_weights = weights_at(planes[index][covering], centre_x, centre_y).T
         normals = vertex_normals(view_vertices, faces).astype(np.float32)[corners]
-        own_weights = weights[index].reshape(-1, 3)[covered]
         brightness = _brightness(np.einsum("nk,nkd->nd", own_weights, normals))
         alpha = _mean_of_blocks((face[index] >= 0).astype(np.float32))
         drawn = np.flatnonzero(alpha)

@@ -109,15 +109,18 @@ def rasterise(
 
 
 def weights_at(
-    planes: Float[Array, "n 9"], x_px: Float[Array, "n"], y_px: Float[Array, "n"]
-) -> Float[Array, "3 n"]:
-    """Perspective-correct barycentric weights of places on the screen.
+    planes: Float[Array | np.ndarray, "n 9"],
+    x_px: Float[Array | np.ndarray, "n"],
+    y_px: Float[Array | np.ndarray, "n"],
+) -> Float[Array | np.ndarray, "3 n"]:
+    """Perspective-correct barycentric weights of places on the screen; of JAX's arrays or NumPy's.
 
     Args:
       planes: of the triangle that each place sees (`VisibleFaces.planes`). The weights of places
         outside their triangle are finite, and of no meaning.
     """
-    return jnp.stack(_normalise_weights(_evaluate(planes.T, x_px, y_px)[0])[0])
+    weights, _ = _normalise_weights(_evaluate(planes.T, x_px, y_px)[0])
+    return planes.__array_namespace__().stack(weights)
 
 
 def interpolate(
@@ -234,9 +237,10 @@ def _inverse_depth_range(corner_depth, visible):
 
 def _normalise_weights(quotients):
     """Weights that sum to 1, and the depth, from the three quotients of `_weight_planes`."""
-    quotients = [jnp.maximum(quotient, 0) for quotient in quotients]
+    xp = quotients[0].__array_namespace__()
+    quotients = [xp.maximum(quotient, xp.zeros_like(quotient)) for quotient in quotients]
     inverse_depth = quotients[0] + quotients[1] + quotients[2]
-    depth = 1 / jnp.where(inverse_depth > 0, inverse_depth, 1)
+    depth = 1 / xp.where(inverse_depth > 0, inverse_depth, xp.ones_like(inverse_depth))
     return [quotient * depth for quotient in quotients], depth
 
 
