@@ -18,7 +18,8 @@ _SAME_HAND = 0.6
 is followed, or for a part of it."""
 
 _LIKELIER = 0.2
-"""What is found in place of a hand that is followed counts if its score is higher by this."""
+"""What is found counts instead of a hand that is followed, at the same place or where there are too
+many, if its score is higher by this."""
 
 _SAME_PLACE = 0.2
 """Mean distance of keypoints, in sides of the box, below which two hands that are followed have
@@ -51,12 +52,12 @@ class HandFollower:
         num_before = len(self._hands)
         hands = _each_once(self._detector.follow(frame, self._hands))
         is_due = seconds - self._searched_s >= _SEARCH_INTERVAL_S
-        has_room = self._max_hands is None or len(hands) < self._max_hands
-        if has_room and (is_due or not hands or len(hands) < num_before):
-            hands = _joined(hands, self._detector(frame, is_close_up=not is_due))
+        if is_due or not hands or len(hands) < num_before:
+            found = self._detector(frame, is_close_up=not is_due)
+            hands = _joined(hands, found, self._max_hands)
             self._searched_s = seconds if is_due else self._searched_s
-        self._hands = hands[: self._max_hands]
-        return self._hands
+        self._hands = hands
+        return hands
 
 
 def _each_once(followed: Sequence[DetectedHand]) -> list[DetectedHand]:
@@ -68,7 +69,9 @@ def _each_once(followed: Sequence[DetectedHand]) -> list[DetectedHand]:
     return [followed[number] for number in sorted(kept)]
 
 
-def _joined(followed: Sequence[DetectedHand], found: Sequence[DetectedHand]) -> list[DetectedHand]:
+def _joined(
+    followed: Sequence[DetectedHand], found: Sequence[DetectedHand], max_hands: int | None
+) -> list[DetectedHand]:
     """Those that are followed, and behind them what was found and is none of them."""
     hands, new = list(followed), []
     for hand in found:
@@ -77,7 +80,9 @@ def _joined(followed: Sequence[DetectedHand], found: Sequence[DetectedHand]) -> 
             new.append(hand)
         elif hand.score > hands[place := int(np.argmax(overlaps))].score + _LIKELIER:
             hands[place] = hand
-    return hands + new
+    worth = [hand.score + _LIKELIER for hand in hands] + [hand.score for hand in new]
+    kept = np.argsort(-np.array(worth), kind="stable")[:max_hands]
+    return [(hands + new)[place] for place in sorted(kept)]
 
 
 def _are_at_one_place(hand: DetectedHand, other: DetectedHand) -> bool:

@@ -114,11 +114,15 @@ def test_no_more_are_followed_than_are_wanted(detector):
     detector.found = [hand(100), hand(300), hand(500)]
     follower = HandFollower(detector, max_hands=2)
     assert [one.box_xyxy[0] for one in follower(0.0, FRAME)] == [100, 300]
-    # Whoever is followed stays, and while all are there nobody else is looked for.
+    # Whoever is followed stays, but for somebody clearly likelier.
     detector.found = [hand(500, score=1.0)]
-    assert searches_of(detector, follower, [0.3, 0.6]) == [None, None]
+    assert [one.box_xyxy[0] for one in follower(0.3, FRAME)] == [100, 300]
+    detector.followed = [hand(100, score=0.7), hand(300)]
+    assert [one.box_xyxy[0] for one in follower(0.4, FRAME)] == [100, 300]  # not searched
+    assert [one.box_xyxy[0] for one in follower(0.6, FRAME)] == [300, 500]
     detector.followed = [hand(300)]
-    assert [one.box_xyxy[0] for one in follower(0.9, FRAME)] == [300, 500]
+    detector.found = [hand(200, top=300, score=0.5)]
+    assert [one.box_xyxy[0] for one in follower(0.7, FRAME)] == [300, 200]
 
 
 def test_a_drawn_hand_is_followed_as_it_moves_and_lost_where_it_is_gone():
