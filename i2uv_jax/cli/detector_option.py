@@ -73,7 +73,7 @@ def open_detector(
     min_score: float | None = None,
     second_look: bool = True,
     in_parts: bool = True,
-    backend: str = "auto",
+    backend: str = "xla",
 ) -> "Iterator[PhotoDetector | None]":
     """The detector, ready to be called; None where nothing is to be detected.
 

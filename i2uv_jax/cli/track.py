@@ -58,7 +58,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--hand", choices=("left", "right"), help="which all hands are (as detected)"
     )
     add_detector_option(parser, PALM, of_none="which takes every frame as one hand")
-    add_max_hands_option(parser, "each frame")
+    add_max_hands_option(parser, f"each frame ({PALM} keeps to those that it follows)")
     add_small_hands_option(parser, default=True)
     add_model_options(parser, "frames")
     parser.add_argument(

@@ -18,7 +18,7 @@ from i2uv_jax.inference.backends import choose_backend
 from i2uv_jax.inference.heat_map_detector import HeatMapDetector
 from i2uv_jax.inference.palm_detector import PalmDetector
 from i2uv_jax.inference.picture_networks import PictureNetworks, load_picture_networks
-from i2uv_jax.inference.runtime_errors import UnsupportedModelError
+from i2uv_jax.inference.runtime_errors import MissingRuntimeError, UnsupportedModelError
 from i2uv_jax.models.model_files import DETECTOR, shipped_file
 from i2uv_jax.models.weights import load_model_file
 
@@ -43,8 +43,8 @@ def load_detector(
         and half as much time again; others never do.
       in_parts: whether "palm" looks for small hands in up to nine parts of a photo in which it
         finds no large one; others never do.
-      backend: what runs the networks of "palm": "xla"; "litert" in two fifths of the time on CPUs,
-        if the extra is installed; or "auto", the faster one that is there. Others run on XLA.
+      backend: what runs the networks of "palm": "xla"; "litert", in half to two thirds of the time
+        on CPUs, if the extra is installed; or "auto", the faster one that is there. Others run on XLA.
 
     Raises:
       MissingRuntimeError: LiteRT is asked for and not installed.
@@ -66,10 +66,11 @@ def load_detector(
 
 def _load_palm_networks(backend: str) -> PictureNetworks:
     """On what "auto" stands for, or on XLA if that cannot compute them."""
-    chosen = choose_backend(backend)
+    if backend not in ("auto", "xla", "litert"):
+        raise ValueError(f"backend: expected auto, xla or litert, got {backend!r}")
     try:
-        return load_picture_networks(chosen)
-    except UnsupportedModelError:
+        return load_picture_networks(choose_backend(backend))
+    except (MissingRuntimeError, UnsupportedModelError):
         if backend != "auto":
             raise
         return load_picture_networks("xla")

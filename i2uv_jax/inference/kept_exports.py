@@ -13,7 +13,7 @@ from i2uv_jax.atomic_file import write_atomically
 from i2uv_jax.inference.cache import user_cache_folder
 from i2uv_jax.inference.export import FORMAT
 from i2uv_jax.inference.predictor import Network
-from i2uv_jax.inference.runtime_errors import UnsupportedModelError
+from i2uv_jax.inference.runtime_errors import MissingRuntimeError, UnsupportedModelError
 from i2uv_jax.inference.runtimes import open_content
 
 _EXPORTED_PARTS = ("config", "geometry", "hand", "inference", "models", "ops")
@@ -51,7 +51,7 @@ def kept_network(backend: str, files: Sequence[Path], export: Callable[[], bytes
             with contextlib.suppress(OSError):
                 kept.touch()  # So that those that are used stay longest.
             return network
-        except UnsupportedModelError:
+        except (MissingRuntimeError, UnsupportedModelError):
             raise
         except (OSError, ValueError):
             pass  # It is not ours any more, or damaged: made anew below.

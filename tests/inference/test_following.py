@@ -58,8 +58,8 @@ def test_frames_are_searched_five_times_a_second(detector):
     assert isinstance(detector, FollowingDetector)
     detector.found = [hand(100)]
     follower = HandFollower(detector)
-    answers = searches_of(detector, follower, [number / 20 for number in range(10)])
-    assert answers == ["thorough", *[None] * 3, "thorough", *[None] * 3, "thorough", None]
+    answers = searches_of(detector, follower, [number / 20 for number in range(40)])
+    assert answers == 10 * ["thorough", None, None, None]
 
 
 def test_without_hands_each_frame_is_searched_but_seldom_in_parts(detector):
@@ -94,6 +94,26 @@ def test_what_is_clearly_likelier_takes_a_hand_s_place(detector):
     assert [one.box_xyxy[0] for one in follower(0.2, FRAME)] == [100]
     detector.found = [hand(120, score=0.85)]
     assert [one.box_xyxy[0] for one in follower(0.4, FRAME)] == [120]
+
+
+def test_one_of_two_hands_at_one_place_comes_back(detector):
+    right, left = hand(100), hand(100, score=0.95)
+    left = replace(left, keypoints=left.keypoints[::-1])
+    detector.found = [right]
+    follower = HandFollower(detector)
+    follower(0.0, FRAME)
+    detector.found = [left, right]
+    first, second = follower(0.2, FRAME)
+    assert first is right and second is left
+
+
+def test_a_likelier_part_takes_no_hand_s_place(detector):
+    large, part = hand(100, side=200, score=0.7), hand(150, top=150, side=50, score=0.95)
+    detector.found = [large]
+    follower = HandFollower(detector)
+    follower(0.0, FRAME)
+    detector.found = [part, large]
+    assert follower(0.2, FRAME) == [large]
 
 
 def test_hands_that_have_become_one_are_one(detector):

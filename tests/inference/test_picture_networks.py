@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from i2uv_jax.inference import hand_detector
+from i2uv_jax.inference import hand_detector, picture_networks
 from i2uv_jax.inference.drawn_photos import draw_photo
 from i2uv_jax.inference.hand_detector import load_detector
 from i2uv_jax.inference.picture_networks import PictureNetworks, load_picture_networks
@@ -86,7 +86,17 @@ def test_a_runtime_that_is_not_installed_is_named(request, monkeypatch, tmp_path
     else:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     # Modules of ours that import them count as not imported either.
-    for module in ("litert_graph", "litert_interpreters"):
-        monkeypatch.setitem(sys.modules, f"i2uv_jax.inference.{module}", None)
+    module = "litert_interpreters" if is_exported else "litert_graph"
+    monkeypatch.setitem(sys.modules, f"i2uv_jax.inference.{module}", None)
+    if is_exported:
+        monkeypatch.setattr(picture_networks, "export_picture_network", None)  # nor made anew
     with pytest.raises(ValueError, match=r'litert: not installed .*pip install "i2uv-jax\[litert'):
         load_detector(backend="litert")
+
+
+@pytest.mark.parametrize("backend", ["onnx", "foo"])
+def test_an_unknown_backend_is_one_line(backend):
+    with pytest.raises(
+        ValueError, match=f"^backend: expected auto, xla or litert, got '{backend}'"
+    ):
+        load_detector(backend=backend)
