@@ -44,7 +44,8 @@ def load_detector(
       in_parts: whether "palm" looks for small hands in up to nine parts of a photo in which it
         finds no large one; others never do.
       backend: what runs the networks of "palm": "xla"; "litert", in half to two thirds of the time
-        on CPUs, if the extra is installed; or "auto", the faster one that is there. Others run on XLA.
+        on CPUs, if the extra is installed; or "auto", the faster one that is there. Others run on
+        XLA.
 
     Raises:
       MissingRuntimeError: LiteRT is asked for and not installed.
