@@ -32,12 +32,14 @@ class Palms(NamedTuple):
 @lru_cache
 def anchor_centres(size: int) -> Float[np.ndarray, "n 2"]:
     """Where the anchors' cells have their middles, in the order of the network's answers."""
-    return np.concatenate(
+    centres = np.concatenate(
         [
             np.repeat(_cell_centres(size // stride), anchors, axis=0)
             for stride, anchors in ((8, FINE_ANCHORS), (16, COARSE_ANCHORS))
         ]
     )
+    centres.flags.writeable = False  # All callers share them.
+    return centres
 
 
 def find_palms(

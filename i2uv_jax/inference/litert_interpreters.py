@@ -1,6 +1,7 @@
 """LiteRT's interpreters, each of which one thread at a time may call. Needs the extra `litert`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import LifoQueue
 
 import numpy as np
@@ -32,14 +33,8 @@ class InterpreterPool:
         Raises:
           UnsupportedModelError: LiteRT cannot run it.
         """
-        # The last that was put back comes first: no more are opened than work at one time.
-        run = self._idle.get()
-        try:
-            if run is None:
-                run = self._opened()
+        with self._borrowed() as run:
             return run(**inputs)
-        finally:
-            self._idle.put(run)
 
     def open(self) -> None:
         """Opens an interpreter ahead of the first call.
@@ -47,9 +42,16 @@ class InterpreterPool:
         Raises:
           UnsupportedModelError: LiteRT cannot run the program.
         """
+        with self._borrowed():
+            pass
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Callable[..., dict[str, np.ndarray]]]:
+        # The last that was put back comes first: no more are opened than work at one time.
         run = self._idle.get()
         try:
             run = run or self._opened()
+            yield run
         finally:
             self._idle.put(run)
 

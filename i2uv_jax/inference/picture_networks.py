@@ -21,6 +21,12 @@ from i2uv_jax.models.networks import build_network
 from i2uv_jax.models.palm_net import PalmNet, PalmNetOutput
 from i2uv_jax.models.weights import load_model_file
 
+_NETWORKS = {
+    PalmNetConfig: (PalmNet, PalmNetOutput),
+    LandmarkNetConfig: (LandmarkNet, LandmarkNetOutput),
+}
+"""What a config stands for, and what that tells."""
+
 
 class PictureNetwork(Protocol):
     """Sees one picture at a time; may be called from several threads."""
@@ -114,7 +120,7 @@ class ExportedPictureNetwork:
         """
         self.image_size = config.image_size
         self._network = network
-        _, self._output_type = _plain(config)
+        _, self._output_type = _NETWORKS[type(config)]
 
     def __call__(self, pixels: UInt8[np.ndarray, "s s 3"]) -> Any:
         told = self._network(pixels[None])
@@ -135,7 +141,8 @@ def export_picture_network(config: PalmNetConfig | LandmarkNetConfig, variables:
         from i2uv_jax.inference.litert_graph import litert_model
     except ImportError as error:
         raise MissingRuntimeError("litert", error) from error
-    model, _ = _plain(config)
+    network, _ = _NETWORKS[type(config)]
+    model = network(config)  # In operations that every runtime has.
     shape = (1, config.image_size, config.image_size, 3)
 
     def answer(pixels: UInt8[Array, "1 s s 3"]) -> dict[str, Array]:
@@ -144,13 +151,6 @@ def export_picture_network(config: PalmNetConfig | LandmarkNetConfig, variables:
     program = litert_model(answer, {IMAGE: jax.ShapeDtypeStruct(shape, jnp.uint8)})
     inputs = [{"name": IMAGE, "shape": shape, "dtype": "uint8"}]
     return with_card(program, {"format": FORMAT, "inputs": inputs})
-
-
-def _plain(config: PalmNetConfig | LandmarkNetConfig) -> tuple[PalmNet | LandmarkNet, type]:
-    """The network in operations that every runtime has, and the type of its output."""
-    if isinstance(config, PalmNetConfig):
-        return PalmNet(config), PalmNetOutput
-    return LandmarkNet(config), LandmarkNetOutput
 
 
 def _from_bytes(pixels: UInt8[Array, "b s s 3"]) -> Array:
