@@ -48,15 +48,14 @@ def add_max_hands_option(parser: argparse.ArgumentParser, where: str) -> None:
     )
 
 
-def add_small_hands_option(parser: argparse.ArgumentParser, *, default: bool) -> None:
+def add_small_hands_option(parser: argparse.ArgumentParser) -> None:
     """Adds `--small-hands`."""
     parser.add_argument(
         "--small-hands",
         action=argparse.BooleanOptionalAction,
-        default=default,
+        default=True,
         help=f"have {PALM} look closer, part by part, where it finds no hand or small ones alone: "
-        f"it finds those of people who are seen whole, and takes longer "
-        f"({'does' if default else 'does not'})",
+        "it finds those of people who are seen whole, and takes longer (does)",
     )
 
 

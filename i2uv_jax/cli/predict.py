@@ -78,7 +78,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     add_detector_option(parser, PALM)
     add_max_hands_option(parser, "each photo")
-    add_small_hands_option(parser, default=True)
+    add_small_hands_option(parser)
     add_model_options(parser, "photos")
     parser.add_argument(
         "--fine",

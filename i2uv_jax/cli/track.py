@@ -59,7 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     add_detector_option(parser, PALM, of_none="which takes every frame as one hand")
     add_max_hands_option(parser, f"each frame ({PALM} keeps to those that it follows)")
-    add_small_hands_option(parser, default=True)
+    add_small_hands_option(parser)
     add_model_options(parser, "frames")
     parser.add_argument(
         "--overlay",

@@ -48,11 +48,11 @@ class PhotoDetector(Protocol):
 
 @runtime_checkable
 class BoxDetector(PhotoDetector, Protocol):
-    """One that can be told that a photo is cut around a hand, and can look straight at a box; may
-    be called from several threads, too."""
+    """One that can be told not to look for small hands, part by part, and can look straight at a
+    box; may be called from several threads, too."""
 
     def __call__(
-        self, photo: UInt8[np.ndarray, "h w 3"], *, is_close_up: bool = False
+        self, photo: UInt8[np.ndarray, "h w 3"], *, in_parts: bool = True
     ) -> list[DetectedHand]: ...
 
     def look_in_box(
@@ -68,8 +68,8 @@ class BoxDetector(PhotoDetector, Protocol):
 
 @runtime_checkable
 class FollowingDetector(BoxDetector, Protocol):
-    """One that also looks for hands where they were in the frame before; may be called from several
-    threads, too."""
+    """One that also looks for hands where they were in the frame before, and tells the keypoints of
+    all that it finds; may be called from several threads, too."""
 
     def follow(
         self, frame: UInt8[np.ndarray, "h w 3"], earlier: Sequence[DetectedHand]

@@ -60,7 +60,7 @@ class HandFollower:
         hands = _each_once(self._detector.follow(frame, self._hands))
         is_due = seconds - self._searched_s >= _SEARCH_INTERVAL_S - _ROUNDING_S
         if is_due or not hands or len(hands) < num_before:
-            found = self._detector(frame, is_close_up=not is_due)
+            found = self._detector(frame, in_parts=is_due)
             hands = _joined(hands, found, self._max_hands)
             self._searched_s = seconds if is_due else self._searched_s
         self._hands = hands

@@ -58,7 +58,7 @@ def find_in_box(
     )
     surroundings = photo[top:bottom, left:right]
     if isinstance(detector, BoxDetector):
-        found = detector(surroundings, is_close_up=True)
+        found = detector(surroundings, in_parts=False)
     else:
         found = detector(surroundings)
     around = [_moved(hand, left, top) for hand in found]

@@ -101,19 +101,22 @@ class PalmDetector:
         self._landmark_net.compile()
 
     def __call__(
-        self, photo: UInt8[np.ndarray, "h w 3"], *, is_close_up: bool = False
+        self, photo: UInt8[np.ndarray, "h w 3"], *, in_parts: bool = True
     ) -> list[DetectedHand]:
         """The hands of an sRGB photo of any size, the likeliest first, in boxes around their
         keypoints; an empty list if none.
 
-        Where none is found, or small ones alone, the photo is looked at in parts, too, unless it is
-        a close-up, and where there is still none, as if from farther away, up to twice.
+        Where none is found, or small ones alone, the photo is looked at in parts, too, and where
+        there is still none, as if from farther away, up to twice.
+
+        Args:
+          in_parts: False leaves the parts out this time, as for a photo cut around a hand.
         """
         photo = as_picture(photo)
         height, width, _ = photo.shape
         whole = crop_whole(width, height)
         hands = self._hands_in(photo, whole)
-        if self._in_parts and not is_close_up and _are_small(hands, whole):
+        if self._in_parts and in_parts and _are_small(hands, whole):
             more = self._hands_in_parts(photo, whole)
             hands = _each_once(hands + more, _REPEATED, either_way=True) if more else hands
         for distance in _FARTHER:

@@ -93,7 +93,7 @@ def test_detectors_that_follow_are_asked_frame_by_frame_in_order(track, clip):
         def compile(self):
             pass
 
-        def __call__(self, photo, *, is_close_up=False):
+        def __call__(self, photo, *, in_parts=True):
             return [self.hand(10)]
 
         def look_in_box(self, photo, box_xyxy):

@@ -28,8 +28,8 @@ class Detector:
         self.followed = None
         self.searches = []
 
-    def __call__(self, photo, *, is_close_up=False):
-        self.searches.append("whole" if is_close_up else "thorough")
+    def __call__(self, photo, *, in_parts=True):
+        self.searches.append("thorough" if in_parts else "whole")
         return list(self.found)
 
     def look_in_box(self, photo, box_xyxy):

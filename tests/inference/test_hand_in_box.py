@@ -29,8 +29,8 @@ class Looker(Finder):
         super().__init__(*hands)
         self.sees, self.boxes, self.close_ups = sees, [], []
 
-    def __call__(self, photo, *, is_close_up=False):
-        self.close_ups.append(is_close_up)
+    def __call__(self, photo, *, in_parts=True):
+        self.close_ups.append(not in_parts)
         return super().__call__(photo)
 
     def look_in_box(self, photo, box_xyxy):

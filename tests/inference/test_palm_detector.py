@@ -135,7 +135,7 @@ def test_a_hand_too_small_for_the_whole_photo_is_found_in_a_part(detector, colum
     # The palm is 32 photo pixels wide about the cell; its hand's middle lies half of that above.
     np.testing.assert_allclose(hand.keypoints[0], [column + 8, row + 8 - 16, 0], atol=1e-3)
     one_look = PalmDetector(NETWORKS, second_look=False, in_parts=False)
-    assert one_look(photo) == detector(photo, is_close_up=True) == []
+    assert one_look(photo) == detector(photo, in_parts=False) == []
     # Beside another that is as small, but in the whole photo to be seen.
     photo[288:320, 224:256] = (255, 0, 0)
     assert len(detector(photo)) == 2
